@@ -1,0 +1,80 @@
+"""The robot API, one thin function per endpoint. What each means is in the orchestrator's ``docs/robot-api.md``.
+
+Every function raises ``client.Trouble`` in one of its named forms.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bv_robot import client
+from bv_robot.client import Client
+
+GZIP_ABOVE = 4096
+
+
+def register_robot(http: Client, enrolment: dict[str, Any]) -> dict[str, Any]:
+    """Enrol by a machine's key; the answer holds the robot's token."""
+    return client.body_of(http.call("POST", "/runner/register-robot", json=enrolment))
+
+
+def open_session(http: Client, opening: dict[str, Any]) -> dict[str, Any]:
+    return client.body_of(http.call("POST", "/runner/sessions", json=opening))
+
+
+def sync(http: Client, report: dict[str, Any]) -> dict[str, Any]:
+    return client.body_of(http.call("POST", "/runner/sync", json=report))
+
+
+def start(http: Client, lease: str, session: str) -> None:
+    http.call("POST", f"/runner/leases/{lease}/start", json={"session": session})
+
+
+def release(http: Client, lease: str, session: str, reason: str) -> None:
+    http.call("POST", f"/runner/leases/{lease}/release", json={"session": session, "reason": reason})
+
+
+def finish(http: Client, lease: str, report: dict[str, Any]) -> dict[str, Any]:
+    return client.body_of(http.call("POST", f"/runner/leases/{lease}/finish", json=report))
+
+
+@dataclass(frozen=True)
+class LogAnswer:
+    """What the server said to a chunk: the next byte it expects, and whether it wants no more."""
+
+    offset: int
+    truncated: bool
+
+
+def send_log(http: Client, lease: str, offset: int, chunk: bytes) -> LogAnswer:
+    """Send bytes of a log. ``offset`` and checksum mean the plain bytes, also where they travel compressed."""
+    headers = {"Content-Type": "application/x-ndjson", "X-Chunk-CRC32": f"{zlib.crc32(chunk):08x}"}
+    content = chunk
+    if len(chunk) > GZIP_ABOVE:
+        content = zlib.compress(chunk, 6, wbits=31)
+        headers["Content-Encoding"] = "gzip"
+    answer = http.call(
+        "PUT", f"/runner/leases/{lease}/log", params={"offset": offset}, content=content, headers=headers
+    )
+    expected = int(answer.headers.get("X-Log-Offset") or offset + len(chunk))
+    return LogAnswer(expected, answer.headers.get("X-Log-Truncated") == "true")
+
+
+def download_package(http: Client, download_url: str) -> Iterator[bytes]:
+    """Yield the file's bytes. ``download_url`` is relative to the server's root."""
+    return http.download(f"{http.url}{download_url}")
+
+
+def upload_package(http: Client, file: Path, api_key: str) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        answer = http.call(
+            "POST",
+            "/packages/upload",
+            files={"file": (file.name, stream, "application/zip")},
+            headers={"Authorization": f"Bearer {api_key}"},
+        )
+    return client.body_of(answer)

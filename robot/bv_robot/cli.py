@@ -1,0 +1,182 @@
+"""The command ``bv-robot``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bv_robot import __version__, config, enrolling, listener, spool, telling
+from bv_robot.client import Client, Refusal, Trouble
+from bv_robot.config import Config, ConfigError, Home, Identity
+from bv_robot.packages import building, checking, publishing
+from bv_robot.spool import AlreadyRunning, HomeLock, Spool
+
+log = logging.getLogger("bv_robot")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The robot of BV Orchestrator.")
+package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
+app.add_typer(package_app, name="package")
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
+UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
+NameOption = Annotated[str | None, typer.Option("--name", help="The robot's name; the host's by default.")]
+ProjectArgument = Annotated[Path, typer.Argument(help="The project's folder, or a .bvpackage file.")]
+
+
+def main() -> None:
+    """Run the command; a failure is one sentence, not a traceback."""
+    try:
+        app()
+    except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt) as error:
+        telling.complain(str(error))
+        raise SystemExit(1) from error
+
+
+@app.command()
+def enroll(
+    url: Annotated[str, typer.Argument(help="The orchestrator's address.")],
+    key: Annotated[str, typer.Option("--key", envvar="ORCHESTRATOR_API_KEY", help="The machine's enrolment key.")],
+    name: NameOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Become a robot of an orchestrator."""
+    place = Home.at(home, os.environ)
+    place.make()
+    identity = enrolling.enrol(place, config.load(place, os.environ, url=url, name=name), key)
+    telling.say(f"Enrolled as {identity.name} at {identity.url}. Start with: bv-robot run", name=identity.name)
+
+
+@app.command()
+def run(
+    url: UrlOption = None,
+    key: Annotated[str | None, typer.Option("--key", help="The enrolment key (ORCHESTRATOR_API_KEY).")] = None,
+    name: NameOption = None,
+    home: HomeOption = None,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End once there is nothing to do.")] = False,
+    log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL")] = "INFO",
+) -> None:
+    """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key."""
+    telling.set_up_logging(log_level)
+    place = Home.at(home, os.environ)
+    place.make()
+    settings = config.load(place, os.environ, url=url, name=name)
+    known_key = key or os.environ.get("ORCHESTRATOR_API_KEY")
+    identity = _identity(place, settings, known_key)
+    listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
+
+
+def _identity(home: Home, settings: Config, key: str | None) -> Identity:
+    """The stored identity where it fits the address asked for, else a fresh one.
+
+    Raises:
+        ConfigError: when neither is possible.
+    """
+    known = config.read_identity(home)
+    if known and settings.url in {"", known.url} and settings.name in {"", known.name}:
+        return known
+    if not (settings.url and key):
+        raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
+    return enrolling.enrol_patiently(home, settings, key)
+
+
+@app.command()
+def status(home: HomeOption = None) -> None:
+    """Show who this robot is, whether it runs, and what it has in hand."""
+    facts = _status(Home.at(home, os.environ))
+    if not telling.is_for_a_person():
+        telling.say("status", **facts)
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_shown(value)))
+    telling.console.print(table)
+
+
+def _status(home: Home) -> dict[str, Any]:
+    identity = config.read_identity(home)
+    facts: dict[str, Any] = {"version": __version__, "home": str(home.root), "enrolled": identity is not None}
+    if identity is None:
+        return facts
+    note = spool.read_note(home.status_file)
+    is_running = HomeLock(home.lock_file).is_held()
+    memory = Spool(home.spool)
+    waiting = [files for files in memory.executions() if not files.is_delivered()]
+    facts |= {"robot": identity.name, "orchestrator": identity.url, "running": is_running}
+    facts |= {"undelivered": len(waiting), "quarantined": memory.quarantined()}
+    if is_running:
+        shown = ("pid", "session", "slots", "accepting", "problem", "trouble", "last_sync", "jobs")
+        facts |= {name: note.get(name) for name in shown}
+    return facts
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "\n".join(f"{job['phase']}: {job['what']}" for job in value) or "none"
+    if isinstance(value, float):
+        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
+    return str(value if value not in (None, "") else "–")
+
+
+# Packages
+
+
+@package_app.command()
+def validate(project: ProjectArgument = Path()) -> None:
+    """Name every problem of a project or package, with its file and line."""
+    found = checking.check(project)
+    for problem in found:
+        telling.complain(str(problem))
+    if found:
+        raise typer.Exit(1)
+    telling.say(f"{project}: no problem found", project=str(project))
+
+
+@package_app.command()
+def build(
+    project: ProjectArgument = Path(),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the package.")] = Path("dist"),
+) -> None:
+    """Build a .bvpackage. The same files give the same bytes."""
+    built = building.build(project, output)
+    telling.say(f"Built {built.file} (SHA-256 {built.sha256})", file=str(built.file), sha256=built.sha256)
+
+
+@package_app.command()
+def publish(
+    package: Annotated[Path, typer.Argument(help="A .bvpackage file, or a project's folder to build first.")] = Path(),
+    url: UrlOption = None,
+    key: Annotated[str | None, typer.Option("--key", help="An API key (ORCHESTRATOR_API_KEY).")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Upload a package to the orchestrator."""
+    place = Home.at(home, os.environ)
+    settings = config.load(place, os.environ, url=url)
+    api_key = key or os.environ.get("ORCHESTRATOR_API_KEY")
+    if not (settings.url and api_key):
+        raise ConfigError("Publishing needs an address and an API key: --url and --key")
+    file = building.build(package, Path("dist")).file if package.is_dir() else package
+    try:
+        answer = publishing.publish(Client(settings.url, ca_file=settings.ca_file), file, api_key)
+    except Refusal as refusal:
+        for line in publishing.problems_of(refusal):
+            telling.complain(line)
+        raise typer.Exit(1) from refusal
+    telling.say(f"Published {answer.get('name')} {answer.get('version')}", **answer)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and end.", is_eager=True)] = False,
+) -> None:
+    if show:
+        telling.console.print(f"bv-robot {__version__}")
+        raise typer.Exit

@@ -1,0 +1,213 @@
+"""Where a robot keeps its things, and what an operator may set: file, then environment, then flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+
+from bv_robot import spool
+
+
+class ConfigError(Exception):
+    """A setting cannot be used. The message names it and where it came from."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The robot's directory. Nobody but the robot's own user may look into it."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, given: Path | None, environ: Mapping[str, str]) -> Home:
+        """The home named by a flag, else by ``BV_ROBOT_HOME``, else the platform's usual place."""
+        named = given or (Path(environ["BV_ROBOT_HOME"]) if environ.get("BV_ROBOT_HOME") else None)
+        return cls((named or platformdirs.user_data_path("bv-robot")).absolute())
+
+    def make(self) -> None:
+        """Create the directories that are missing."""
+        for directory in (self.root, self.spool, self.packages, self.environments, self.work, self.author):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.root / "identity.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def status_file(self) -> Path:
+        return self.root / "status.json"
+
+    @property
+    def spool(self) -> Path:
+        return self.root / "spool"
+
+    @property
+    def packages(self) -> Path:
+        return self.root / "packages"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
+
+    @property
+    def work(self) -> Path:
+        """Working directories of jobs, one each."""
+        return self.root / "work"
+
+    @property
+    def author(self) -> Path:
+        """What every job finds on its path: ``bv_robot.job``."""
+        return self.root / "author"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an operator may set. Each field is also ``BV_ROBOT_<NAME>`` in the environment.
+
+    Attributes:
+        url: The orchestrator's address.
+        name: The robot's name; the host's when empty.
+        ca_file: A file of certificates to trust instead of the usual ones.
+        machine_signature: A stable text for this host where its own would not do (containers).
+        script_directories: Directories whose scripts processes may name by path. None by default.
+        script_python: The interpreter for those scripts; the robot's own base interpreter when empty.
+        pass_environment: Names of variables that jobs get from the robot's environment, beside the harmless ones.
+        disk_reserve_bytes: With less free than this the robot takes no new work.
+        environment_seconds: How long building an environment may take.
+        keep_records_seconds: How long a delivered result is kept.
+    """
+
+    url: str = ""
+    name: str = ""
+    ca_file: str = ""
+    machine_signature: str = ""
+    script_directories: list[str] = dataclasses.field(default_factory=list)
+    script_python: str = ""
+    pass_environment: list[str] = dataclasses.field(default_factory=list)
+    disk_reserve_bytes: int = 256 * 1024 * 1024
+    environment_seconds: int = 15 * 60
+    keep_records_seconds: int = 24 * 3600
+
+
+def load(home: Home, environ: Mapping[str, str], **flags: Any) -> Config:
+    """Read the settings of a home. Flags that are None are not given.
+
+    Raises:
+        ConfigError: when a setting is unknown or of the wrong kind.
+    """
+    settings = _from_file(home.config_file)
+    settings |= _from_environment(environ)
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    checked = {name: _checked(name, value) for name, value in settings.items()}
+    return Config(**checked | {"url": root_of(checked.get("url", ""))})
+
+
+def root_of(url: str) -> str:
+    """The server's root, also from an address copied with its API path. Empty stays empty.
+
+    Raises:
+        ConfigError: when it is no http address.
+    """
+    root = url.strip().rstrip("/").removesuffix("/api/v1").removesuffix("/api").rstrip("/")
+    if root and not root.startswith(("http://", "https://")):
+        raise ConfigError(f"url: {url!r} should begin with http:// or https://")
+    return root
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: expected names and values")
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    named = {field.name: environ.get(f"BV_ROBOT_{field.name.upper()}") for field in dataclasses.fields(Config)}
+    named["url"] = environ.get("ORCHESTRATOR_URL") or named["url"]
+    return {name: value for name, value in named.items() if value}
+
+
+def _checked(name: str, value: Any) -> Any:
+    kinds = {field.name: field.type for field in dataclasses.fields(Config)}
+    match kinds.get(name):
+        case None:
+            raise ConfigError(f"{name}: there is no such setting; there are {', '.join(kinds)}")
+        case "int":
+            return _number(name, value)
+        case "list[str]":
+            return [str(part) for part in value] if isinstance(value, list) else str(value).split(os.pathsep)
+        case _:
+            return str(value)
+
+
+def _number(name: str, value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: {value!r} is not a whole number") from error
+    if number < 0:
+        raise ConfigError(f"{name}: {number} is below zero")
+    return number
+
+
+# The identity
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who this robot is to its orchestrator."""
+
+    url: str
+    robot_id: str
+    machine_id: str
+    name: str
+    api_token: str = dataclasses.field(repr=False)
+    machine_signature: str
+
+
+def read_identity(home: Home) -> Identity | None:
+    """The stored identity, or None where this home was never enrolled.
+
+    Raises:
+        ConfigError: when the file cannot be read.
+    """
+    try:
+        return Identity(**json.loads(home.identity_file.read_text()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{home.identity_file}: {error}; enrol again with `bv-robot enroll`") from error
+
+
+def write_identity(home: Home, identity: Identity) -> None:
+    """Store who we are, for the robot's user alone."""
+    spool.write_file(home.identity_file, json.dumps(dataclasses.asdict(identity), indent=1).encode())
+
+
+def write_url(home: Home, url: str, name: str) -> None:
+    """Put the address into a fresh configuration file; one that exists is the operator's and stays as it is."""
+    if not home.config_file.exists():
+        spool.write_file(home.config_file, yaml.safe_dump({"url": url, "name": name}, sort_keys=False).encode())

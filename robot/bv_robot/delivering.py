@@ -1,0 +1,86 @@
+"""The loop of one result: offer it until the server has answered for good."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from bv_robot import api, client, results
+from bv_robot.desk import Desk
+from bv_robot.results import Report
+from bv_robot.spool import ExecutionFiles
+from bv_robot.uploading import Uploading
+
+log = logging.getLogger("bv_robot")
+
+SENT_BEFORE = 1024 * 1024
+"""Bytes of log that are sent before the result; with more, the result goes first and the log follows."""
+
+
+def deliver(desk: Desk, files: ExecutionFiles, uploading: Uploading, offered: threading.Event) -> None:
+    """Bring a result to the server, however long that takes. ``offered`` is set after the first try.
+
+    Every answer that is final is written down, so that the record is not offered again after a restart.
+    """
+    backoff = client.Backoff()
+    while not desk.ended.is_set() and (report := files.result()) is not None:
+        try:
+            answer = _answer_to(desk, files, report, uploading)
+        except client.Trouble as trouble:
+            log.warning("The result of job %s waits: %s", report["job"], trouble)
+            offered.set()
+            desk.ended.wait(backoff.pause(trouble))
+            continue
+        if answer is not None:
+            files.write_delivery(answer, epoch=desk.epoch)
+            log.info("Job %s is %s; the orchestrator says %s", report["job"], report["outcome"], answer)
+            return
+
+
+def _answer_to(desk: Desk, files: ExecutionFiles, report: Report, uploading: Uploading) -> str | None:
+    """Offer a report once and return the final answer, or None where there will be none to this wording.
+
+    Raises:
+        Trouble: when it is to be tried again: no answer, a failing server, or a robot that must sign in first.
+    """
+    job = report["job"]
+    try:
+        return _offer(desk, report, uploading)
+    except client.Conflict as conflict:
+        log.warning("The result of job %s is kept aside by the orchestrator: %s", job, conflict)
+        return conflict.code
+    except client.Unknown as unknown:
+        log.error("The orchestrator does not know job %s, so its result goes into quarantine: %s", job, unknown)
+        desk.spool.set_aside(files)
+    except (client.NotSignedIn, client.Forbidden):
+        raise
+    except client.Refusal as refusal:
+        log.error("The orchestrator refuses the report of job %s: %s", job, refusal)
+        if report.get("reworded"):
+            desk.spool.set_aside(files)
+        else:
+            files.write_result(results.refused(report, str(refusal)) | {"reworded": True})
+    return None
+
+
+def _offer(desk: Desk, report: Report, uploading: Uploading) -> str:
+    """One round of offering: what is small of the log, the result, and the log where it is owed."""
+    if uploading.unsent() <= SENT_BEFORE:
+        uploading.send()
+    answer = _finish(desk, report)
+    if answer["answer"] != "send_log":
+        return str(answer["answer"])
+    uploading.continue_from(int(answer["offset"]))
+    uploading.send()
+    answer = _finish(desk, report)
+    if answer["answer"] == "send_log":
+        if uploading.is_refused:
+            return "accepted_without_log"
+        raise client.ServerTrouble("part of the log is still owed", status=503)
+    return str(answer["answer"])
+
+
+def _finish(desk: Desk, report: Report) -> dict[str, Any]:
+    body = {name: value for name, value in report.items() if name not in {"lease", "reworded"}}
+    return api.finish(desk.http, report["lease"], body)

@@ -1,0 +1,116 @@
+"""What the loops of one listener share: the connection, the session, the settings, and the work in hand."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bv_robot.client import Client
+from bv_robot.config import Config, Home, Identity
+from bv_robot.spool import CorruptRecord, Spool
+
+if TYPE_CHECKING:
+    from bv_robot.executing import Assignment
+
+log = logging.getLogger("bv_robot")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the orchestrator asks of its robots. Times are seconds, sizes bytes."""
+
+    sync_min: float = 2
+    sync_max: float = 10
+    wait_max: float = 50
+    renew_every: float = 15
+    lease_ttl: float = 90
+    kill_grace: float = 30
+    log_every: float = 1
+    log_chunk_bytes: int = 262_144
+    log_limit_bytes: int = 104_857_600
+    result_limit_bytes: int = 1_048_576
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Settings:
+        """The settings of a session; what a newer server adds is not for us."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if name in known})
+
+
+class Desk:
+    """One listener's shared state. Each field is written by one loop only, unless a lock is named."""
+
+    def __init__(self, home: Home, config: Config, identity: Identity) -> None:
+        self.home, self.config = home, config
+        self.spool = Spool(home.spool)
+        self.wake = threading.Event()
+        """Set to have the sync loop look sooner."""
+        self.ended = threading.Event()
+        """Set once, when every loop is to stop."""
+        self.wants_drain = False
+        """The operator of this machine asked to finish what runs and take nothing new."""
+        self.is_drained_by_server = False
+        self.settings = Settings()
+        self.session: str | None = None
+        self.slots = 1
+        self.epoch = self.tick = 0
+        self.trouble = ""
+        """Why the last sync did not work, for people; empty when it did."""
+        self.last_sync: float | None = None
+        self._lock = threading.Lock()
+        self._assignments: dict[str, Assignment] = {}
+        self.sign_in(identity)
+
+    def sign_in(self, identity: Identity) -> None:
+        """Speak as ``identity`` from now on. Renewing has a connection of its own, which no upload can fill."""
+        self.identity = identity
+        ca_file = self.config.ca_file
+        self.http = Client(identity.url, token=identity.api_token, ca_file=ca_file)
+        self.http_for_sync = Client(identity.url, token=identity.api_token, ca_file=ca_file)
+
+    # Work in hand
+
+    def take(self, assignment: Assignment) -> None:
+        """Add work and begin with it."""
+        with self._lock:
+            self._assignments[assignment.lease_id] = assignment
+        threading.Thread(target=self._carry_out, args=[assignment], name=assignment.lease_id, daemon=True).start()
+
+    def _carry_out(self, assignment: Assignment) -> None:
+        try:
+            assignment.carry_out()
+        except CorruptRecord as damage:
+            log.error("%s: %s", assignment, damage)
+            self.spool.set_aside(assignment.files)
+        except OSError as error:
+            log.error("%s: the spool cannot be used: %s", assignment, error)
+        finally:
+            with self._lock:
+                self._assignments.pop(assignment.lease_id, None)
+            self.wake.set()
+
+    def assignments(self) -> list[Assignment]:
+        with self._lock:
+            return list(self._assignments.values())
+
+    def occupied(self) -> list[Assignment]:
+        """The work that holds a slot: everything but what waits for its result to be delivered."""
+        return [assignment for assignment in self.assignments() if assignment.occupies_slot]
+
+    def problem(self) -> str:
+        """Why this robot takes no new work, in one word; empty when it does."""
+        if self.wants_drain:
+            return "stopping"
+        try:
+            free = psutil.disk_usage(str(self.home.root)).free
+        except OSError:
+            return "spool_unusable"
+        return "spool_full" if free < self.config.disk_reserve_bytes else ""
+
+    def is_accepting(self) -> bool:
+        return not (self.is_drained_by_server or self.problem())

@@ -1,0 +1,191 @@
+"""Virtual environments for packages: one per lock file and Python, built once, by uv or else by pip."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from bv_robot import locks, platforms, spool
+
+TICK = 0.1
+
+
+class EnvironmentFailed(Exception):
+    """No environment could be made. The message is the installer's own."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What building environments needs, the same for every job.
+
+    Attributes:
+        directory: Where environments are kept.
+        seconds: How long one may take to build.
+        pause: Called about ten times a second while waiting; it may raise to give the job up.
+        say: Told each step, for the job's log.
+    """
+
+    directory: Path
+    seconds: float
+    pause: Callable[[], None]
+    say: Callable[[str], None]
+
+
+def prepare(lock_file: Path, python_version: str, workshop: Workshop) -> Path:
+    """Return the interpreter of an environment with exactly what the lock names, building it where it is missing.
+
+    Two jobs may ask at once: one builds, the other waits. A build that fails leaves nothing behind.
+
+    Raises:
+        EnvironmentFailed: when the Python asked for is not on this machine, or the installer failed.
+    """
+    base = base_python(python_version, workshop)
+    requirements = requirements_of(lock_file)
+    directory = workshop.directory / key_of(requirements, base)
+    with locks.held(directory.with_suffix(".lock"), pause=workshop.pause):
+        if not (directory / "complete.json").exists():
+            _build(directory, base, lock_file if requirements else None, workshop)
+    return platforms.python_of(directory)
+
+
+def requirements_of(lock_file: Path) -> list[str]:
+    """The lines of a lock that mean something. A package without a lock needs nothing."""
+    try:
+        lines = lock_file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError as error:
+        raise EnvironmentFailed(f"requirements.lock is not UTF-8: {error}") from error
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def key_of(requirements: list[str], base: Path) -> str:
+    """The name of an environment: a hash of the lock and of the Python below it, which an upgrade changes."""
+    binary = base.stat()
+    text = "\n".join([*requirements, str(base), f"{binary.st_size} {binary.st_mtime_ns}", sys.platform])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def base_python(version: str, workshop: Workshop) -> Path:
+    """The interpreter a package asks for: the robot's own where that will do, else one that uv finds.
+
+    Raises:
+        EnvironmentFailed: when this machine has none.
+    """
+    wanted = version.strip()
+    if not wanted or is_own_version(wanted):
+        return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+    found = _installer(
+        [uv_binary(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted], workshop
+    )
+    if found.code != 0:
+        raise EnvironmentFailed(
+            f"The package asks for Python {wanted}, which this machine does not have.\n{found.said}"
+        )
+    return Path(found.said.splitlines()[-1])
+
+
+def is_own_version(wanted: str) -> bool:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return f"{own}.".startswith(f"{wanted}.")
+
+
+def _build(directory: Path, base: Path, lock_file: Path | None, workshop: Workshop) -> None:
+    is_built = False
+    try:
+        _make(directory, base, workshop)
+        if lock_file:
+            workshop.say(f"Building the environment from {lock_file.name}.")
+            _install(directory, base, lock_file, workshop)
+        spool.write_record(directory / "complete.json", {"python": str(base)})
+        is_built = True
+    finally:
+        if not is_built:  # Failed or given up: the next job must not find it half done.
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make(directory: Path, base: Path, workshop: Workshop) -> None:
+    """Make an empty environment; with the standard library alone where uv cannot run."""
+    shutil.rmtree(directory, ignore_errors=True)
+    by_uv = _installer([uv_binary(), "venv", "--no-project", "--python", str(base), str(directory)], workshop)
+    if by_uv.code != 0:
+        _demand(_installer([str(base), "-m", "venv", "--clear", "--without-pip", str(directory)], workshop))
+
+
+def _install(directory: Path, base: Path, lock_file: Path, workshop: Workshop) -> None:
+    python = str(platforms.python_of(directory))
+    by_uv = _installer([uv_binary(), "pip", "install", "--python", python, "-r", str(lock_file)], workshop)
+    if by_uv.code == 0:
+        return
+    # pip reads its own configuration, where a company may have named an index that uv does not know.
+    workshop.say(f"uv could not build the environment, so pip tries.\n{by_uv.said}")
+    _demand(_installer([str(base), "-m", "venv", "--clear", str(directory)], workshop))
+    by_pip = _installer([python, "-m", "pip", "install", "--no-input", "-r", str(lock_file)], workshop)
+    if by_pip.code != 0:
+        raise EnvironmentFailed(f"uv: {by_uv.said}\npip: {by_pip.said}")
+
+
+def _demand(done: _Done) -> None:
+    if done.code != 0:
+        raise EnvironmentFailed(done.said)
+
+
+@dataclass(frozen=True)
+class _Done:
+    code: int
+    said: str
+
+
+def _installer(command: list[str], workshop: Workshop) -> _Done:
+    """Run an installer to its end, or until ``pause`` raises or the time is up."""
+    deadline = platforms.steady() + workshop.seconds
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=installer_environment(os.environ),
+                **platforms.apart(),
+            )
+        except OSError as error:
+            return _Done(127, f"{command[0]}: {error}")
+        try:
+            _wait(process, deadline, workshop)
+        finally:
+            if process.poll() is None:
+                platforms.kill_group(process.pid)
+                process.wait()
+        output.seek(0)
+        return _Done(process.returncode, output.read().decode("utf-8", "backslashreplace").strip())
+
+
+def uv_binary() -> str:
+    """The uv that came with the robot, else whatever the path has; a missing one fails like any installer."""
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError:
+        return "uv"
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float, workshop: Workshop) -> None:
+    while process.poll() is None:
+        if platforms.steady() > deadline:
+            raise EnvironmentFailed(f"Building the environment took longer than {workshop.seconds:g} seconds.")
+        workshop.pause()
+
+
+def installer_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The robot's environment, where proxies and indexes are set, without what is the robot's own."""
+    own = ("ORCHESTRATOR_", "BV_ROBOT_", "VIRTUAL_ENV", "PYTHON")
+    return {name: value for name, value in environ.items() if not name.startswith(own)}

@@ -1,0 +1,262 @@
+"""The loop of one lease: prepare, start the supervisor, wait for its end, deliver the result."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from bv_robot import api, client, delivering, logs, platforms, preparing, results, runner, spool
+from bv_robot.desk import Desk
+from bv_robot.environments import EnvironmentFailed
+from bv_robot.logs import LogFile
+from bv_robot.packages.archives import UnsafeArchive
+from bv_robot.packages.fetching import WrongPackage
+from bv_robot.preparing import NotBegun, Preparation, UnusableSource
+from bv_robot.runner import Plan
+from bv_robot.spool import ExecutionFiles, Record
+from bv_robot.uploading import Uploading
+
+log = logging.getLogger("bv_robot")
+
+PAUSE = 0.1
+FORCE_AFTER = 10.0
+"""Seconds beyond its grace after which a job whose supervisor does not end it is ended from here."""
+TRIES_TO_RELEASE = 3
+
+
+class Interrupted(Exception):
+    """Something was asked of this lease while its job was not yet running."""
+
+
+class Assignment:
+    """One lease, from its grant to the server's final answer."""
+
+    def __init__(self, desk: Desk, files: ExecutionFiles, record: Record) -> None:
+        self._desk, self.files, self._record = desk, files, record
+        self._lease: Record = record["lease"]
+        self.mark: str = record["mark"]
+        self.lease_id: str = self._lease["lease"]
+        control = spool.read_note(files.control)
+        self.asked: str = control.get("ask", "continue")
+        self.deadline: float = control.get("deadline") or record["deadline"]
+        """Until when, on the steady clock, the lease is surely ours: a margin before it runs out at the server."""
+        self.occupies_slot = files.result() is None
+        self.is_running = files.owner() is not None and self.occupies_slot
+        self.offered = threading.Event()
+        """Set once the result was offered, or there is none to offer."""
+        self._uploading = Uploading(desk, self.lease_id, files.log)
+        self._should_end_at: float | None = None
+
+    def __str__(self) -> str:
+        package = self._lease.get("package")
+        what = f"{package['name']} {package['version']}" if package else self._lease["script_path"]
+        return f"job {self._lease['job']} ({what})"
+
+    def summary(self) -> Record:
+        """What ``bv-robot status`` shows of it."""
+        phase = "running" if self.is_running else "preparing" if self.occupies_slot else "delivering"
+        return {"job": self._lease["job"], "what": str(self), "phase": phase, "asked": self.asked}
+
+    # What the sync loop does with it
+
+    def renewal(self) -> Record:
+        """This lease's line in a sync."""
+        state = spool.read_note(self.files.state)
+        told: Record = {"lease": self.lease_id}
+        if progress := preparing.progress_of(spool.read_note(self.files.channel / "progress.json")):
+            told["progress"] = progress
+        return told | {name: state[name] for name in ("cpu", "memory") if name in state}
+
+    def renewed(self, asked: str, deadline: float) -> None:
+        """The server answered: do as it asks, and trust the lease until ``deadline``."""
+        if asked != "lost":
+            self.deadline = max(self.deadline, deadline)
+        self.ask(asked)
+
+    def extended(self, deadline: float) -> None:
+        """Trust the lease for longer."""
+        self.deadline = max(self.deadline, deadline)
+        self._write_control()
+
+    def ask(self, asked: str) -> None:
+        """Pass something on to the job's supervisor. What ends a job is never taken back."""
+        if asked != self.asked and asked != "continue":
+            log.info("%s: asked to %s", self, asked)
+        if self.asked not in runner.ENDINGS or asked in {"kill", "lost"}:
+            self.asked = asked
+        self._write_control()
+
+    def _write_control(self) -> None:
+        control = {"ask": self.asked, "deadline": self.deadline}
+        try:
+            spool.write_note(self.files.control, control)
+        except OSError as error:
+            log.error("%s: the disk does not take a renewal, so the old one is written over: %s", self, error)
+            spool.overwrite_note(self.files.control, control)
+
+    # The loop
+
+    def carry_out(self) -> None:
+        """Do everything that is still to be done for this lease."""
+        if self.files.result() is None:
+            self._uploading.start()
+            self._run()
+        self.occupies_slot = self.is_running = False
+        self._desk.wake.set()
+        self._uploading.end()
+        if self.files.result() is not None:
+            delivering.deliver(self._desk, self.files, self._uploading, self.offered)
+        self.offered.set()
+        if not self._desk.ended.is_set():
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    @property
+    def _work(self) -> Path:
+        return self._desk.home.work / self.files.directory.name
+
+    def _run(self) -> None:
+        owner = self.files.owner()
+        if owner is None:
+            self._begin()
+            return
+        log.info("%s: still runs in process %s, taken over", self, owner.pid)
+        self._follow(owner.pid, lambda: platforms.still_runs(owner))
+
+    def _begin(self) -> None:
+        try:
+            plan = self._prepare()
+            self._check()
+            supervisor = self._launch(plan)
+        except NotBegun as reason:
+            self._give_back(str(reason))
+        except Interrupted:
+            self._report_interruption()
+        except (WrongPackage, UnsafeArchive, UnusableSource) as error:
+            self._report_failure(type(error).__name__, str(error), "package_error")
+        except EnvironmentFailed as error:
+            self._report_failure("EnvironmentFailed", str(error), "environment_error")
+        except OSError as error:
+            self._give_back(f"the robot's disk or system refused: {error}")
+        else:
+            log.info("%s: runs in process %s", self, supervisor.pid)
+            self._follow(supervisor.pid, lambda: supervisor.poll() is None)
+
+    # Before it runs
+
+    def _prepare(self) -> Plan:
+        log.info("%s: granted, attempt %s", self, self._lease["number"])
+        job_log = LogFile(self.files.log, self._desk.settings.log_limit_bytes)
+        preparation = Preparation(
+            desk=self._desk,
+            lease=self._lease,
+            files=self.files,
+            mark=self.mark,
+            work=self._work,
+            start_by=self._record["start_by"],
+            pause=self._pause,
+            say=job_log.say,
+        )
+        try:
+            return preparation.plan()
+        finally:
+            job_log.close()
+
+    def _pause(self) -> None:
+        time.sleep(PAUSE)
+        self._check()
+
+    def _check(self) -> None:
+        if self._desk.ended.is_set():
+            raise Interrupted
+        if platforms.steady() >= self.deadline:
+            self.ask("lost")
+        if self.asked != "continue":
+            raise Interrupted
+
+    def _report_interruption(self) -> None:
+        """Nothing ran, so a stop is as good as a cancel, and a robot that stops gives the lease back."""
+        if self.asked in {"stop", "cancel"}:
+            self._report("cancelled", None)
+        elif self.asked == "kill":
+            self._report_failure("Killed", "The job was killed before it began.", "killed")
+        elif self.asked == "lost":
+            self._report_failure("LeaseLost", "The lease was lost before the job began.", "killed")
+        else:
+            self._give_back("the robot is being stopped")
+
+    def _report_failure(self, kind: str, message: str, code: str) -> None:
+        log.warning("%s: %s", self, message)
+        job_log = LogFile(self.files.log, self._desk.settings.log_limit_bytes)
+        job_log.say(message, "ERROR")
+        job_log.close()
+        self._report("failed", results.error(kind, message, code=code))
+
+    def _report(self, outcome: str, error: Record | None) -> None:
+        report = results.report(self._lease, outcome, log=logs.extent_of(self.files.log), error=error)
+        runner.write_for_certain(self.files, report)
+
+    def _give_back(self, reason: str) -> None:
+        """Release the lease. Where that does not work it runs out by itself."""
+        log.warning("%s: given back: %s", self, reason)
+        backoff = client.Backoff()
+        for _ in range(TRIES_TO_RELEASE):
+            try:
+                api.release(self._desk.http, self.lease_id, self._desk.session or "", reason)
+                break
+            except client.Refusal as refusal:
+                log.warning("%s: could not be given back: %s", self, refusal)
+                break
+            except client.Trouble as trouble:
+                self._desk.ended.wait(backoff.pause(trouble))
+        self.files.write_delivery("released", epoch=self._desk.epoch)
+
+    # While it runs
+
+    def _launch(self, plan: Plan) -> subprocess.Popen[bytes]:
+        spool.write_note(self.files.channel / "parameters.json", self._lease["parameters"])
+        spool.write_note(self.files.launch, asdict(plan))
+        self._write_control()
+        environment = {name: value for name, value in os.environ.items() if name != "ORCHESTRATOR_API_KEY"}
+        with (self.files.directory / "supervisor.txt").open("ab") as said:
+            return subprocess.Popen(
+                [*preparing.interpreter(), "-m", "bv_robot.runner", str(self.files.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=environment | {platforms.MARK_OF_SUPERVISOR: self.mark},
+                **platforms.apart(),
+            )
+
+    def _follow(self, pid: int, is_alive: Callable[[], bool]) -> None:
+        self.is_running = True
+        end = platforms.Exit(pid)
+        while is_alive():
+            end.wait(1.0)
+            self._force_if_stuck(pid)
+        end.close()
+        if self.files.result() is None:
+            self._report_death()
+
+    def _force_if_stuck(self, pid: int) -> None:
+        """End the job from here when its supervisor does not, because somebody stopped or froze it."""
+        now = platforms.steady()
+        if self.asked not in runner.ENDINGS and now < self.deadline:
+            return
+        self._should_end_at = self._should_end_at or now + self._lease["kill_grace"] + FORCE_AFTER
+        if now >= self._should_end_at:
+            platforms.kill(platforms.strays(self.mark))
+            platforms.send([pid], signal.SIGCONT)
+
+    def _report_death(self) -> None:
+        platforms.kill(platforms.strays(self.mark))
+        said = (self.files.directory / "supervisor.txt").read_text(errors="backslashreplace")
+        message = "The process that watched over the job died, so the job was ended."
+        self._report("failed", results.error("SupervisorDied", message, traceback=said))

@@ -1,0 +1,253 @@
+"""The listener: takes over what an earlier one left, runs the loops, and ends in good order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from bv_robot import __version__, enrolling, platforms, preparing, spool
+from bv_robot.client import Trouble
+from bv_robot.config import Config, Home, Identity
+from bv_robot.desk import Desk
+from bv_robot.executing import Assignment
+from bv_robot.spool import CorruptRecord, ExecutionFiles, HomeLock
+from bv_robot.syncing import Syncing
+from bv_robot.waiting import Waiting
+
+log = logging.getLogger("bv_robot")
+
+TICK = 0.1
+DRAIN = 1
+"""How urgent a stop is: at this level what runs is finished, above it is ended."""
+STATUS_EVERY = 2.0
+CLEAN_EVERY = 600.0
+FIRST_OFFERS = 10.0
+"""Seconds for which opening a session waits for results from before to be offered once."""
+LAST_OFFERS = 30.0
+"""Seconds for which a drained robot goes on delivering; what is left waits in the spool for the next start."""
+STOP_WITHIN = 7.0
+"""Seconds in which a robot that is stopped at once ends its jobs and reports them."""
+
+
+class LoopDied(Exception):
+    """A loop of the listener ended by an error of ours. The next start takes over what runs."""
+
+
+class Listener:
+    """One run of the robot, from taking the home's lock to letting go of it.
+
+    Args:
+        home: The robot's directory.
+        settings: What the operator set.
+        identity: Who the robot is.
+        key: The machine's key where it is known; with it a token that is no longer good is replaced.
+        is_until_idle: Whether to end by itself once there is nothing to do.
+    """
+
+    def __init__(
+        self, home: Home, settings: Config, identity: Identity, *, key: str | None = None, is_until_idle: bool = False
+    ) -> None:
+        self._home, self._settings, self._key = home, settings, key
+        self._is_until_idle = is_until_idle
+        self._signals = self._urgency = 0
+        self._stop_asked_at = self._last_occupied_at = 0.0
+        self._desk = Desk(home, settings, identity)
+        self._ticks: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Work until told to stop.
+
+        Raises:
+            LoopDied: when a loop failed by a fault of ours.
+        """
+        preparing.install_author_module(self._home.author)
+        self._listen_to_signals()
+        log.info("bv-robot %s, %s at %s", __version__, self._desk.identity.name, self._desk.identity.url)
+        adopted = self._take_over()
+        waiting = Waiting(self._desk)
+        self._syncing = Syncing(self._desk, waiting, adopted, self._enrol_again)
+        waiting.start()
+        self._loop = threading.Thread(target=self._syncing.run, name="sync", daemon=True)
+        self._loop.start()
+        try:
+            self._work_until_stopped()
+        finally:
+            self._desk.ended.set()
+            self._desk.wake.set()
+            self._write_status()
+
+    # Taking over
+
+    def _take_over(self) -> list[Assignment]:
+        """Sort out what an earlier process left; return the work that still runs and goes on."""
+        adopted = [found for files in self._desk.spool.executions() if (found := self._sort_out(files))]
+        self._remove_forgotten_work()
+        # Results go before the session, for opening it closes what is open and not proven to run.
+        deadline = platforms.steady() + FIRST_OFFERS
+        for assignment in self._desk.assignments():
+            assignment.offered.wait(max(0.0, deadline - platforms.steady()))
+        return adopted
+
+    def _sort_out(self, files: ExecutionFiles) -> Assignment | None:
+        try:
+            if files.delivery() is not None:
+                return None
+            assignment = Assignment(self._desk, files, files.lease())
+            if files.result() is not None:
+                self._desk.take(assignment)
+                return None
+            owner = files.owner()
+            if owner is not None and platforms.still_runs(owner):
+                return assignment
+            return self._settle(assignment)
+        except (CorruptRecord, KeyError) as damage:
+            log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
+            self._desk.spool.set_aside(files)
+            return None
+
+    def _settle(self, assignment: Assignment) -> Assignment | None:
+        """Decide about a job without a live supervisor. It is never run again: the next session calls it lost."""
+        files = assignment.files
+        is_ours = files.take_ownership(None)
+        if not is_ours and (owner := files.owner()) is not None and platforms.still_runs(owner):
+            return assignment  # It took the job between our two looks.
+        if files.result() is not None:  # It ended between our two looks.
+            self._desk.take(assignment)
+            return None
+        platforms.kill(platforms.strays(assignment.mark))
+        log.warning("%s: did not survive the robot, so it is given up", assignment)
+        files.write_delivery("given_up", epoch=self._desk.epoch)
+        return None
+
+    def _remove_forgotten_work(self) -> None:
+        executions = self._desk.spool.executions()
+        known = {files.directory.name for files in executions if not files.is_delivered()}
+        for directory in self._home.work.iterdir():
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def _enrol_again(self) -> bool:
+        if not self._key:
+            return False
+        try:
+            identity = enrolling.enrol(self._home, self._settings, self._key)
+        except Trouble as trouble:
+            log.error("Enrolling again did not work: %s", trouble)
+            return False
+        is_new = identity.api_token != self._desk.identity.api_token
+        self._desk.sign_in(identity)
+        return is_new
+
+    # Working
+
+    def _work_until_stopped(self) -> None:
+        while not self._is_done():
+            time.sleep(TICK)
+            self._heed_signals()
+            if not self._loop.is_alive():
+                raise LoopDied("the sync loop ended by an error")
+            self._every(STATUS_EVERY, self._write_status)
+            self._every(CLEAN_EVERY, self._clean)
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        now = platforms.steady()
+        if now - self._ticks.get(act.__name__, float("-inf")) >= seconds:
+            self._ticks[act.__name__] = now
+            act()
+
+    def _is_done(self) -> bool:
+        if self._is_until_idle and self._syncing.is_idle.is_set():
+            return True
+        if not self._urgency:
+            return False
+        return not self._desk.assignments() or platforms.steady() >= self._give_up_at()
+
+    def _give_up_at(self) -> float:
+        """When to end although something is left: never while a job runs, unless told to stop at once."""
+        if self._urgency > DRAIN:
+            return self._stop_asked_at + STOP_WITHIN
+        if self._desk.occupied():
+            self._last_occupied_at = platforms.steady()
+        return self._last_occupied_at + LAST_OFFERS
+
+    # Ending
+
+    def _listen_to_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 2
+
+    def _heed_signals(self) -> None:
+        """Act on signals here and not in their handlers, which may interrupt a thread that holds a lock."""
+        urgency = min(self._signals, 2)
+        if urgency > self._urgency:
+            self._urgency = urgency
+            self._stop()
+
+    def _stop(self) -> None:
+        self._stop_asked_at = self._last_occupied_at = platforms.steady()
+        self._desk.wants_drain = True
+        self._desk.wake.set()
+        if self._urgency == DRAIN:
+            log.info("Draining: what runs is finished, nothing new is taken. Ask again to end it now.")
+            return
+        log.info("Stopping now: what runs is ended and reported.")
+        for assignment in self._desk.occupied():
+            assignment.ask("robot_stopped")
+
+    # Housekeeping
+
+    def _write_status(self) -> None:
+        """Leave a note for ``bv-robot status``."""
+        desk = self._desk
+        note = {
+            "pid": os.getpid(),
+            "version": __version__,
+            "session": desk.session,
+            "slots": desk.slots,
+            "accepting": desk.is_accepting(),
+            "problem": desk.problem(),
+            "trouble": desk.trouble,
+            "last_sync": desk.last_sync,
+            "jobs": [assignment.summary() for assignment in desk.assignments()],
+        }
+        try:
+            spool.write_note(self._home.status_file, note)
+        except OSError as error:
+            log.error("The status cannot be written: %s", error)
+
+    def _clean(self) -> None:
+        """Forget results that were acknowledged long ago, by the very epoch that the server is still in."""
+        if self._desk.last_sync is None:
+            return
+        oldest = time.time() - self._settings.keep_records_seconds
+        for files in self._desk.spool.executions():
+            try:
+                delivery = files.delivery()
+            except CorruptRecord:
+                continue
+            if delivery and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch:
+                self._desk.spool.remove(files)
+
+
+def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:
+    """Run the robot of a home.
+
+    Raises:
+        AlreadyRunning: when it runs already.
+        LoopDied: when it failed by a fault of ours.
+    """
+    lock = HomeLock(home.lock_file)
+    lock.take()
+    Listener(home, settings, identity, key=key, is_until_idle=is_until_idle).run()

@@ -1,0 +1,1 @@
+"""Packages: fetched and unpacked for jobs, checked and built for authors."""

@@ -1,0 +1,71 @@
+"""The robot's cache of packages: fetched once, verified on every use."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bv_robot import api, client, locks, platforms
+from bv_robot.client import Client
+
+
+class WrongPackage(Exception):
+    """What the server sends is not the package the job was created for."""
+
+
+def fetch(http: Client, package: dict[str, Any], cache: Path, *, pause: Callable[[], None]) -> Path:
+    """Return the verified file of a package version, downloading it where it is missing or damaged.
+
+    Args:
+        package: The lease's package: ``sha256``, ``size``, ``download_url``.
+        pause: Called while another job downloads the same file; it may raise to give up.
+
+    Raises:
+        WrongPackage: when the bytes have another hash than the job's package, or the server does not have it.
+        Trouble: when the server cannot be reached; trying again is worth while.
+    """
+    path = cache / f"{package['sha256']}.bvpackage"
+    with locks.held(path.with_suffix(".lock"), pause=pause):
+        if _hash_of(path) != package["sha256"]:
+            _download(http, package, path)
+    return path
+
+
+def _download(http: Client, package: dict[str, Any], path: Path) -> None:
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        found = _write(http, package["download_url"], staged, limit=int(package["size"]))
+        if found != package["sha256"]:
+            raise WrongPackage(f"{package['name']} {package['version']} has SHA-256 {found}, not {package['sha256']}")
+        staged.replace(path)
+        platforms.sync_directory(path.parent)
+    except (client.Unknown, client.Forbidden) as refusal:
+        raise WrongPackage(f"{package['name']} {package['version']} cannot be downloaded: {refusal}") from refusal
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _write(http: Client, url: str, staged: Path, *, limit: int) -> str:
+    digest, size = hashlib.sha256(), 0
+    with staged.open("xb") as file:
+        for block in api.download_package(http, url):
+            digest.update(block)
+            file.write(block)
+            size += len(block)
+            if size > limit:
+                raise WrongPackage(f"the download is larger than the {limit} bytes announced")
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

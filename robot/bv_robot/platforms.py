@@ -1,0 +1,261 @@
+"""What differs between operating systems. Every ``sys.platform`` of the robot is in this file.
+
+Linux is what is run and tested. The branches for macOS and Windows are written with care and were not run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import select
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+IS_LINUX = sys.platform == "linux"
+IS_WINDOWS = sys.platform == "win32"
+
+_PR_SET_CHILD_SUBREAPER = 36
+MARK_OF_SUPERVISOR = "BV_SUPERVISOR_MARK"
+MARK_OF_JOB = "BV_JOB_MARK"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT) if IS_WINDOWS else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def steady() -> float:
+    """Seconds of a clock that never jumps, is the same in every process, and counts suspended time too."""
+    if IS_LINUX:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def boot_id() -> str:
+    """A text that changes with every start of this machine. ``steady`` can be compared only within one boot."""
+    if IS_LINUX:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{platform.node()}-{int(psutil.boot_time())}"
+
+
+def machine_signature() -> str:
+    """64 hex digits that stay the same for this host: a hash, for the raw machine id is not for others to know."""
+    return hashlib.sha256(f"bv-robot:{_machine_text()}".encode()).hexdigest()
+
+
+def _machine_text() -> str:
+    for name in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            text = Path(name).read_text().strip()
+        except OSError:
+            continue
+        if text:
+            return text
+    return f"{platform.node()} {uuid.getnode():x}"
+
+
+# Files
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file without waiting. It goes away with the process, however that ends."""
+    try:
+        if IS_WINDOWS:
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in ``directory`` survive a power cut. Windows has no such call and needs none."""
+    if IS_WINDOWS:
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def python_of(environment: Path) -> Path:
+    """The interpreter inside a virtual environment."""
+    return environment / ("Scripts/python.exe" if IS_WINDOWS else "bin/python")
+
+
+# Processes
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """Enough about a process to tell it from any other that will ever have its number."""
+
+    pid: int
+    start: str
+    boot: str
+    mark: str
+
+
+def own_identity() -> ProcessIdentity:
+    """The identity of the calling process, whose mark is in its environment."""
+    pid = os.getpid()
+    return ProcessIdentity(pid, process_start(pid) or "", boot_id(), os.environ.get(MARK_OF_SUPERVISOR, ""))
+
+
+def still_runs(identity: ProcessIdentity) -> bool:
+    """Say whether exactly this process is alive: same boot, number, start time and mark."""
+    if identity.boot != boot_id() or process_start(identity.pid) != identity.start:
+        return False
+    return _mark_of(identity.pid, MARK_OF_SUPERVISOR) == identity.mark
+
+
+def process_start(pid: int) -> str | None:
+    """When ``pid`` started, in a form to compare only; None when it is gone or a zombie."""
+    if not IS_LINUX:
+        return _process_start_elsewhere(pid)
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    # Ticks since boot: psutil turns them into a date, which moves when the wall clock is set.
+    return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
+
+
+def _process_start_elsewhere(pid: int) -> str | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _mark_of(pid: int, variable: str) -> str | None:
+    try:
+        return psutil.Process(pid).environ().get(variable)
+    except (psutil.Error, OSError):
+        return None
+
+
+class Exit:
+    """Waits for the end of a process, whoever's child it is, without using the processor."""
+
+    def __init__(self, pid: int) -> None:
+        try:
+            self._descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        except OSError:  # Gone already, or a kernel before 5.3: the caller's own check decides.
+            self._descriptor = None
+
+    def wait(self, seconds: float) -> None:
+        """Return at the process's end or after ``seconds``, whichever comes first."""
+        if self._descriptor is None:
+            time.sleep(min(seconds, 0.05))
+        else:
+            select.select([self._descriptor], [], [], seconds)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def descendants(mark: str) -> list[psutil.Process]:
+    """Every living process below the calling supervisor, whose job carries ``mark``."""
+    found = psutil.Process().children(recursive=True) if IS_LINUX else strays(mark)
+    return [process for process in found if process_start(process.pid) is not None]
+
+
+def strays(mark: str) -> list[psutil.Process]:
+    """Every living process of the job with this mark in its environment, wherever it has moved to."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _mark_of(process.pid, MARK_OF_JOB) == mark
+    ]
+
+
+def become_subreaper() -> None:
+    """Have orphans among our descendants become our children, so that none can slip away by forking twice."""
+    if IS_LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def apart() -> dict[str, Any]:
+    """Arguments of ``Popen`` that put a process in a session and process group of its own."""
+    if IS_WINDOWS:
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+    return {"start_new_session": True}
+
+
+def ask_group_to_end(pid: int) -> None:
+    """SIGTERM to the process group that ``pid`` leads."""
+    if IS_WINDOWS:
+        send([pid], signal.SIGTERM)
+        return
+    try:
+        os.killpg(pid, signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        send([pid], signal.SIGTERM)
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL to the process group that ``pid`` leads."""
+    if IS_WINDOWS:
+        kill(psutil.Process(pid).children(recursive=True))
+        return
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill each process that is still there, without asking."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+
+
+def reap(except_for: int) -> None:
+    """Let go of adopted orphans that have ended. ``except_for`` is the child whose exit code somebody waits for."""
+    if IS_WINDOWS:
+        return
+    for child in psutil.Process().children():
+        if child.pid != except_for and process_start(child.pid) is None:
+            try:
+                os.waitpid(child.pid, os.WNOHANG)
+            except ChildProcessError:
+                continue
+
+
+def usage_of_children() -> tuple[float, int]:
+    """CPU seconds and the largest resident memory (bytes) of all children that have ended."""
+    if IS_WINDOWS:
+        return 0.0, 0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * (1024 if IS_LINUX else 1)

@@ -1,0 +1,365 @@
+"""The supervisor: one small process per job, which starts the job's process and outlives the listener.
+
+It writes the log and the result into the spool by itself, ends the job when it is asked to or when the lease runs out,
+and leaves nothing of the job behind. Started as ``python -m bv_robot.runner <directory of the execution>``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import psutil
+
+from bv_robot import logs, platforms, results, spool
+from bv_robot.logs import LineCutter, LogFile
+from bv_robot.spool import ExecutionFiles
+
+CHILD = Path(__file__).with_name("child.py")
+TICK = 0.2
+"""Seconds between two looks at what is asked."""
+SAMPLE_EVERY = 5.0
+SHORT_GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL, but for a cancel, which has the grace the lease names."""
+LAST_RESORT = 10.0
+"""Seconds for which a process that survives SIGKILL (in the kernel's hands) is waited for."""
+
+ENDINGS = {
+    "cancel": "it was cancelled",
+    "kill": "it was killed on request",
+    "lost": "the lease is no longer ours",
+    "robot_stopped": "the robot is being stopped",
+}
+"""What the listener may ask that ends the job, in words."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to run one job; the listener writes it, the supervisor follows it."""
+
+    python: str
+    kind: str  # "function" or "script"
+    target: str
+    path: list[str]
+    work: str
+    environment: dict[str, str]
+    timeout: float | None
+    kill_grace: float
+    log_limit: int
+    result_limit: int
+    mark: str
+
+
+@dataclass
+class Ending:
+    """The job is being ended: why, and when asking turns into killing."""
+
+    reason: str
+    kill_at: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the job, before it is put into a report."""
+
+    outcome: str
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+
+def main() -> None:
+    files = ExecutionFiles(Path(sys.argv[1]))
+    platforms.become_subreaper()
+    if files.take_ownership(platforms.own_identity()):
+        Supervision(files).carry_out()
+
+
+class Supervision:
+    """One job, from the start of its process to the result in the spool."""
+
+    def __init__(self, files: ExecutionFiles) -> None:
+        self._files = files
+        self._lease = files.lease()["lease"]
+        self._plan = Plan(**spool.read_note(files.launch))
+        self._log = LogFile(files.log, self._plan.log_limit)
+        self._marker = f"\x1ebv:{secrets.token_hex(8)}:"
+        self._ending: Ending | None = None
+        self._told_to_end = False
+        self._max_memory = 0
+        for number in platforms.STOP_SIGNALS:
+            signal.signal(number, self._on_terminate)
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._told_to_end = True
+
+    def carry_out(self) -> None:
+        """Run the job and leave its report in the spool."""
+        try:
+            child = self._start()
+        except OSError as error:
+            told = f"The job's process could not be started: {error}"
+            self._log.say(told, "ERROR")
+            failed = results.error("CannotStart", told, code="environment_error")
+            self._report(Outcome("failed", error=failed), None)
+            return
+        readers = self._read(child)
+        exit_code = self._watch(child)
+        self._end_leftovers(child)
+        for reader in readers:
+            reader.join(LAST_RESORT)
+        self._report(self._conclude(exit_code), exit_code)
+
+    # Starting
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started = platforms.steady()
+        with self._request() as request:
+            return subprocess.Popen(
+                [self._plan.python, str(CHILD)],
+                stdin=request,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._plan.work,
+                env=self._plan.environment,
+                bufsize=0,
+                **platforms.apart(),
+            )
+
+    def _request(self) -> IO[bytes]:
+        """What the child must know, in a file without a name: nobody can list it and no pipe can fill up."""
+        request = {
+            "supervisor": os.getpid(),
+            "marker": self._marker,
+            "kind": self._plan.kind,
+            "target": self._plan.target,
+            "path": self._plan.path,
+            "parameters": self._lease["parameters"],
+            "answer": str(self._files.channel / "answer.json"),
+        }
+        file: IO[bytes] = tempfile.TemporaryFile(dir=self._files.directory)  # noqa: SIM115 - the caller closes it.
+        file.write(json.dumps(request).encode())
+        file.seek(0)
+        return file
+
+    def _read(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:
+        streams = (("stdout", "INFO", child.stdout), ("stderr", "WARN", child.stderr))
+        readers = [threading.Thread(target=self._follow, args=stream, daemon=True) for stream in streams]
+        for reader in readers:
+            reader.start()
+        return readers
+
+    def _follow(self, name: str, level: str, pipe: IO[bytes]) -> None:
+        cutter = LineCutter()
+        while data := pipe.read(64 * 1024):
+            self._log.write(*(entry for text in cutter.feed(data) for entry in self._entries(text, name, level)))
+        self._log.write(*(entry for text in cutter.end() for entry in self._entries(text, name, level)))
+
+    def _entries(self, text: str, name: str, level: str) -> list[bytes]:
+        """The log lines of a line of output: itself, or the record that the child sent in its place."""
+        printed, marker, record = text.partition(self._marker)
+        if not marker:
+            return [logs.line(text, level, name)]
+        entries = [logs.line(printed, level, name)] if printed else []
+        try:
+            told = json.loads(record)
+            entries.append(logs.line(told["m"], told["l"], "log", at=told["t"], fields=told["f"]))
+        except (ValueError, TypeError, KeyError):  # Cut short by a crash: show what came.
+            entries.append(logs.line(record, level, name))
+        return entries
+
+    # Watching
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> int:
+        end = platforms.Exit(child.pid)
+        sample_at = self._started + 0.5
+        while child.poll() is None:
+            end.wait(TICK)
+            now = platforms.steady()
+            self._consider_ending(child, now)
+            if now >= sample_at:
+                self._sample(child, now)
+                sample_at = now + SAMPLE_EVERY
+        end.close()
+        return child.returncode
+
+    def _consider_ending(self, child: subprocess.Popen[bytes], now: float) -> None:
+        control = spool.read_note(self._files.control)
+        if control.get("ask") in {"stop", *ENDINGS}:
+            self._tell_job()
+        reason = self._reason_to_end(control, now)
+        if reason and self._ending is None:
+            self._ending = Ending(reason, now + self._grace(reason))
+            self._tell_job()
+            self._log.say(f"Ending the job: {ENDINGS.get(reason, 'it ran longer than its timeout')}.", "WARN")
+            platforms.ask_group_to_end(child.pid)
+        elif reason and self._ending and reason != self._ending.reason:
+            self._ending.kill_at = min(self._ending.kill_at, now + self._grace(reason))
+        if self._ending and now >= self._ending.kill_at:
+            platforms.kill_group(child.pid)
+            platforms.kill(platforms.descendants(self._plan.mark))
+
+    def _reason_to_end(self, control: spool.Record, now: float) -> str | None:
+        if control.get("ask") in ENDINGS:
+            return str(control["ask"])
+        # Without a control file the spool was cleared under us: nobody holds the lease any more.
+        if now >= control.get("deadline", 0.0):
+            return "lost"
+        if self._plan.timeout is not None and now >= self._started + self._plan.timeout:
+            return "timeout"
+        return "robot_stopped" if self._told_to_end else None
+
+    def _grace(self, reason: str) -> float:
+        return self._plan.kill_grace if reason == "cancel" else SHORT_GRACE
+
+    def _tell_job(self) -> None:
+        """Make ``is_cancelled()`` true."""
+        try:
+            (self._files.channel / "cancelled").touch()
+        except OSError:  # The disk is full or the spool gone; the job is ended by signals all the same.
+            return
+
+    def _sample(self, child: subprocess.Popen[bytes], now: float) -> None:
+        platforms.reap(except_for=child.pid)
+        cpu = memory = 0.0
+        for process in platforms.descendants(self._plan.mark):
+            try:
+                times = process.cpu_times()
+                cpu, memory = cpu + times.user + times.system, memory + process.memory_info().rss
+            except psutil.Error:
+                continue
+        self._max_memory = max(self._max_memory, int(memory))
+        average = cpu / max(now - self._started, 0.001)
+        try:
+            spool.write_note(self._files.state, {"cpu": round(average, 3), "memory": int(memory)})
+        except OSError:  # A full disk must not end the job; the figures come with the next sample.
+            return
+
+    # Ending
+
+    def _end_leftovers(self, child: subprocess.Popen[bytes]) -> None:
+        """End whatever the job left running: ask, wait a little, then kill until nothing is left."""
+        left = platforms.descendants(self._plan.mark)
+        if not left:
+            return
+        names = ", ".join(sorted({f"process {process.pid}" for process in left}))
+        self._log.say(f"The job left something running, which is ended now: {names}.", "WARN")
+        platforms.send([process.pid for process in left], signal.SIGTERM)
+        if not self._gone_within(SHORT_GRACE, child):
+            deadline = platforms.steady() + LAST_RESORT
+            while platforms.steady() < deadline and not self._gone_within(TICK, child):
+                platforms.kill(platforms.descendants(self._plan.mark))
+
+    def _gone_within(self, seconds: float, child: subprocess.Popen[bytes]) -> bool:
+        deadline = platforms.steady() + seconds
+        while platforms.descendants(self._plan.mark):
+            if platforms.steady() >= deadline:
+                return False
+            time.sleep(0.02)
+        platforms.reap(except_for=child.pid)
+        return True
+
+    def _conclude(self, exit_code: int) -> Outcome:
+        answer = self._answer()
+        if answer.get("outcome") == "completed":
+            return self._completed(answer.get("result"))
+        if self._ending:
+            return self._ended(self._ending.reason)
+        if isinstance(answer.get("error"), dict):
+            told = answer["error"]
+            return Outcome(
+                "failed",
+                error=results.error(told["type"], told["message"], code=told["code"], traceback=told["traceback"]),
+            )
+        if answer:
+            return Outcome("failed", error=answer_too_large(self._plan.result_limit))
+        if exit_code == 0 and self._plan.kind == "script":
+            return Outcome("completed")
+        return Outcome("failed", error=results.error("ProcessDied", death_of(exit_code)))
+
+    def _answer(self) -> dict[str, Any]:
+        path = self._files.channel / "answer.json"
+        try:
+            too_large = path.stat().st_size > self._plan.result_limit + 64 * 1024
+        except OSError:
+            return {}
+        return {"too_large": True} if too_large else spool.read_note(path)
+
+    def _completed(self, result: Any) -> Outcome:
+        """A success counts even when it comes while the job is being ended, provided that its result can travel."""
+        if len(results.canonical(result)) > self._plan.result_limit:
+            return Outcome("failed", error=answer_too_large(self._plan.result_limit))
+        if reason := results.unfit(result):
+            return Outcome("failed", error=results.error("ResultNotJson", f"The result cannot be sent: {reason}."))
+        return Outcome("completed", result)
+
+    def _ended(self, reason: str) -> Outcome:
+        ran = platforms.steady() - self._started
+        timeout = self._plan.timeout
+        if reason == "cancel":
+            return Outcome("cancelled")
+        if reason == "timeout" or (reason == "kill" and timeout is not None and ran >= timeout):
+            message = f"The job ran longer than its timeout of {timeout:g} seconds and was ended."
+            return Outcome("failed", error=results.error("Timeout", message, code="timeout"))
+        if reason == "lost":
+            message = "The robot no longer held the lease, so it ended the job."
+            return Outcome("failed", error=results.error("LeaseLost", message, code="killed"))
+        if reason == "kill":
+            return Outcome("failed", error=results.error("Killed", "The job was killed on request.", code="killed"))
+        return Outcome("failed", error=results.error("RobotStopped", "The robot was stopped while the job ran."))
+
+    def _report(self, outcome: Outcome, exit_code: int | None) -> None:
+        while (extent := self._log.close()) is None:
+            time.sleep(1)
+        cpu_seconds, largest = platforms.usage_of_children()
+        usage = {"cpu_seconds": round(cpu_seconds, 3), "max_memory": max(self._max_memory, largest)}
+        report = results.report(
+            self._lease,
+            outcome.outcome,
+            log=extent,
+            result=outcome.result,
+            error=outcome.error,
+            exit_code=exit_code,
+            usage=usage,
+        )
+        write_for_certain(self._files, report)
+
+
+def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
+    """Bring a result to the disk; while that is full the result waits here, in memory."""
+    while True:
+        try:
+            files.write_result(report)
+        except OSError:
+            time.sleep(1)
+        else:
+            return
+
+
+def answer_too_large(limit: int) -> dict[str, Any]:
+    return results.error("ResultTooLarge", f"The result is larger than the {limit} bytes allowed.")
+
+
+def death_of(exit_code: int) -> str:
+    """Say in words how a process ended that gave no answer."""
+    if exit_code >= 0:
+        return f"The job's process ended with exit code {exit_code} before it gave an answer."
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    return f"The job's process was ended by {name} before it gave an answer."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The sync loop: presence, renewals and claims. Nothing slow happens here, so no lease waits for anything."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import random
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from bv_robot import __version__, api, client, platforms
+from bv_robot.client import Backoff, Trouble
+from bv_robot.desk import Desk, Settings
+from bv_robot.executing import Assignment
+from bv_robot.spool import Record
+from bv_robot.waiting import Waiting
+
+log = logging.getLogger("bv_robot")
+
+SAFE_PART = 0.8
+"""Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
+LEAST_PAUSE = 0.2
+"""Seconds between two syncs, however much there is to say."""
+HIGHEST_EVERY = 60.0
+"""Seconds between two notes of the highest tick seen; an epoch that rises is noted at once."""
+CLONED_PAUSE = 60.0
+
+
+class Syncing:
+    """Speaks with the orchestrator in the name of one process.
+
+    Args:
+        desk: What the loops share.
+        waiting: The loop that holds the long wait, given each new ticket.
+        adopted: Work taken over from an earlier process, whose supervisors still run.
+        enrol_again: Called when the token is no longer good; True when there is a new one.
+    """
+
+    def __init__(
+        self, desk: Desk, waiting: Waiting, adopted: list[Assignment], enrol_again: Callable[[], bool]
+    ) -> None:
+        self._desk, self._waiting, self._enrol_again = desk, waiting, enrol_again
+        self._instance = str(uuid.uuid4())
+        self._seq = 0
+        self._wishes: list[str] = []
+        self._in_doubt: set[str] = set()
+        self._backoff = Backoff()
+        self._adopted = adopted
+        remembered = desk.spool.session()
+        self._resume_secret = remembered.get("resume_secret")
+        desk.epoch, desk.tick = remembered.get("epoch", 0), remembered.get("tick", 0)
+        self._noted_at = 0.0
+        self.is_idle = threading.Event()
+        """Set after a sync that brought no work while there was none in hand."""
+
+    def run(self) -> None:
+        """Sync until the listener ends."""
+        while not self._desk.ended.is_set():
+            try:
+                pause = self._sync() if self._desk.session else self._open_session()
+                self._backoff.reset()
+                self._desk.trouble = ""
+            except client.Conflict as conflict:
+                pause = self._after_conflict(conflict)
+            except client.NotSignedIn as refusal:
+                pause = self._after_refused_token(refusal)
+            except Trouble as trouble:
+                pause = self._after_trouble(trouble)
+            self._rest(pause)
+
+    def _rest(self, pause: float) -> None:
+        time.sleep(min(LEAST_PAUSE, pause))
+        self._desk.wake.wait(max(0.0, pause - LEAST_PAUSE))
+        self._desk.wake.clear()
+
+    # When it goes wrong
+
+    def _after_conflict(self, conflict: client.Conflict) -> float:
+        self._tell(conflict)
+        if conflict.code == "session_over":
+            self._end_session()
+            return 0.0
+        if conflict.code == "sequence_conflict":
+            log.error("Another robot speaks with this robot's identity: was this machine's disk copied?")
+            self._end_session()
+        if conflict.code == "identity_cloned":
+            return CLONED_PAUSE
+        return self._backoff.pause(conflict, at_most=self._desk.settings.renew_every)
+
+    def _after_refused_token(self, refusal: client.NotSignedIn) -> float:
+        self._tell(refusal)
+        if self._enrol_again():
+            self._end_session()
+            return 0.0
+        log.error("The orchestrator does not accept this robot's token: enrol it again. Results are kept until then.")
+        return self._backoff.pause(refusal)
+
+    def _after_trouble(self, trouble: Trouble) -> float:
+        self._tell(trouble)
+        if trouble.server_is_away:
+            self._outlast_server()
+        has_leases = bool(self._desk.occupied())
+        return self._backoff.pause(trouble, at_most=self._desk.settings.renew_every / 2 if has_leases else None)
+
+    def _outlast_server(self) -> None:
+        """Where the orchestrator itself is down its sweep stands still too, so what runs may run on."""
+        deadline = platforms.steady() + self._desk.settings.lease_ttl * SAFE_PART
+        for assignment in [*self._desk.occupied(), *self._adopted]:
+            if assignment.is_running:
+                assignment.extended(deadline)
+
+    def _tell(self, trouble: Trouble) -> None:
+        if str(trouble) != self._desk.trouble:
+            log.warning("The orchestrator does not answer as hoped: %s", trouble)
+        self._desk.trouble = str(trouble)
+
+    # The session
+
+    def _end_session(self) -> None:
+        self._desk.session = None
+        self._wishes.clear()
+        self._in_doubt.clear()
+
+    def _open_session(self) -> float:
+        """Open a session, proving which jobs still run. What the server does not continue is ended."""
+        running = [held for held in [*self._desk.occupied(), *self._adopted] if held.is_running]
+        sent = platforms.steady()
+        answer = api.open_session(self._desk.http_for_sync, self._opening([held.lease_id for held in running]))
+        settings = Settings.of(answer["settings"])
+        self._resume_secret = answer["resume_secret"]
+        self._desk.settings, self._desk.slots = settings, int(answer["robot"]["slots"])
+        self._note_highest(answer, at_once=True)
+        self._judge(running, answer["leases"], sent + settings.lease_ttl * SAFE_PART)
+        self._seq = 0
+        self._desk.session = answer["session"]
+        log.info("Session open as %s, %s slots", answer["robot"]["name"], self._desk.slots)
+        return 0.0
+
+    def _opening(self, running: list[str]) -> Record:
+        return {
+            "instance_id": self._instance,
+            "boot_id": platforms.boot_id(),
+            "machine_signature": self._desk.identity.machine_signature,
+            "resume_secret": self._resume_secret,
+            "running": running,
+            "highest": {"epoch": self._desk.epoch, "tick": self._desk.tick},
+            "agent": {
+                "version": __version__,
+                "hostname": platform.node(),
+                "os": platform.platform(),
+                "python": platform.python_version(),
+            },
+            "capabilities": {"executors": ["robot"], "legacy_scripts": bool(self._desk.config.script_directories)},
+        }
+
+    def _judge(self, running: list[Assignment], verdicts: dict[str, str], deadline: float) -> None:
+        """Go on with what the server continues; everything else from before this session is lost."""
+        for assignment in self._adopted:
+            self._desk.take(assignment)
+        self._adopted = []
+        for assignment in self._desk.occupied():
+            is_continued = assignment in running and verdicts.get(assignment.lease_id) == "continue"
+            assignment.renewed("continue" if is_continued else "lost", deadline)
+
+    # One sync
+
+    def _sync(self) -> float:
+        held = {assignment.lease_id: assignment for assignment in self._desk.occupied()}
+        is_accepting = self._desk.is_accepting()
+        self._wish(self._desk.slots - len(held) if is_accepting else 0)
+        self._seq += 1
+        sent = platforms.steady()
+        self._in_doubt.update(self._wishes)
+        answer = api.sync(self._desk.http_for_sync, self._report(list(held.values()), is_accepting=is_accepting))
+        self._in_doubt.clear()
+        self._take_answer(answer, held, sent)
+        return self._pause_after(answer, sent)
+
+    def _wish(self, free: int) -> None:
+        """Keep one wish per free slot. One that was sent and not answered is repeated, whatever has changed since."""
+        fresh = [wish for wish in self._wishes if wish not in self._in_doubt]
+        self._wishes = [wish for wish in self._wishes if wish in self._in_doubt]
+        while len(self._wishes) < free:
+            self._wishes.append(fresh.pop() if fresh else str(uuid.uuid4()))
+
+    def _report(self, held: list[Assignment], *, is_accepting: bool) -> Record:
+        memory = psutil.virtual_memory()
+        problem = self._desk.problem() or ("spool_quarantined" if self._desk.spool.quarantined() else "")
+        return {
+            "session": self._desk.session,
+            "seq": self._seq,
+            "wishes": self._wishes,
+            "leases": [assignment.renewal() for assignment in held],
+            "highest": {"epoch": self._desk.epoch, "tick": self._desk.tick},
+            "metrics": {
+                "cpu": round(psutil.cpu_percent() / 100, 3),
+                "memory": round(memory.percent / 100, 3),
+                "disk_free": psutil.disk_usage(str(self._desk.home.root)).free,
+            },
+            "state": {"accepting": is_accepting, "problem": problem},
+        }
+
+    def _take_answer(self, answer: dict[str, Any], held: dict[str, Assignment], sent: float) -> None:
+        deadline = sent + self._desk.settings.lease_ttl * SAFE_PART
+        for lease_id, asked in answer["leases"].items():
+            if lease_id in held:
+                held[lease_id].renewed(asked, deadline)
+        for grant in answer["grants"]:
+            self._wishes = [wish for wish in self._wishes if wish != grant["wish"]]
+            self._take_lease(grant["lease"], sent)
+        config = answer["config"]
+        self._desk.slots, self._desk.is_drained_by_server = int(config["slots"]), bool(config["draining"])
+        self._note_highest(answer)
+        self._waiting.offer(answer.get("wait"))
+        self._desk.last_sync = time.time()
+        if not (held or answer["grants"] or self._desk.assignments()):
+            self.is_idle.set()
+
+    def _take_lease(self, lease: Record, sent: float) -> None:
+        """Write a lease down, then begin with it. What cannot be written down, or is not wanted now, goes back."""
+        record = {
+            "lease": lease,
+            "mark": secrets.token_hex(16),
+            "deadline": sent + lease["ttl"] * SAFE_PART,
+            "start_by": sent + lease["start_within"] * SAFE_PART,
+            "boot": platforms.boot_id(),
+        }
+        try:
+            files = self._desk.spool.add(record)
+        except OSError as error:
+            log.error("The spool does not take a lease, so it goes back: %s", error)
+            self._refuse(lease["lease"], f"the spool does not take it: {error}")
+            return
+        assignment = Assignment(self._desk, files, record)
+        if not self._desk.is_accepting():
+            assignment.ask("robot_stopped")
+        self._desk.take(assignment)
+
+    def _refuse(self, lease_id: str, reason: str) -> None:
+        try:
+            api.release(self._desk.http_for_sync, lease_id, self._desk.session or "", reason)
+        except Trouble as trouble:
+            log.warning("The lease could not be given back and will run out: %s", trouble)
+
+    def _pause_after(self, answer: dict[str, Any], sent: float) -> float:
+        """Follow the server's pace with jitter, but renew in time."""
+        paced = float(answer["next_sync_in"])
+        pause = random.uniform(min(1.0, paced), paced)
+        if self._desk.occupied():
+            pause = min(pause, sent + self._desk.settings.renew_every - platforms.steady())
+        return max(0.0, pause)
+
+    def _note_highest(self, answer: dict[str, Any], *, at_once: bool = False) -> None:
+        """Remember the highest epoch and tick. A higher epoch means that the server may have forgotten results."""
+        has_risen = answer["epoch"] > self._desk.epoch
+        seen = max((self._desk.epoch, self._desk.tick), (int(answer["epoch"]), int(answer["tick"])))
+        self._desk.epoch, self._desk.tick = seen
+        if has_risen:
+            self._offer_again()
+        if not (at_once or has_risen or platforms.steady() - self._noted_at > HIGHEST_EVERY):
+            return
+        self._noted_at = platforms.steady()
+        note = {"resume_secret": self._resume_secret, "epoch": self._desk.epoch, "tick": self._desk.tick}
+        try:
+            self._desk.spool.write_session(note)
+        except OSError as error:
+            log.error("The spool does not take the session's memory: %s", error)
+
+    def _offer_again(self) -> None:
+        """Give a server that lost its last commits the results of the last day once more; it knows its own again."""
+        for files in self._desk.spool.executions():
+            delivery = files.delivery()
+            if delivery and delivery["epoch"] < self._desk.epoch and files.result() is not None:
+                self._desk.take(Assignment(self._desk, files, files.lease()))

@@ -1,0 +1,66 @@
+"""How the robot speaks to whoever started it: colours for a person at a terminal, JSON lines for a service."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.text import Text
+
+console = Console()
+problems = Console(stderr=True)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record, for whatever collects a service's output."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, Any] = {
+            "t": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "thread": record.threadName,
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+def is_for_a_person() -> bool:
+    return sys.stdout.isatty()
+
+
+def set_up_logging(level: str) -> None:
+    """Have the robot's log go to standard output."""
+    handler: logging.Handler
+    if is_for_a_person():
+        handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+def say(message: str, **facts: Any) -> None:
+    """Tell a result: a sentence for a person, an object for a program."""
+    if is_for_a_person():
+        console.print(message)
+    else:
+        console.file.write(json.dumps({"message": message, **facts}, default=str) + "\n")
+
+
+def complain(message: str) -> None:
+    """Tell what went wrong, on standard error."""
+    if sys.stderr.isatty():
+        problems.print(Text(message, style="red"))
+    else:
+        sys.stderr.write(json.dumps({"error": message}) + "\n")
