@@ -1,0 +1,1 @@
+"""What every API view shares: strict input, one shape of refusal, pages, filters, routes and the schema."""
