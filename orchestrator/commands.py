@@ -1,0 +1,65 @@
+"""Runs one management command, with the embedded servers beside it where it needs them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from orchestrator import embedded
+
+SUPERVISED = "BV_SUPERVISED"
+ROLES = {"web", "live", "worker", "beat"}
+# What needs neither a database nor a broker: it is not worth starting them.
+WITHOUT_SERVERS = {
+    "up",
+    "demo",
+    "test",
+    "check_all",
+    "help",
+    "check",
+    "collectstatic",
+    "findstatic",
+    "compilemessages",
+    "makemessages",
+    "diffsettings",
+    "spectacular",
+    "startapp",
+}
+
+
+def run(argv: Sequence[str], *, without_django: Sequence[str]) -> None:
+    """Run the command that ``argv`` names, as ``manage.py`` was called; ends the process where it fails."""
+    name = argv[1] if len(argv) > 1 else "help"
+    if name in ROLES:
+        os.environ.setdefault("BV_ROLE", name)
+    try:
+        with _servers_for(name, argv):
+            _run(name, list(argv), is_plain=name in without_django)
+    except embedded.EmbeddedError as error:
+        sys.exit(f"Error: {error}")
+
+
+def _run(name: str, argv: list[str], *, is_plain: bool) -> None:
+    if is_plain:
+        command = importlib.import_module(f"orchestrator.management.commands.{name}").Command()
+        command.run_from_argv(argv)
+        return
+    from django.core.management import execute_from_command_line
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+    execute_from_command_line(argv)
+
+
+def _servers_for(name: str, argv: Sequence[str]) -> AbstractContextManager[None]:
+    """Return the embedded servers, for the time of a command that needs them and was given no others."""
+    is_question = name.startswith("-") or "--help" in argv or "-h" in argv
+    if is_question or name in WITHOUT_SERVERS or os.environ.get(SUPERVISED):
+        return nullcontext()
+    if embedded.is_given("DATABASE_URL") and embedded.is_given("CELERY_BROKER_URL"):
+        return nullcontext()
+    from orchestrator.embedded import sharing
+
+    return sharing.servers_for_command(embedded.default_data_dir())

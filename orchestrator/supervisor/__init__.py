@@ -1,0 +1,1 @@
+"""Runs the roles of one machine as processes of their own, and leaves none behind."""
