@@ -1,0 +1,117 @@
+"""Whether this process answers, and whether the system it belongs to can work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+
+from celery import current_app
+from django.db import InterfaceError, OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, JsonResponse
+from kombu.exceptions import OperationalError as BrokerError
+
+from apps.console.models import RoleHeartbeat
+from apps.console.rules import WATCHED_ROLES, WHAT_TO_DO, is_silent
+from apps.core.api.plain import api_view
+from apps.core.edge.middleware import quiet
+
+OK, DEGRADED, UNAVAILABLE = "ok", "degraded", "unavailable"
+#: Seconds a broker may take to take the call.
+_BROKER_PATIENCE: Final = 1
+#: Seconds after which a load balancer should look again.
+_RETRY_AFTER: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, and what to do about it."""
+
+    name: str
+    status: str = OK
+    detail: str = ""
+    what_to_do: str = ""
+
+    @classmethod
+    def failing(cls, name: str, status: str, detail: str) -> Check:
+        return cls(name, status, detail, WHAT_TO_DO[name])
+
+
+@quiet
+@api_view("GET", "HEAD")
+def live(request: HttpRequest) -> JsonResponse:
+    """Answer as long as the process does; nothing else is asked, so that a restart is never the wrong cure."""
+    return JsonResponse({"status": OK})
+
+
+@quiet
+@api_view("GET", "HEAD")
+def ready(request: HttpRequest) -> JsonResponse:
+    """Say whether requests can be served. Only the database and its tables are needed for that.
+
+    Without beat, worker or broker robots go on working, so their absence is reported but takes nothing out of service.
+    """
+    checks = list(_checks())
+    states = {check.status for check in checks}
+    status = next((state for state in (UNAVAILABLE, DEGRADED) if state in states), OK)
+    answer: dict[str, Any] = {"status": status, "checks": [asdict(check) for check in checks]}
+    if status == UNAVAILABLE:
+        return JsonResponse(answer, status=503, headers={"Retry-After": str(_RETRY_AFTER)})
+    return JsonResponse(answer)
+
+
+def _checks() -> Iterator[Check]:
+    try:
+        missing = missing_migrations()
+        ages = RoleHeartbeat.objects.ages() if not missing else {}
+    except (OperationalError, InterfaceError):
+        yield Check.failing("database", UNAVAILABLE, "PostgreSQL does not answer.")
+        return
+    yield Check("database")
+    yield _migrations(missing)
+    yield _broker()
+    for role in WATCHED_ROLES:
+        yield _role(role, ages.get(role))
+
+
+def _migrations(missing: list[str]) -> Check:
+    if not missing:
+        return Check("migrations")
+    return Check.failing("migrations", UNAVAILABLE, f"Not applied: {', '.join(missing[:5])}.")
+
+
+def _broker() -> Check:
+    try:
+        with current_app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, timeout=_BROKER_PATIENCE)
+    except (BrokerError, OSError):
+        return Check.failing("broker", DEGRADED, "The broker does not answer.")
+    return Check("broker")
+
+
+def _role(role: str, age: timedelta | None) -> Check:
+    if not is_silent(age):
+        return Check(role)
+    seen = f"last seen {age.total_seconds():.0f} seconds ago" if age is not None else "never seen"
+    return Check.failing(role, DEGRADED, f"No {role} is running: {seen}.")
+
+
+def missing_migrations() -> list[str]:
+    """Return the migrations of this code that the database has not had; raises ``OperationalError``."""
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    return [
+        ".".join(key)
+        for key, replaced in _migrations_on_disk().items()
+        if key not in applied and not (replaced and applied.issuperset(replaced))
+    ]
+
+
+@cache
+def _migrations_on_disk() -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Return this code's migrations and what each replaces; they do not change while the process runs."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    return {key: list(migration.replaces) for key, migration in sorted(loader.disk_migrations.items())}

@@ -1,0 +1,62 @@
+"""Who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from apps.core.errors import NotSignedIn
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+PERSON = "person"
+SERVICE = "service"
+ROBOT = "robot"
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever asks for a change: a person, a service account, a robot, or the system itself.
+
+    Every service takes one. There is no anonymous actor and no ``None``: work that nobody asked for is done in the
+    name of ``Actor.system(...)``. ``tenant_id`` narrows what the credential reaches: an API key and a robot belong to
+    one tenant, whatever else their user could do elsewhere.
+    """
+
+    kind: str
+    id: str
+    name: str
+    tenant_id: UUID | None = None
+    user: Any = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def person(cls, user: Any | AnonymousUser, *, tenant_id: UUID | None = None) -> Actor:
+        """Return the actor behind a signed-in user, who may be a service account. Raises ``NotSignedIn``."""
+        if user is None or user.is_anonymous or not user.is_active:
+            raise NotSignedIn("Sign in first.")
+        kind = SERVICE if user.is_service else PERSON
+        return cls(kind, str(user.pk), user.get_username(), tenant_id or user.tenant_id, user)
+
+    @classmethod
+    def robot(cls, pk: UUID, name: str, tenant_id: UUID) -> Actor:
+        """Return a robot as an actor; it is bound to its tenant."""
+        return cls(ROBOT, str(pk), name, tenant_id)
+
+    @classmethod
+    def system(cls, name: str) -> Actor:
+        """Return the system itself under the name of what it is doing, such as ``sweep``."""
+        return cls(SYSTEM, name, name)
+
+    @property
+    def is_system(self) -> bool:
+        return self.kind == SYSTEM
+
+    @property
+    def is_robot(self) -> bool:
+        return self.kind == ROBOT
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

@@ -1,0 +1,303 @@
+"""Settings: one file, everything that differs between installations by environment (secrets also as ``NAME_FILE``)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from orchestrator import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+
+# Where the embedded default keeps its database, files and logs.
+DATA_DIR = Path(env.str("BV_DATA_DIR", default=str(BASE_DIR / ".run"))).resolve()
+IS_EMBEDDED = "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ
+
+DEBUG = env.bool("DEBUG", default=False)
+TESTING = "PYTEST_VERSION" in os.environ
+
+# ------------------------------------------------------------------------------------------------ secrets and hosts
+KNOWN_DEFAULT_KEYS = {"changeme", "change-me", "secret", "insecure", "your-secret-key"}
+
+
+def _secret_key() -> str:
+    if IS_EMBEDDED or TESTING:
+        return env.str("SECRET_KEY", default="") or embedded.secret_key(DATA_DIR)
+    key = env.str("SECRET_KEY", default="")
+    if not key:
+        raise ImproperlyConfigured("SECRET_KEY is not set. Set SECRET_KEY (or SECRET_KEY_FILE) to 50 or more random characters.")
+    if key.lower() in KNOWN_DEFAULT_KEYS or key.startswith("django-insecure-") or len(key) < 32:
+        raise ImproperlyConfigured("SECRET_KEY is a default or too short. Set 50 or more random characters.")
+    return key
+
+
+SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Keys the hashes of tokens; separate, so that the secret key can be rotated without ending every credential.
+TOKEN_PEPPER = env.str("TOKEN_PEPPER", default="") or SECRET_KEY
+TOKEN_PEPPER_FALLBACKS: list[str] = env.list("TOKEN_PEPPER_FALLBACKS", default=[])
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+
+# ------------------------------------------------------------------------------------------------------------- apps
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.inlines",
+    "unfold.contrib.guardian",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "guardian",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_celery_beat",
+    "axes",
+    "orchestrator",
+    "apps.core",
+    "apps.requests",
+    "apps.audit",
+    "apps.events",
+    "apps.rbac",
+    "apps.tenancy",
+    "apps.accounts",
+    "apps.packages",
+    "apps.robots",
+    "apps.processes",
+    "apps.jobs",
+    "apps.runner",
+    "apps.console",
+]
+
+MIDDLEWARE = [
+    "apps.core.edge.middleware.RequestEdge",
+    "apps.core.edge.middleware.ProblemsOnly",
+    "apps.core.edge.middleware.CleanInput",
+    "apps.console.views.refusals.RecordRefusals",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "orchestrator.urls"
+WSGI_APPLICATION = "orchestrator.wsgi.application"
+ASGI_APPLICATION = "orchestrator.asgi.application"
+APPEND_SLASH = False  # Existing clients follow no redirects; the admin's own pages handle their slash themselves.
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --------------------------------------------------------------------------------------------------------- database
+DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.urls(DATA_DIR).database)}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server (postgresql://…): there is no other database.")
+
+# What a statement may take in each kind of process (see docs/operating.md). The role is set by the command that starts it.
+ROLE = env.str("BV_ROLE", default="command")
+_TIMEOUTS = {
+    "web": "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s",
+    "worker": "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min",
+}
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["options"] = _TIMEOUTS.get(ROLE, "")
+if ROLE == "web":
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": env.int("DB_POOL_MIN", default=2),
+        "max_size": env.int("DB_POOL_MAX", default=16),
+        "timeout": env.float("DB_POOL_TIMEOUT", default=2.0),
+    }
+DATABASES["default"]["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="") or None}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIGRATION_MODULES: dict[str, str] = {}
+
+# ----------------------------------------------------------------------------------------------------- broker, cache
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=embedded.urls(DATA_DIR).broker)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# ----------------------------------------------------------------------------------------------------- people, access
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apps.rbac.authentication.RoleBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SILENCED_SYSTEM_CHECKS = [
+    "guardian.W001",  # our own backend answers from guardian's rows as well
+    "auth.W004",  # user names are unique whatever their case, by a constraint over lower()
+]
+GUARDIAN_MONKEY_PATCH_USER = False
+ANONYMOUS_USER_NAME = None
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLED = not TESTING
+AXES_VERBOSE = False
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_HTTPONLY = True
+IS_HTTPS = env.bool("HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SECURE_SSL_REDIRECT = False
+SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],  # unfold's Alpine evaluates expressions
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --------------------------------------------------------------------------------------------- language, time, files
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = Path(env.str("FILES_DIR", default=str(DATA_DIR / "files")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "packages": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": MEDIA_ROOT / "packages", "base_url": None},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+if IS_EMBEDDED or TESTING:
+    # No collectstatic step on one machine: files are served as they lie in the packages.
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+
+# -------------------------------------------------------------------------------------------------------------- REST
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.accounts.authentication.ApiTokenAuthentication",
+        "apps.accounts.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.core.api.callers.SignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.StrictJsonParser"],
+    "DEFAULT_PAGINATION_CLASS": "apps.core.api.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["apps.core.api.filters.ApiFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "apps.core.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "BV Orchestrator",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# ------------------------------------------------------------------------------------------------- the edge of the API
+# Who keeps the answers given under idempotency keys: core may not know the app that does.
+API_ANSWER_ONCE = "apps.requests.views.answer_once"
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_ALLOWED_NETWORKS: list[str] = env.list("METRICS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"])
+# By host, because processes are told apart by their ids; the library takes the place from the environment, at import.
+METRICS_DIR = Path(env.str("METRICS_DIR", default=str(DATA_DIR / "metrics" / socket.gethostname())))
+if TESTING:
+    METRICS_DIR = METRICS_DIR / "tests"
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+
+# ------------------------------------------------------------------------------------------------------------ robots
+# Durations in seconds; a process may set its own where its page says so.
+LEASE_TTL = env.int("LEASE_TTL", default=90)
+RENEW_EVERY = env.int("RENEW_EVERY", default=15)
+SWEEP_EVERY = env.float("SWEEP_EVERY", default=5.0)
+TICK_EVERY = env.float("TICK_EVERY", default=2.0)
+OUTAGE_AFTER = env.float("OUTAGE_AFTER", default=15.0)
+KILL_GRACE = env.int("KILL_GRACE", default=30)
+SYNC_MIN = env.float("SYNC_MIN", default=2.0)
+SYNC_MAX = env.float("SYNC_MAX", default=10.0)
+SYNC_WITH_WAIT = env.float("SYNC_WITH_WAIT", default=30.0)
+WAIT_MAX = env.int("WAIT_MAX", default=50)
+SESSION_SILENCE = env.int("SESSION_SILENCE", default=30)
+OFFLINE_AFTER = env.int("OFFLINE_AFTER", default=90)
+LIVE_URL: str | None = env.str("LIVE_URL", default="") or None
+LOG_CHUNK_BYTES = env.int("LOG_CHUNK_BYTES", default=256 * 1024)
+LOG_LIMIT_BYTES = env.int("LOG_LIMIT_BYTES", default=100 * 1024 * 1024)
+RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT = env.str("LOG_FORMAT", default="console" if sys.stderr.isatty() else "json")
+LOGGING_CONFIG = "apps.core.logs.configure_from"
+LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}

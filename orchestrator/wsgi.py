@@ -1,0 +1,8 @@
+"""The web role: admin, REST API, robot API."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+application = get_wsgi_application()
