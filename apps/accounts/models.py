@@ -1,0 +1,127 @@
+"""People, service accounts, and the keys with which programs call."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from apps.core.actors import Actor
+from apps.core.models import Row
+from apps.core.tokens import Token
+from apps.rbac import services as rbac
+from apps.tenancy.models import Tenant
+
+
+class UserKind(models.TextChoices):
+    PERSON = "person"
+    SERVICE = "service", "service account"
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def visible_to(self, actor: Actor) -> UserQuerySet:
+        """Return the users the actor may look at, who always include the actor's own."""
+        if actor.is_system or (actor.user is not None and actor.user.is_superuser and actor.tenant_id is None):
+            return self
+        if actor.user is None:
+            return self.none()
+        tenants = Tenant.objects.filter(pk__in=rbac.tenants_where(actor, "accounts.view_user"))
+        shared = Q(role_assignments__tenant__in=tenants) | Q(tenant__in=tenants)
+        return self.filter(pk__in=self.model._base_manager.filter(shared | Q(pk=actor.user.pk)).values("pk"))
+
+
+class UserManager(BaseUserManager["User"]):
+    """What Django's own commands expect; our doors call services."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(username__iexact=username)
+
+    def get_queryset(self) -> UserQuerySet:
+        return UserQuerySet(self.model, using=self._db)
+
+    def visible_to(self, actor: Actor) -> UserQuerySet:
+        return self.get_queryset().visible_to(actor)
+
+
+def known_time_zone(value: str) -> None:
+    """Refuse a name that is no IANA time zone."""
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{value}” is not a known time zone. Use a name such as Europe/Paris.")
+
+
+class User(AbstractBaseUser, PermissionsMixin, Row):
+    """Somebody who signs in, or a service account that only holds keys."""
+
+    username = models.CharField(max_length=150, help_text="What one signs in with.")
+    email = models.EmailField("e-mail", blank=True)
+    name = models.CharField("display name", max_length=200, blank=True)
+    kind = models.CharField(max_length=8, choices=UserKind, default=UserKind.PERSON, editable=False)
+    tenant = models.ForeignKey(
+        "tenancy.Tenant",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The one tenant of a service account.",
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[known_time_zone])
+    is_active = models.BooleanField("active", default=True)
+    is_staff = models.BooleanField("may open the admin", default=False)
+
+    USERNAME_FIELD = "username"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[Any] = UserManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="user_username_free"),
+            models.UniqueConstraint(Lower("email"), name="user_email_free", condition=~Q(email="")),
+            models.CheckConstraint(
+                name="user_service_account_has_tenant",
+                condition=Q(kind=UserKind.PERSON) | Q(kind=UserKind.SERVICE, tenant__isnull=False, is_superuser=False),
+            ),
+        ]
+        ordering = ["username"]
+
+    def __str__(self) -> str:
+        return self.name or self.username
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind == UserKind.SERVICE
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def get_short_name(self) -> str:
+        return str(self)
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def visible_to(self, actor: Actor) -> ApiTokenQuerySet:
+        return rbac.visible(self, actor, "accounts.view_apitoken")
+
+
+class ApiToken(Token):
+    """A key with which a user's programs call the API, bound to one tenant."""
+
+    KIND = "u"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100, help_text="What uses this key, so that you know it again.")
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        indexes = [models.Index(fields=["user", "-id"], name="apitoken_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown_as})"

@@ -1,0 +1,186 @@
+"""Making and changing users, and their API keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.accounts.models import ApiToken, User, UserKind, known_time_zone
+from apps.audit import services as audit
+from apps.core import tokens
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid, Problem
+from apps.rbac import services as rbac
+from apps.tenancy.models import Tenant
+
+#: How long an API key works when its maker names no end.
+DEFAULT_KEY_LIFE = timedelta(days=90)
+LONGEST_KEY_LIFE = timedelta(days=365)
+
+
+@transaction.atomic
+def create_user(
+    username: str,
+    *,
+    actor: Actor,
+    password: str | None,
+    email: str = "",
+    name: str = "",
+    time_zone: str = "UTC",
+    is_staff: bool = True,
+    is_superuser: bool = False,
+) -> User:
+    """Make somebody who can sign in; without a password nobody can until one is set. Raises ``Invalid``."""
+    rbac.require(actor, "accounts.add_user", rbac.EVERYWHERE)
+    user = User(
+        username=username.strip().lower(),
+        email=email.strip().lower(),
+        name=name,
+        time_zone=time_zone,
+        is_staff=is_staff,
+        is_superuser=is_superuser and _may_make_superusers(actor),
+    )
+    _set_password(user, password)
+    _save_named(user)
+    audit.record(actor, "user.created", user, after=_facts(user))
+    return user
+
+
+@transaction.atomic
+def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
+    """Change profile facts of a user: email, name, time_zone, is_staff, is_superuser."""
+    rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    before = _facts(user)
+    if changes.get("is_superuser", user.is_superuser) != user.is_superuser and not _may_make_superusers(actor):
+        raise Invalid.field("is_superuser", "only a superuser decides who is one.")
+    for field, value in changes.items():
+        setattr(user, field, value)
+    _refuse_losing_last_administrator(user)
+    _save_named(user, update_fields=list(changes))
+    audit.record(actor, "user.updated", user, before=before, after=_facts(user))
+    return user
+
+
+@transaction.atomic
+def set_password(user: User, *, actor: Actor, password: str) -> None:
+    """Give a user another password. Everybody may change their own; sessions made with the old one end."""
+    if actor.user != user:
+        rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    _set_password(user, password)
+    user.save(update_fields=["password"])
+    audit.record(actor, "user.password_changed", user)
+
+
+@transaction.atomic
+def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
+    """Stop a user from signing in and calling; keys and sessions fail from the next request on."""
+    rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    if actor.user == user:
+        raise Conflict("You cannot disable yourself.")
+    user.is_active = False
+    _refuse_losing_last_administrator(user)
+    user.save(update_fields=["is_active"])
+    audit.record(actor, "user.disabled", user, reason=reason)
+    return user
+
+
+@transaction.atomic
+def enable_user(user: User, *, actor: Actor) -> User:
+    """Let a disabled user in again."""
+    rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    audit.record(actor, "user.enabled", user)
+    return user
+
+
+@transaction.atomic
+def create_service_account(tenant: Tenant, *, actor: Actor, name: str) -> User:
+    """Make an account for programs: it has keys and no password, and lives in one tenant."""
+    rbac.require(actor, "accounts.add_user", tenant)
+    user = User(
+        username=f"{tenant.slug}/{name.strip().lower()}", name=name.strip(), kind=UserKind.SERVICE, tenant=tenant
+    )
+    user.set_unusable_password()
+    _save_named(user)
+    audit.record(actor, "service_account.created", user, after=_facts(user))
+    return user
+
+
+@transaction.atomic
+def create_api_key(
+    user: User, *, actor: Actor, tenant: Tenant, name: str, life: timedelta | None = DEFAULT_KEY_LIFE
+) -> tuple[ApiToken, str]:
+    """Make a key for ``user`` in one tenant; the text is returned once and stored only as a hash."""
+    if actor.user != user:
+        rbac.require(actor, "accounts.add_apitoken", tenant)
+    if life is not None and not timedelta(0) < life <= LONGEST_KEY_LIFE:
+        raise Invalid.field("life", f"a key lives at most {LONGEST_KEY_LIFE.days} days.")
+    if user.tenant_id is not None and user.tenant_id != tenant.pk:
+        raise Invalid.field("tenant", "a service account has keys in its own tenant only.")
+    plain = tokens.generate(ApiToken.KIND)
+    key = ApiToken.holding(
+        plain, user=user, tenant=tenant, name=name, expires_at=timezone.now() + life if life else None
+    )
+    key.save()
+    audit.record(actor, "api_key.created", key, after={"name": name, "user": user.username, "key": key.shown_as})
+    return key, str(plain)
+
+
+@transaction.atomic
+def revoke_api_key(key: ApiToken, *, actor: Actor, reason: str = "") -> ApiToken:
+    """End a key at once. Repeating it changes nothing."""
+    if actor.user != key.user:
+        rbac.require(actor, "accounts.delete_apitoken", key)
+    if key.revoked_at is None:
+        ApiToken.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
+        key.refresh_from_db()
+        audit.record(actor, "api_key.revoked", key, reason=reason)
+    return key
+
+
+def _may_make_superusers(actor: Actor) -> bool:
+    return actor.is_system or bool(actor.user is not None and actor.user.is_superuser)
+
+
+def _refuse_losing_last_administrator(user: User) -> None:
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    if not (user.is_superuser and user.is_active) and not others.exists():
+        raise Conflict("This is the last administrator. Make another one first.")
+
+
+def _set_password(user: User, password: str | None) -> None:
+    if password is None:
+        user.set_unusable_password()
+        return
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(
+            " ".join(error.messages), problems=[Problem("password", text) for text in error.messages]
+        ) from error
+    user.set_password(password)
+
+
+def _save_named(user: User, **options: Any) -> None:
+    try:
+        known_time_zone(user.time_zone)
+    except ValidationError as error:
+        raise Invalid.field("time_zone", error.messages[0]) from error
+    try:
+        with transaction.atomic():
+            user.save(**options)
+    except IntegrityError as error:
+        taken = "email" if "user_email_free" in str(error) else "username"
+        raise Conflict(f"There is a user with this {taken} already.", code="name_taken", field=taken) from error
+
+
+def _facts(user: User) -> dict[str, Any]:
+    names = ("username", "email", "name", "kind", "time_zone", "is_active", "is_staff", "is_superuser")
+    return {name: getattr(user, name) for name in names}

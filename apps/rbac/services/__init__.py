@@ -1,0 +1,29 @@
+"""Permission: the one question every door and service asks, and the roles that answer it."""
+
+from apps.rbac.services.questions import EVERYWHERE, allows, require, tenants_where, visible
+from apps.rbac.services.roles import (
+    assign_role,
+    create_role,
+    delete_role,
+    ensure_builtin_roles,
+    revoke_role,
+    share_object,
+    unshare_object,
+    update_role,
+)
+
+__all__ = [
+    "EVERYWHERE",
+    "allows",
+    "assign_role",
+    "create_role",
+    "delete_role",
+    "ensure_builtin_roles",
+    "require",
+    "revoke_role",
+    "share_object",
+    "tenants_where",
+    "unshare_object",
+    "update_role",
+    "visible",
+]

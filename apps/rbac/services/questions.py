@@ -1,0 +1,199 @@
+"""May this actor do that to this? And: which of these may it see?
+
+The answer comes from role assignments (everywhere, in a tenant, in a folder and below) and from object permissions.
+Superusers and the system may do everything; a credential bound to a tenant never reaches beyond it, whoever holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.apps import apps
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Cast
+from guardian.models import UserObjectPermission
+
+from apps.core.actors import Actor
+from apps.core.errors import NotAllowed
+from apps.rbac.models import Role, RoleAssignment
+
+
+class _Everywhere:
+    """The object of acts that concern the whole installation, such as making a tenant."""
+
+    def __str__(self) -> str:
+        return "the installation"
+
+
+EVERYWHERE: Final = _Everywhere()
+
+#: What a robot may do, and only to itself or to what it holds.
+ROBOT_PERMISSIONS = frozenset(
+    {"robots.report_robot", "jobs.claim_job", "jobs.report_execution", "packages.download_packageversion"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row is: its tenant, and the paths of the folders it is in (none: in the tenant as such)."""
+
+    tenant_id: UUID | None
+    paths: tuple[str, ...] = ()
+
+
+def require(actor: Actor, permission: str, obj: Any) -> None:
+    """Raise ``NotAllowed`` unless the actor may do ``permission`` (``app.codename``) to ``obj``.
+
+    For a create, ``obj`` is the folder or tenant it happens in; for acts on the whole installation ``EVERYWHERE``.
+    """
+    if not allows(actor, permission, obj):
+        raise NotAllowed(
+            f"{actor.name} may not {_in_words(permission)} here. "
+            f"It takes the permission {permission} on {obj}: ask an administrator for a role that has it.",
+            permission=permission,
+            target=None if obj is EVERYWHERE else obj,
+            actor=actor,
+        )
+
+
+def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
+    """Say whether the actor may. Without an object it means "somewhere", which only shows or hides a door."""
+    if actor.is_system:
+        return True
+    if actor.is_robot:
+        return permission in ROBOT_PERMISSIONS and _belongs_to_robot(actor, obj)
+    user = actor.user
+    if user is None or not user.is_active:
+        return False
+    if obj is None:
+        return user.is_superuser or _somewhere(actor, permission)
+    if obj is EVERYWHERE:
+        return actor.tenant_id is None and (
+            user.is_superuser or _granting(actor, permission).filter(tenant=None, folder=None).exists()
+        )
+    place = _place_of(obj)
+    if actor.tenant_id is not None and place.tenant_id not in (None, actor.tenant_id):
+        return False
+    if user.is_superuser:
+        return True
+    return _granted_at(actor, permission, place) or _shared(actor, permission, obj)
+
+
+def visible(queryset: Any, actor: Actor, permission: str) -> Any:
+    """Narrow ``queryset`` to what the actor may see, within its one query."""
+    if actor.is_system:
+        return queryset
+    user = actor.user
+    if user is None or not user.is_active:
+        return queryset.none()
+    model = queryset.model
+    is_tenant = model._meta.label == "tenancy.Tenant"
+    tenant_column = "pk" if is_tenant else "tenant_id"
+    if actor.tenant_id is not None:
+        queryset = queryset.filter(**{tenant_column: actor.tenant_id})
+    if user.is_superuser:
+        return queryset
+    granting = RoleAssignment.objects.filter(user=user) if is_tenant else _granting(actor, permission)
+    seen = Q(Exists(granting.filter(tenant=None, folder=None))) | Q(
+        **{f"{tenant_column}__in": granting.filter(**({} if is_tenant else {"folder": None})).values("tenant_id")}
+    )
+    folder_column = _folder_column(model)
+    if folder_column == "folders":
+        through = model.folders.through.objects.filter(folder_id__in=_folders_reached(granting))
+        seen |= Q(pk__in=through.values(model.folders.field.m2m_column_name()))
+    elif folder_column:
+        seen |= Q(**{f"{folder_column}__in": _folders_reached(granting)})
+    return queryset.filter(seen | Q(pk__in=_shared_ids(actor, permission)))
+
+
+def tenants_where(actor: Actor, permission: str) -> models.QuerySet[Any]:
+    """Return the ids of the tenants in the whole of which the actor holds ``permission``, as a subquery."""
+    granting = _granting(actor, permission)
+    everywhere = Exists(granting.filter(tenant=None, folder=None))
+    tenants = apps.get_model("tenancy", "Tenant").objects.order_by()
+    here = Q(pk__in=granting.filter(folder=None).values("tenant_id"))
+    if actor.tenant_id is not None:
+        tenants = tenants.filter(pk=actor.tenant_id)
+    return tenants.filter(Q(everywhere) | here).values("pk")
+
+
+def _granting(actor: Actor, permission: str) -> models.QuerySet[RoleAssignment]:
+    """Return the actor's assignments whose role has the permission."""
+    holding = Role.permissions.through.objects.filter(role_id=OuterRef("role_id"))
+    has_it = Q(role__grants_all=True) | Exists(holding.filter(_named(permission)))
+    return RoleAssignment.objects.filter(has_it, user=actor.user)
+
+
+def _somewhere(actor: Actor, permission: str) -> bool:
+    granting = _granting(actor, permission)
+    if actor.tenant_id is not None:
+        granting = granting.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
+    return granting.exists() or _object_permissions(actor, permission).exists()
+
+
+def _granted_at(actor: Actor, permission: str, place: Place) -> bool:
+    here = Q(tenant=None) | Q(tenant_id=place.tenant_id, folder=None)
+    granting = _granting(actor, permission)
+    for path in place.paths:
+        above = [UUID(part) for part in path.strip("/").split("/")]
+        here |= Q(tenant_id=place.tenant_id, folder_id__in=above)
+    return granting.filter(here).exists()
+
+
+def _folders_reached(granting: models.QuerySet[RoleAssignment]) -> models.QuerySet[Any]:
+    """Return the folders at or below those of the assignments, as a subquery."""
+    folders = apps.get_model("tenancy", "Folder").objects.order_by()
+    above = granting.exclude(folder=None).annotate(below=OuterRef("path"))
+    return folders.filter(Exists(above.filter(below__startswith=F("folder__path")))).values("pk")
+
+
+def _object_permissions(actor: Actor, permission: str) -> models.QuerySet[Any]:
+    return UserObjectPermission.objects.filter(_named(permission), user=actor.user)
+
+
+def _named(permission: str) -> Q:
+    """Return the condition on ``permission`` rows: ``app.codename``, or ``app.*`` for any of an app."""
+    app, _, codename = permission.partition(".")
+    right_app = Q(permission__content_type__app_label=app)
+    return right_app if codename == "*" else right_app & Q(permission__codename=codename)
+
+
+def _shared(actor: Actor, permission: str, obj: Any) -> bool:
+    return _object_permissions(actor, permission).filter(object_pk=str(obj.pk)).exists()
+
+
+def _shared_ids(actor: Actor, permission: str) -> models.QuerySet[Any]:
+    shared = _object_permissions(actor, permission)
+    return shared.annotate(shared_id=Cast("object_pk", models.UUIDField())).values("shared_id")
+
+
+def _place_of(obj: Any) -> Place:
+    label = obj._meta.label
+    if label == "tenancy.Folder":
+        return Place(obj.tenant_id, (obj.path,))
+    column = _folder_column(type(obj))
+    if column == "folder_id":
+        return Place(obj.tenant_id, (obj.folder.path,) if obj.folder_id else ())
+    if column == "folders":
+        return Place(obj.tenant_id, tuple(obj.folders.values_list("path", flat=True)))
+    return Place(getattr(obj, "tenant_id", None))
+
+
+def _folder_column(model: Any) -> str | None:
+    if model._meta.label == "tenancy.Folder":
+        return "pk"
+    names = {field.name for field in model._meta.get_fields()}
+    return "folder_id" if "folder" in names else "folders" if "folders" in names else None
+
+
+def _belongs_to_robot(actor: Actor, obj: Any) -> bool:
+    if obj is None or obj is EVERYWHERE or getattr(obj, "tenant_id", None) != actor.tenant_id:
+        return False
+    return str(obj.pk) == actor.id or str(getattr(obj, "robot_id", "")) == actor.id
+
+
+def _in_words(permission: str) -> str:
+    return permission.partition(".")[2].replace("_", " ")

@@ -1,0 +1,102 @@
+"""Tenants, which nothing crosses, and the folders in which work lives."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from apps.core.actors import Actor
+from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
+from apps.core.states import Stateful
+from apps.rbac import services as rbac
+
+#: How deep folders may nest; the path column is made for it.
+MAX_FOLDER_DEPTH = 8
+
+
+class TenantStatus(models.TextChoices):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"  # robots are refused, staff may read
+
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    def visible_to(self, actor: Actor) -> TenantQuerySet:
+        """Return the tenants in which the actor may do anything at all."""
+        return rbac.visible(self, actor, "tenancy.view_tenant")
+
+
+class Tenant(Stateful, Row):
+    """The isolation boundary: every operational row reaches exactly one."""
+
+    TRANSITIONS: ClassVar = {
+        TenantStatus.ACTIVE: {TenantStatus.SUSPENDED},
+        TenantStatus.SUSPENDED: {TenantStatus.ACTIVE},
+    }
+
+    slug = models.SlugField(max_length=63, unique=True, help_text="Appears in addresses. Cannot be changed.")
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=16, choices=TenantStatus, default=TenantStatus.ACTIVE)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="tenant_status_known", condition=Q(status__in=TenantStatus.values))]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def tenant_id(self) -> object:
+        """A tenant is in itself, so that permissions and audit treat it like any other row."""
+        return self.pk
+
+
+class FolderQuerySet(models.QuerySet["Folder"]):
+    def alive(self) -> FolderQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> FolderQuerySet:
+        return rbac.visible(self, actor, "tenancy.view_folder")
+
+
+class Folder(TenantRow):
+    """The place inside a tenant where work lives. Folders nest, and what is granted on one reaches down."""
+
+    parent = InTenant("self", null=True, blank=True, related_name="children")
+    name = models.CharField(max_length=100)
+    path = models.CharField(max_length=MAX_FOLDER_DEPTH * 33 + 1, editable=False)
+    is_default = models.BooleanField(default=False, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = FolderQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("folder"),
+            SameTenant("parent", name="folder_parent_same_tenant"),
+            models.UniqueConstraint(
+                "tenant",
+                "parent",
+                Lower("name"),
+                name="folder_name_free",
+                condition=Q(deleted_at=None),
+                nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"], name="folder_one_default", condition=Q(is_default=True, deleted_at=None)
+            ),
+        ]
+        indexes = [models.Index(fields=["path"], name="folder_by_path", opclasses=["text_pattern_ops"])]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def depth(self) -> int:
+        """How many folders lie above, this one included."""
+        return self.path.count("/") - 1

@@ -1,0 +1,139 @@
+"""Making and changing tenants and folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils.text import slugify
+
+from apps.audit import services as audit
+from apps.core import ids
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid
+from apps.events import services as events
+from apps.rbac import services as rbac
+from apps.tenancy.models import MAX_FOLDER_DEPTH, Folder, Tenant, TenantStatus
+
+DEFAULT_FOLDER_NAME = "Shared"
+#: First path segments that are ours; a tenant's slug stands there for released clients.
+RESERVED_SLUGS = {"admin", "api", "health", "live", "metrics", "static", "orchestrator_", "accounts", "sdk-auth"}
+
+
+class NameTaken(Conflict):
+    """Another living thing of this kind has that name in this place."""
+
+    code = "name_taken"
+
+
+@transaction.atomic
+def create_tenant(name: str, *, actor: Actor, slug: str = "") -> Tenant:
+    """Make a tenant and its default folder. Raises ``Invalid`` for a bad slug and ``NameTaken``."""
+    rbac.require(actor, "tenancy.add_tenant", rbac.EVERYWHERE)
+    slug = slug or slugify(name)
+    if not slug or slug != slugify(slug) or slug in RESERVED_SLUGS:
+        raise Invalid.field("slug", "use lower-case letters, digits and hyphens; some words are reserved.")
+    try:
+        with transaction.atomic():
+            tenant = Tenant.objects.create(name=name.strip() or slug, slug=slug)
+    except IntegrityError as error:
+        raise NameTaken(f"There is a tenant with the slug “{slug}” already.") from error
+    identity = ids.uuid7()
+    Folder.objects.create(
+        id=identity, tenant=tenant, name=DEFAULT_FOLDER_NAME, path=f"/{identity.hex}/", is_default=True
+    )
+    audit.record(actor, "tenant.created", tenant, after={"name": tenant.name, "slug": slug})
+    events.record("tenant.created", tenant)
+    return tenant
+
+
+@transaction.atomic
+def rename_tenant(tenant: Tenant, *, actor: Actor, name: str) -> Tenant:
+    """Give a tenant another display name; its slug stays."""
+    rbac.require(actor, "tenancy.change_tenant", tenant)
+    before, tenant.name = tenant.name, name.strip()
+    if not tenant.name:
+        raise Invalid.field("name", "a tenant needs a name.")
+    tenant.save(update_fields=["name"])
+    audit.record(actor, "tenant.renamed", tenant, before={"name": before}, after={"name": tenant.name})
+    return tenant
+
+
+@transaction.atomic
+def suspend_tenant(tenant: Tenant, *, actor: Actor, reason: str = "") -> Tenant:
+    """Refuse the tenant's robots and changes until it is resumed; its rows stay readable."""
+    rbac.require(actor, "tenancy.change_tenant", rbac.EVERYWHERE)
+    tenant.move_to(TenantStatus.SUSPENDED)
+    audit.record(actor, "tenant.suspended", tenant, reason=reason)
+    events.record("tenant.suspended", tenant)
+    return tenant
+
+
+@transaction.atomic
+def resume_tenant(tenant: Tenant, *, actor: Actor) -> Tenant:
+    """Let a suspended tenant work again."""
+    rbac.require(actor, "tenancy.change_tenant", rbac.EVERYWHERE)
+    tenant.move_to(TenantStatus.ACTIVE)
+    audit.record(actor, "tenant.resumed", tenant)
+    events.record("tenant.resumed", tenant)
+    return tenant
+
+
+@transaction.atomic
+def create_folder(parent: Folder | Tenant, *, actor: Actor, name: str) -> Folder:
+    """Make a folder inside a folder, or at the top of a tenant. Raises ``NameTaken``."""
+    rbac.require(actor, "tenancy.add_folder", parent)
+    above = parent.path if isinstance(parent, Folder) else "/"
+    if above.count("/") > MAX_FOLDER_DEPTH:
+        raise Invalid.field("parent", f"folders nest at most {MAX_FOLDER_DEPTH} deep.")
+    identity = ids.uuid7()
+    folder = Folder(
+        id=identity,
+        tenant_id=parent.tenant_id,
+        parent=parent if isinstance(parent, Folder) else None,
+        name=_folder_name(name),
+        path=f"{above}{identity.hex}/",
+    )
+    _save_named(folder)
+    audit.record(actor, "folder.created", folder, after={"name": folder.name})
+    events.record("folder.created", folder)
+    return folder
+
+
+@transaction.atomic
+def rename_folder(folder: Folder, *, actor: Actor, name: str) -> Folder:
+    """Give a folder another name. Raises ``NameTaken``."""
+    rbac.require(actor, "tenancy.change_folder", folder)
+    before, folder.name = folder.name, _folder_name(name)
+    _save_named(folder, update_fields=["name"])
+    audit.record(actor, "folder.renamed", folder, before={"name": before}, after={"name": folder.name})
+    return folder
+
+
+@transaction.atomic
+def delete_folder(folder: Folder, *, actor: Actor) -> None:
+    """Take an empty folder out of every list. The default folder and folders with folders inside stay."""
+    rbac.require(actor, "tenancy.delete_folder", folder)
+    if folder.is_default:
+        raise Conflict("The default folder of a tenant cannot be deleted.")
+    if Folder.objects.alive().filter(parent=folder).exists():
+        raise Conflict("There are folders inside. Delete those first.")
+    Folder.objects.filter(pk=folder.pk).update(deleted_at=Now())
+    audit.record(actor, "folder.deleted", folder, before={"name": folder.name})
+    events.record("folder.deleted", folder)
+
+
+def _folder_name(name: str) -> str:
+    name = name.strip()
+    if not name or "/" in name:
+        raise Invalid.field("name", "a folder needs a name without slashes.")
+    return name
+
+
+def _save_named(folder: Folder, **options: Any) -> None:
+    try:
+        with transaction.atomic():
+            folder.save(**options)
+    except IntegrityError as error:
+        raise NameTaken(f"There is a folder “{folder.name}” here already.", field="name") from error
