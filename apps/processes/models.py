@@ -1,0 +1,169 @@
+"""What can be run: a package's entrypoint bound to how it shall run."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from apps.core.actors import Actor
+from apps.core.errors import Conflict
+from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.packages.models import AutomationKind, Entrypoint, PackageVersion
+from apps.rbac import services as rbac
+
+
+class VersionPolicy(models.TextChoices):
+    NEWEST = "newest", "newest active"
+    PINNED = "pinned"
+
+
+class Executor(models.TextChoices):
+    ROBOT = "robot"
+    ENGINE = "engine"  # reserved for workflows
+    SSH = "ssh"  # reserved for scripts
+
+
+class OnLost(models.TextChoices):
+    RETRY = "retry", "try again"
+    HOLD = "hold", "wait for a person"
+    FAIL = "fail", "fail"
+
+
+class ProcessQuerySet(models.QuerySet["Process"]):
+    def alive(self) -> ProcessQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> ProcessQuerySet:
+        return rbac.visible(self, actor, "processes.view_process")
+
+
+class NothingToRun(Conflict):
+    """The process has no version that could run: none is active, or its entrypoint is gone."""
+
+    code = "nothing_to_run"
+
+
+class Process(TenantRow):
+    """A runnable catalogue entry: what runs, with which defaults, on which robots, how often at once."""
+
+    folder = InTenant("tenancy.Folder", related_name="+")
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=2000, blank=True)
+    kind = models.CharField(max_length=8, choices=AutomationKind, default=AutomationKind.RPA, editable=False)
+    executor = models.CharField(max_length=8, choices=Executor, default=Executor.ROBOT, editable=False)
+
+    package = InTenant("packages.Package", null=True, blank=True, related_name="processes")
+    entrypoint_name = models.CharField("entrypoint", max_length=100, blank=True, help_text="Empty: the default one.")
+    version_policy = models.CharField(max_length=8, choices=VersionPolicy, default=VersionPolicy.NEWEST)
+    pinned_version = InTenant("packages.PackageVersion", null=True, blank=True, related_name="+")
+    script_path = models.CharField(
+        max_length=500, blank=True, help_text="A script inside a directory that the robot's own configuration allows."
+    )
+
+    parameters = models.JSONField("default parameters", default=dict, blank=True)
+    priority = models.SmallIntegerField(
+        default=0,
+        validators=[MinValueValidator(-1000), MaxValueValidator(1000)],
+        help_text="Higher runs sooner.",
+    )
+    timeout = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds a try may take. Empty: no limit.")
+    start_by = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds within which a job must start, or it fails as expired."
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(100)], help_text="All tries, the first included."
+    )
+    backoff_base = models.PositiveIntegerField(default=10, help_text="Seconds before the second try; doubles each time.")
+    backoff_cap = models.PositiveIntegerField(default=3600, help_text="Seconds a wait never exceeds.")
+    backoff_jitter = models.BooleanField(default=True, help_text="Spread waits at random, so that retries do not bunch.")
+    on_lost = models.CharField(
+        max_length=8,
+        choices=OnLost,
+        default=OnLost.RETRY,
+        help_text="When a robot vanishes in the middle: what it did outside is unknown.",
+    )
+    lease_ttl = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(30), MaxValueValidator(600)],
+        help_text="Seconds without contact after which a robot counts as lost. Empty: as the installation says.",
+    )
+    kill_grace = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MaxValueValidator(600)], help_text="Seconds between asking and killing."
+    )
+    required_labels = ArrayField(models.CharField(max_length=63), default=list, blank=True)
+    target_machine = InTenant("robots.Machine", null=True, blank=True, related_name="+")
+    target_robot = InTenant("robots.Robot", null=True, blank=True, related_name="+")
+    concurrency_limit = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Jobs at once, of all robots together."
+    )
+    limit_parameter = models.CharField(
+        max_length=100, blank=True, help_text="A parameter whose every value has a limit of its own, such as customer."
+    )
+    limit_per_value = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    robot_version_floor = models.CharField(
+        "oldest robot version",
+        max_length=20,
+        blank=True,
+        validators=[RegexValidator(r"^\d{1,6}(\.\d{1,6}){0,2}$", "Use numbers such as 1.4.0.")],
+        help_text="Robots with an older program get none of its jobs. Empty: any version.",
+    )
+    enabled = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ProcessQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("process"),
+            SameTenant("folder", name="process_folder_same_tenant"),
+            SameTenant("package", name="process_package_same_tenant"),
+            SameTenant("pinned_version", name="process_pinned_same_tenant"),
+            SameTenant("target_machine", name="process_machine_same_tenant"),
+            SameTenant("target_robot", name="process_robot_same_tenant"),
+            models.UniqueConstraint("folder", Lower("name"), name="process_name_free", condition=Q(deleted_at=None)),
+            models.CheckConstraint(
+                name="process_one_source",
+                condition=(Q(package__isnull=False) & Q(script_path="")) | (Q(package=None) & ~Q(script_path="")),
+            ),
+            models.CheckConstraint(
+                name="process_pinned_names_version",
+                condition=(Q(version_policy="pinned") & Q(pinned_version__isnull=False) & Q(package__isnull=False))
+                | (Q(version_policy="newest") & Q(pinned_version=None)),
+            ),
+            models.CheckConstraint(
+                name="process_limit_per_value_names_parameter",
+                condition=(Q(limit_parameter="") & Q(limit_per_value=None))
+                | (~Q(limit_parameter="") & Q(limit_per_value__isnull=False)),
+            ),
+            models.CheckConstraint(name="process_max_attempts_positive", condition=Q(max_attempts__gte=1)),
+        ]
+        permissions = [("run_process", "Can run a process")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def version_to_run(self) -> PackageVersion:
+        """Return the version a job made now would run. Raises ``NothingToRun``."""
+        if self.package is None:
+            raise NothingToRun("This process runs a script, not a package.")
+        pinned = self.version_policy == VersionPolicy.PINNED
+        version = self.pinned_version if pinned else self.package.newest_version()
+        if version is None or version.deleted_at is not None or not version.is_active:
+            what = f"version {version.version} is not active" if version else "it has no active version"
+            raise NothingToRun(f"“{self.package.name}” cannot run: {what}. Upload or activate one.", field="package")
+        return version
+
+    def entrypoint_to_run(self, version: PackageVersion) -> Entrypoint:
+        """Return the entrypoint of ``version`` that this names, or the default one. Raises ``NothingToRun``."""
+        wanted = {"name": self.entrypoint_name} if self.entrypoint_name else {"is_default": True}
+        entrypoint = Entrypoint.objects.filter(version=version, **wanted).first()
+        if entrypoint is None:
+            names = ", ".join(Entrypoint.objects.filter(version=version).values_list("name", flat=True)) or "none"
+            raise NothingToRun(
+                f"{version} has no entrypoint “{self.entrypoint_name or 'default'}”. It has: {names}.",
+                field="entrypoint_name",
+            )
+        return entrypoint

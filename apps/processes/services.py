@@ -1,0 +1,183 @@
+"""Making and changing processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.audit import services as audit
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid, Problem
+from apps.events import services as events
+from apps.packages.models import PackageVersion
+from apps.processes.models import NothingToRun, Process, VersionPolicy
+from apps.rbac import services as rbac
+from apps.robots import rules as robot_rules
+from apps.tenancy.models import Folder
+
+#: What a caller may set; everything else about a process follows from these.
+SETTABLE = (
+    "name", "description", "package", "entrypoint_name", "version_policy", "pinned_version", "script_path",
+    "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter",
+    "on_lost", "lease_ttl", "kill_grace", "required_labels", "target_machine", "target_robot", "concurrency_limit",
+    "limit_parameter", "limit_per_value", "robot_version_floor", "enabled",
+)  # fmt: skip
+
+
+@transaction.atomic
+def create_process(folder: Folder, *, actor: Actor, **fields: Any) -> Process:
+    """Make a process in ``folder`` from any of ``SETTABLE``. Raises ``Invalid`` naming each wrong field."""
+    rbac.require(actor, "processes.add_process", folder)
+    process = Process(folder=folder, tenant_id=folder.tenant_id)
+    _fill(process, fields)
+    _save(process)
+    audit.record(actor, "process.created", process, after=_facts(process))
+    events.record("process.created", process)
+    return process
+
+
+@transaction.atomic
+def update_process(process: Process, *, actor: Actor, **fields: Any) -> Process:
+    """Change any of ``SETTABLE``; jobs already made keep what they were made for, limits apply at once."""
+    rbac.require(actor, "processes.change_process", process)
+    before = _facts(process)
+    _fill(process, fields)
+    process.revision += 1
+    _save(process)
+    audit.record(actor, "process.updated", process, before=before, after=_facts(process))
+    events.record("process.updated", process)
+    return process
+
+
+@transaction.atomic
+def upgrade_process(process: Process, *, actor: Actor, version: PackageVersion | None = None) -> Process:
+    """Pin a process to ``version``, or to the newest active one; an older version rolls it back."""
+    rbac.require(actor, "processes.change_process", process)
+    if process.package is None:
+        raise Conflict("This process runs a script; there is no version to change.")
+    version = version or process.package.newest_version()
+    if version is None:
+        raise NothingToRun(f"“{process.package.name}” has no active version.")
+    before = _facts(process)
+    _fill(process, {"version_policy": VersionPolicy.PINNED, "pinned_version": version})
+    process.revision += 1
+    _save(process)
+    audit.record(actor, "process.upgraded", process, before=before, after=_facts(process))
+    events.record("process.upgraded", process, data={"version": version.version})
+    return process
+
+
+@transaction.atomic
+def enable_process(process: Process, *, actor: Actor) -> Process:
+    """Let the jobs of a process start again."""
+    return _switch(process, actor, enabled=True)
+
+
+@transaction.atomic
+def disable_process(process: Process, *, actor: Actor, reason: str = "") -> Process:
+    """Keep the jobs of a process waiting; what runs goes on."""
+    return _switch(process, actor, enabled=False, reason=reason)
+
+
+@transaction.atomic
+def delete_process(process: Process, *, actor: Actor) -> None:
+    """Take a process out of every list; its jobs and their history stay. Refused while jobs are unfinished."""
+    rbac.require(actor, "processes.delete_process", process)
+    if process.jobs.filter(status__in=["pending", "waiting", "running", "cancelling"]).exists():
+        raise Conflict(f"“{process.name}” has unfinished jobs. Cancel them or let them end.", code="has_jobs")
+    Process.objects.filter(pk=process.pk).update(deleted_at=Now())
+    audit.record(actor, "process.deleted", process, before=_facts(process))
+    events.record("process.deleted", process)
+
+
+def _facts(process: Process) -> dict[str, Any]:
+    """Return what of a process is worth comparing in the audit trail."""
+    values = {name: getattr(process, name) for name in SETTABLE}
+    return {name: str(value.pk) if hasattr(value, "pk") else value for name, value in values.items()}
+
+
+def _fill(process: Process, fields: dict[str, Any]) -> None:
+    if unknown := set(fields) - set(SETTABLE):
+        raise Invalid("Unknown fields.", problems=[Problem(name, "is not a field.") for name in sorted(unknown)])
+    for name, value in fields.items():
+        setattr(process, name, value)
+    process.name = process.name.strip()
+    process.required_labels = robot_rules.normalise_labels(process.required_labels)
+    if process.version_policy == VersionPolicy.NEWEST:
+        process.pinned_version = None
+    problems = [*_field_problems(process), *_reference_problems(process), *_source_problems(process)]
+    if problems:
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+
+
+def _field_problems(process: Process) -> list[Problem]:
+    try:
+        process.clean_fields(exclude=["folder", "tenant", "package", "pinned_version", "target_machine", "target_robot"])
+    except ValidationError as error:
+        return [Problem(field, text) for field, texts in error.message_dict.items() for text in texts]
+    problems = [
+        Problem("required_labels", f"“{label}” is not a label.")
+        for label in robot_rules.wrong_labels(process.required_labels)
+    ]
+    if not isinstance(process.parameters, dict):
+        problems.append(Problem("parameters", "must be an object of names and values."))
+    if bool(process.limit_parameter) != (process.limit_per_value is not None):
+        problems.append(Problem("limit_per_value", "name the parameter and its limit, or neither."))
+    return problems
+
+
+def _reference_problems(process: Process) -> list[Problem]:
+    """Refuse rows of another tenant and rows that are gone; the database would refuse the first as well."""
+    problems = []
+    for name in ("package", "pinned_version", "target_machine", "target_robot"):
+        row = getattr(process, name)
+        if row is not None and (row.tenant_id != process.tenant_id or row.deleted_at is not None):
+            problems.append(Problem(name, "does not exist in this tenant.", "unknown"))
+    return problems
+
+
+def _source_problems(process: Process) -> list[Problem]:
+    if (process.package is None) == (not process.script_path):
+        return [Problem("package", "name a package, or a script path: exactly one of them.")]
+    if process.package is None:
+        wrong = process.script_path.startswith(("/", "\\")) or ".." in process.script_path.replace("\\", "/").split("/")
+        return [Problem("script_path", "must be relative, without “..”.")] if wrong else []
+    if process.version_policy == VersionPolicy.PINNED:
+        pinned = process.pinned_version
+        if pinned is None or pinned.package_id != process.package_id:
+            return [Problem("pinned_version", "choose a version of the package.")]
+    return _entrypoint_problems(process)
+
+
+def _entrypoint_problems(process: Process) -> list[Problem]:
+    try:
+        version = process.version_to_run()
+        process.kind = version.kind
+        process.entrypoint_to_run(version)
+    except NothingToRun as refusal:
+        field = refusal.extra.get("field", "package")
+        return [Problem(field, str(refusal), "unknown")] if process._state.adding or process.enabled else []
+    return []
+
+
+def _save(process: Process) -> None:
+    try:
+        with transaction.atomic():
+            process.save()
+    except IntegrityError as error:
+        message = f"There is a process “{process.name}” in this folder already."
+        raise Conflict(message, code="name_taken", field="name") from error
+
+
+def _switch(process: Process, actor: Actor, *, enabled: bool, reason: str = "") -> Process:
+    rbac.require(actor, "processes.change_process", process)
+    if Process.objects.filter(pk=process.pk, enabled=not enabled).update(enabled=enabled, revision=F("revision") + 1):
+        action = "process.enabled" if enabled else "process.disabled"
+        audit.record(actor, action, process, reason=reason)
+        events.record(action, process)
+    process.refresh_from_db()
+    return process

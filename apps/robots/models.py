@@ -1,0 +1,188 @@
+"""Machines, the robots on them, their credentials and their sessions."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+
+from apps.core.actors import Actor
+from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.core.tokens import Token
+from apps.rbac import services as rbac
+
+
+class MachineQuerySet(models.QuerySet["Machine"]):
+    def alive(self) -> MachineQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> MachineQuerySet:
+        return rbac.visible(self, actor, "robots.view_machine")
+
+
+class Machine(TenantRow):
+    """A computer on which robots run. Its enrolment key lets robots introduce themselves."""
+
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=500, blank=True)
+    labels = ArrayField(
+        models.CharField(max_length=63), default=list, blank=True, help_text="Every robot on it has these labels too."
+    )
+    signature = models.CharField(max_length=64, blank=True, editable=False)
+    signature_bound_at = models.DateTimeField(null=True, editable=False)
+    info = models.JSONField(default=dict, editable=False)
+    last_seen_at = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = MachineQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("machine"),
+            models.UniqueConstraint("tenant", Lower("name"), name="machine_name_free", condition=Q(deleted_at=None)),
+        ]
+        permissions = [("enrol_machine", "Can make and regenerate a machine's key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MachineKey(Token):
+    """The key with which robots of a machine enrol; at most one is live."""
+
+    KIND = "m"
+
+    machine = InTenant(Machine, related_name="keys")
+
+    class Meta:
+        constraints = [
+            SameTenant("machine", name="machinekey_machine_same_tenant"),
+            models.UniqueConstraint(fields=["machine"], name="machinekey_one_live", condition=Q(revoked_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"key of {self.machine}"
+
+
+class RobotQuerySet(models.QuerySet["Robot"]):
+    def alive(self) -> RobotQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> RobotQuerySet:
+        return rbac.visible(self, actor, "robots.view_robot")
+
+
+class Robot(TenantRow):
+    """A worker identity that pulls jobs. What it shows as its status is derived, never stored."""
+
+    machine = InTenant(Machine, related_name="robots")
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=500, blank=True)
+    folders = models.ManyToManyField("tenancy.Folder", through="RobotFolder", related_name="+")
+    labels = ArrayField(models.CharField(max_length=63), default=list, blank=True)
+    slots = models.PositiveSmallIntegerField(default=1, help_text="How many jobs it runs at once.")
+    enabled = models.BooleanField(default=True)
+    draining = models.BooleanField(default=False, help_text="Finishes what runs and takes nothing new.")
+    maintenance = models.BooleanField("in maintenance", default=False)
+    maintenance_reason = models.CharField(max_length=300, blank=True)
+    maintenance_until = models.DateTimeField(null=True, blank=True, help_text="Ends by itself then. Empty: by hand.")
+    error = models.CharField(max_length=300, blank=True, editable=False)
+    error_at = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = RobotQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("robot"),
+            SameTenant("machine", name="robot_machine_same_tenant"),
+            models.UniqueConstraint("tenant", Lower("name"), name="robot_name_free", condition=Q(deleted_at=None)),
+            models.CheckConstraint(name="robot_slots_in_range", condition=Q(slots__gte=1, slots__lte=64)),
+            models.CheckConstraint(
+                name="robot_maintenance_has_reason", condition=Q(maintenance=False) | ~Q(maintenance_reason="")
+            ),
+        ]
+        indexes = [models.Index(fields=["machine"], name="robot_by_machine"), GinIndex(fields=["labels"], name="robot_labels")]
+        permissions = [
+            ("report_robot", "Can report as a robot"),
+            ("rotate_robot", "Can rotate a robot's token"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RobotFolder(TenantRow):
+    """A robot works for a folder."""
+
+    robot = InTenant(Robot, related_name="robot_folders")
+    folder = InTenant("tenancy.Folder", related_name="+")
+
+    class Meta:
+        constraints = [
+            SameTenant("robot", name="robotfolder_robot_same_tenant"),
+            SameTenant("folder", name="robotfolder_folder_same_tenant"),
+            models.UniqueConstraint(fields=["robot", "folder"], name="robotfolder_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.robot} in {self.folder}"
+
+
+class RobotToken(Token):
+    """A robot's credential. During a rotation the old one lives on for a while."""
+
+    KIND = "r"
+
+    robot = InTenant(Robot, related_name="tokens")
+    is_derived = models.BooleanField(default=False, editable=False, help_text="Comes from the machine's key.")
+
+    class Meta:
+        constraints = [SameTenant("robot", name="robottoken_robot_same_tenant")]
+        indexes = [models.Index(fields=["robot"], name="robottoken_by_robot")]
+
+    def __str__(self) -> str:
+        return f"token of {self.robot}"
+
+
+class RobotSession(TenantRow):
+    """One robot process that speaks for a robot; a robot has at most one current session."""
+
+    robot = InTenant(Robot, related_name="sessions")
+    instance_id = models.UUIDField()
+    boot_id = models.CharField(max_length=100, blank=True)
+    resume_digest = models.CharField(max_length=64)
+    agent = models.JSONField(default=dict)
+    version = ArrayField(models.IntegerField(), default=list, help_text="Of the robot's program, for version floors.")
+    capabilities = models.JSONField(default=dict)
+    executors = ArrayField(models.CharField(max_length=16), default=list)
+    legacy_scripts = models.BooleanField(default=False)
+    is_classic = models.BooleanField(default=False, help_text="Speaks the calls of older runners.")
+    last_seen_at = models.DateTimeField(db_default=Now())
+    waits_until = models.DateTimeField(null=True)
+    accepting = models.BooleanField(default=True)
+    problem = models.CharField(max_length=100, blank=True)
+    seq = models.BigIntegerField(default=0)
+    body_digest = models.CharField(max_length=64, blank=True)
+    metrics = models.JSONField(default=dict)
+    took_over = models.BooleanField(default=False)
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints = [
+            tenant_key("robotsession"),
+            SameTenant("robot", name="robotsession_robot_same_tenant"),
+            models.UniqueConstraint(fields=["robot"], name="robotsession_one_current", condition=Q(ended_at=None)),
+        ]
+        indexes = [
+            models.Index(fields=["robot", "-id"], name="robotsession_by_robot"),
+            models.Index(fields=["tenant"], name="robotsession_current", condition=Q(ended_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"session of {self.robot}"

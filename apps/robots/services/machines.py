@@ -1,0 +1,158 @@
+"""Machines and their enrolment keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from apps.audit import services as audit
+from apps.core import tokens
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
+from apps.events import services as events
+from apps.rbac import services as rbac
+from apps.robots import rules
+from apps.robots.models import Machine, MachineKey, Robot
+from apps.tenancy.models import Tenant
+
+
+class MachineHasRobots(Conflict):
+    """A machine goes only after its robots."""
+
+    code = "machine_has_robots"
+
+
+@transaction.atomic
+def create_machine(
+    tenant: Tenant, *, actor: Actor, name: str, description: str = "", labels: Sequence[str] = ()
+) -> tuple[Machine, str]:
+    """Make a machine and its enrolment key; the key's text is returned this once. Raises ``Conflict``."""
+    rbac.require(actor, "robots.add_machine", tenant)
+    machine = Machine(tenant=tenant, name=checked_name(name), description=description, labels=checked_labels(labels))
+    save_named(machine)
+    key = _make_key(machine)
+    audit.record(actor, "machine.created", machine, after=_facts(machine))
+    events.record("machine.created", machine)
+    return machine, key
+
+
+@transaction.atomic
+def update_machine(
+    machine: Machine, *, actor: Actor, name: str, description: str, labels: Sequence[str]
+) -> Machine:
+    """Change what a machine is called and which labels its robots have through it."""
+    rbac.require(actor, "robots.change_machine", machine)
+    before = _facts(machine)
+    machine.name, machine.description, machine.labels = checked_name(name), description, checked_labels(labels)
+    save_named(machine, update_fields=["name", "description", "labels"])
+    audit.record(actor, "machine.updated", machine, before=before, after=_facts(machine))
+    events.record("machine.updated", machine)
+    return machine
+
+
+@transaction.atomic
+def delete_machine(machine: Machine, *, actor: Actor) -> None:
+    """Take a machine without robots out of every list; its key ends. Raises ``MachineHasRobots``."""
+    rbac.require(actor, "robots.delete_machine", machine)
+    if Robot.objects.alive().filter(machine=machine).exists():
+        raise MachineHasRobots(f"“{machine.name}” still has robots. Delete or move those first.")
+    Machine.objects.filter(pk=machine.pk).update(deleted_at=Now())
+    MachineKey.objects.filter(machine=machine, revoked_at=None).update(revoked_at=Now())
+    audit.record(actor, "machine.deleted", machine, before=_facts(machine))
+    events.record("machine.deleted", machine)
+
+
+@transaction.atomic
+def replace_key(machine: Machine, *, actor: Actor) -> str:
+    """Make a new enrolment key and return its text this once; the old key and every token from it end.
+
+    The host may be another one afterwards: the first contact with the new key binds its signature.
+    """
+    rbac.require(actor, "robots.enrol_machine", machine)
+    Machine.objects.select_for_update().get(pk=machine.pk)
+    MachineKey.objects.filter(machine=machine, revoked_at=None).update(revoked_at=Now())
+    Machine.objects.filter(pk=machine.pk).update(signature="", signature_bound_at=None)
+    _revoke_derived_tokens(machine)
+    key = _make_key(machine)
+    audit.record(actor, "machine.key_regenerated", machine)
+    events.record("machine.key_regenerated", machine)
+    return key
+
+
+def machine_of_key(key: str, *, actor: Actor) -> Machine:
+    """Return the machine whose live enrolment key ``key`` is. Raises ``NotSignedIn``."""
+    row = MachineKey.matching(key)
+    if row is None or row.machine.deleted_at is not None:
+        raise NotSignedIn("Invalid machine_key", code="bad_machine_key")
+    MachineKey.objects.filter(pk=row.pk).update(last_used_at=Now())
+    return row.machine
+
+
+@transaction.atomic
+def meet_machine(
+    machine: Machine, *, actor: Actor, signature: str, name: str = "", info: dict[str, Any] | None = None
+) -> Machine:
+    """Check that it is the host we know, or bind the signature on first contact. Raises ``NotAllowed``."""
+    machine = Machine.objects.select_for_update().get(pk=machine.pk)
+    wanted = rules.normalise_signature(signature)
+    if not wanted:
+        raise Invalid.field("machine_signature", "a stable text that identifies this host is needed.")
+    if name and name.strip().lower() != machine.name.lower():
+        raise NotAllowed("machine_name mismatch: this key belongs to another machine.", code="machine_mismatch")
+    if machine.signature and machine.signature != wanted:
+        raise NotAllowed(
+            "machine_signature mismatch: this key is bound to another host. Regenerate the key to move it.",
+            code="machine_mismatch",
+            target=machine,
+        )
+    changes: dict[str, Any] = {"last_seen_at": Now()} | ({"info": info} if info else {})
+    if not machine.signature:
+        changes |= {"signature": wanted, "signature_bound_at": Now()}
+        audit.record(actor, "machine.bound", machine, after={"signature": wanted[:12] + "…"})
+    Machine.objects.filter(pk=machine.pk).update(**changes)
+    machine.refresh_from_db()
+    return machine
+
+
+def checked_name(name: str) -> str:
+    """Return a usable name for a machine or robot. Raises ``Invalid``."""
+    name = name.strip()
+    if not 0 < len(name) <= 100 or not name.isprintable():
+        raise Invalid.field("name", "give it a name of up to 100 printable characters.")
+    return name
+
+
+def checked_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels in their one form. Raises ``Invalid`` that names the wrong ones."""
+    normal = rules.normalise_labels(labels)
+    if wrong := rules.wrong_labels(normal):
+        raise Invalid.field("labels", f"use letters, digits and . _ : / = - only, not {', '.join(wrong)}.")
+    return normal
+
+
+def save_named(row: Machine | Robot, **options: Any) -> None:
+    """Save a row whose name must be free. Raises ``Conflict``."""
+    try:
+        with transaction.atomic():
+            row.save(**options)
+    except IntegrityError as error:
+        noun = row._meta.verbose_name
+        raise Conflict(f"There is a {noun} “{row.name}” already.", code="name_taken", field="name") from error
+
+
+def _make_key(machine: Machine) -> str:
+    plain = tokens.generate(MachineKey.KIND)
+    MachineKey.holding(plain, machine=machine, tenant_id=machine.tenant_id).save()
+    return str(plain)
+
+
+def _revoke_derived_tokens(machine: Machine) -> None:
+    from_key = Robot.tokens.rel.related_model.objects.filter(robot__machine=machine, is_derived=True, revoked_at=None)
+    from_key.update(revoked_at=Now())
+
+
+def _facts(machine: Machine) -> dict[str, Any]:
+    return {"name": machine.name, "description": machine.description, "labels": machine.labels}

@@ -1,0 +1,242 @@
+"""Robots: who they are, what they may take, and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.audit import services as audit
+from apps.core import tokens
+from apps.core.actors import Actor
+from apps.core.errors import Conflict, Invalid
+from apps.events import services as events
+from apps.rbac import services as rbac
+from apps.robots.models import Machine, Robot, RobotFolder, RobotToken
+from apps.robots.services.machines import checked_labels, checked_name, save_named
+from apps.tenancy.models import Folder
+
+#: How long a robot's own token works before it must be rotated.
+TOKEN_LIFE = timedelta(days=90)
+MOST_SLOTS = 64
+
+
+@transaction.atomic
+def create_robot(
+    machine: Machine,
+    *,
+    actor: Actor,
+    name: str,
+    description: str = "",
+    slots: int = 1,
+    labels: Sequence[str] = (),
+    folders: Iterable[Folder] = (),
+) -> tuple[Robot, str]:
+    """Make a robot on a machine with a token of its own; the token's text is returned this once."""
+    rbac.require(actor, "robots.add_robot", machine)
+    robot = _new_robot(machine, name=name, description=description, slots=slots, labels=labels, folders=folders)
+    token = _make_token(robot)
+    audit.record(actor, "robot.created", robot, after=_facts(robot))
+    events.record("robot.created", robot)
+    return robot, token
+
+
+@transaction.atomic
+def register_robot(machine: Machine, *, actor: Actor, key: str, name: str) -> tuple[Robot, str]:
+    """Let a robot introduce itself with its machine's ``key``; the same name gives the same robot and token.
+
+    Raises ``Invalid`` where the name belongs to a robot of another machine.
+    """
+    name = checked_name(name)
+    Machine.objects.select_for_update().get(pk=machine.pk)
+    robot = Robot.objects.alive().filter(tenant_id=machine.tenant_id, name__iexact=name).first()
+    if robot is None:
+        robot = _new_robot(machine, name=name)
+        audit.record(actor, "robot.registered", robot, after=_facts(robot))
+        events.record("robot.created", robot)
+    if robot.machine_id != machine.pk:
+        raise Invalid("Robot already bound to a different machine", code="robot_elsewhere")
+    return robot, renew_derived_token(robot, actor=actor, key=key)
+
+
+@transaction.atomic
+def renew_derived_token(robot: Robot, *, actor: Actor, key: str) -> str:
+    """Return the token that follows from the machine's key, storing its hash if it is new. It never differs."""
+    plain = tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}")
+    fields = {"robot": robot, "tenant_id": robot.tenant_id, "is_derived": True}
+    if not RobotToken.objects.filter(public=plain.public).exists():
+        RobotToken.holding(plain, **fields).save()
+        audit.record(actor, "robot.token_issued", robot)
+    return str(plain)
+
+
+@transaction.atomic
+def update_robot(
+    robot: Robot,
+    *,
+    actor: Actor,
+    name: str,
+    description: str,
+    slots: int,
+    labels: Sequence[str],
+    folders: Iterable[Folder],
+) -> Robot:
+    """Change what a robot is called, how much it runs at once, and for which folders."""
+    rbac.require(actor, "robots.change_robot", robot)
+    before = _facts(robot)
+    robot.name, robot.description = checked_name(name), description
+    robot.slots, robot.labels = _checked_slots(slots), checked_labels(labels)
+    save_named(robot, update_fields=["name", "description", "slots", "labels"])
+    _set_folders(robot, folders)
+    audit.record(actor, "robot.updated", robot, before=before, after=_facts(robot))
+    events.record("robot.updated", robot)
+    return robot
+
+
+@transaction.atomic
+def rotate_token(robot: Robot, *, actor: Actor) -> str:
+    """Give a robot a new token and return its text this once; the old ones work ten minutes longer."""
+    rbac.require(actor, "robots.rotate_robot", robot)
+    old = RobotToken.objects.filter(robot=robot, revoked_at=None)
+    old.update(revoked_at=Now() + tokens.ROTATION_OVERLAP)
+    token = _make_token(robot)
+    audit.record(actor, "robot.token_rotated", robot)
+    return token
+
+
+@transaction.atomic
+def enable_robot(robot: Robot, *, actor: Actor) -> Robot:
+    """Let a disabled robot work again."""
+    return _change(robot, actor, "robot.enabled", enabled=True)
+
+
+@transaction.atomic
+def disable_robot(robot: Robot, *, actor: Actor, reason: str = "") -> Robot:
+    """Refuse a robot: its credentials are turned away until it is enabled again."""
+    return _change(robot, actor, "robot.disabled", reason=reason, enabled=False)
+
+
+@transaction.atomic
+def drain_robot(robot: Robot, *, actor: Actor) -> Robot:
+    """Let a robot finish what it runs and take nothing new."""
+    return _change(robot, actor, "robot.drained", draining=True)
+
+
+@transaction.atomic
+def stop_draining(robot: Robot, *, actor: Actor) -> Robot:
+    """Let a drained robot take work again."""
+    return _change(robot, actor, "robot.undrained", draining=False)
+
+
+@transaction.atomic
+def start_maintenance(robot: Robot, *, actor: Actor, reason: str, until: datetime | None = None) -> Robot:
+    """Take a robot out of work with a reason, until a moment or until somebody ends it."""
+    if not reason.strip():
+        raise Invalid.field("reason", "say why, so that others know.")
+    if until is not None and until <= timezone.now():
+        raise Invalid.field("until", "choose a moment in the future, or none.")
+    return _change(
+        robot,
+        actor,
+        "robot.maintenance_started",
+        reason=reason,
+        maintenance=True,
+        maintenance_reason=reason.strip(),
+        maintenance_until=until,
+    )
+
+
+@transaction.atomic
+def end_maintenance(robot: Robot, *, actor: Actor) -> Robot:
+    """Let a robot take work again."""
+    changes = {"maintenance": False, "maintenance_reason": "", "maintenance_until": None}
+    return _change(robot, actor, "robot.maintenance_ended", **changes)
+
+
+@transaction.atomic
+def clear_error(robot: Robot, *, actor: Actor) -> Robot:
+    """Trust a robot again after somebody looked at why it was put aside."""
+    return _change(robot, actor, "robot.error_cleared", error="", error_at=None)
+
+
+@transaction.atomic
+def flag_error(robot: Robot, *, actor: Actor, error: str) -> None:
+    """Put a robot aside: it keeps what it runs, takes nothing new, and shows why."""
+    rbac.require(actor, "robots.report_robot", robot)
+    if Robot.objects.filter(pk=robot.pk, error="").update(error=error, error_at=Now()):
+        audit.record(actor, "robot.failed", robot, reason=error)
+        events.record("robot.error", robot, data={"error": error})
+
+
+@transaction.atomic
+def delete_robot(robot: Robot, *, actor: Actor) -> None:
+    """Take a robot out of every list; its name is free again, its tokens end, its history stays."""
+    rbac.require(actor, "robots.delete_robot", robot)
+    if robot.executions.filter(status="running").exists():
+        raise Conflict(f"“{robot.name}” is running jobs. Drain it first, or kill them.")
+    Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
+    RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
+    audit.record(actor, "robot.deleted", robot, before=_facts(robot))
+    events.record("robot.deleted", robot)
+
+
+def _change(robot: Robot, actor: Actor, action: str, *, reason: str = "", **changes: Any) -> Robot:
+    rbac.require(actor, "robots.change_robot", robot)
+    before = {name: getattr(robot, name) for name in changes}
+    Robot.objects.filter(pk=robot.pk).update(**changes)
+    robot.refresh_from_db()
+    after = {name: getattr(robot, name) for name in changes}
+    if before != after:
+        audit.record(actor, action, robot, before=before, after=after, reason=reason)
+        events.record("robot.changed", robot, data={"action": action})
+    return robot
+
+
+def _new_robot(machine: Machine, *, name: str, folders: Iterable[Folder] = (), **fields: Any) -> Robot:
+    labels, slots = checked_labels(fields.pop("labels", ())), _checked_slots(fields.pop("slots", 1))
+    robot = Robot(
+        machine=machine, tenant_id=machine.tenant_id, name=checked_name(name), labels=labels, slots=slots, **fields
+    )
+    save_named(robot)
+    _set_folders(robot, folders)
+    return robot
+
+
+def _set_folders(robot: Robot, folders: Iterable[Folder]) -> None:
+    wanted = {folder.pk: folder for folder in folders}
+    if not wanted:
+        default = Folder.objects.get(tenant_id=robot.tenant_id, is_default=True, deleted_at=None)
+        wanted = {default.pk: default}
+    if any(folder.tenant_id != robot.tenant_id for folder in wanted.values()):
+        raise Invalid.field("folders", "a robot works for folders of its own tenant only.")
+    RobotFolder.objects.filter(robot=robot).exclude(folder_id__in=wanted).delete()
+    RobotFolder.objects.bulk_create(
+        [RobotFolder(tenant_id=robot.tenant_id, robot=robot, folder_id=pk) for pk in wanted], ignore_conflicts=True
+    )
+
+
+def _make_token(robot: Robot) -> str:
+    plain = tokens.generate(RobotToken.KIND)
+    expires_at = timezone.now() + TOKEN_LIFE
+    RobotToken.holding(plain, robot=robot, tenant_id=robot.tenant_id, expires_at=expires_at).save()
+    return str(plain)
+
+
+def _checked_slots(slots: int) -> int:
+    if not 1 <= slots <= MOST_SLOTS:
+        raise Invalid.field("slots", f"a robot runs between 1 and {MOST_SLOTS} jobs at once.")
+    return slots
+
+
+def _facts(robot: Robot) -> dict[str, Any]:
+    return {
+        "name": robot.name,
+        "description": robot.description,
+        "slots": robot.slots,
+        "labels": robot.labels,
+        "folders": sorted(robot.folders.values_list("name", flat=True)),
+    }
