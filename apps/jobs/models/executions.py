@@ -1,0 +1,173 @@
+"""Executions: attempts at a job, each under a lease of its own."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from apps.core.actors import Actor
+from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.core.states import Stateful
+from apps.core.streams import Stream
+from apps.jobs.models.jobs import Job
+from apps.rbac import services as rbac
+
+
+class ExecutionStatus(models.TextChoices):
+    RUNNING = "running"  # its lease is held, whatever the clock says
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"  # given back by its robot; uses up no attempt
+    REVOKED = "revoked"  # taken away by an operator
+    LOST = "lost"  # the lease ran out, or its robot forgot it
+    ADOPTED = "adopted"  # was lost; its result came late and counts
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    def visible_to(self, actor: Actor) -> ExecutionQuerySet:
+        return rbac.visible(self, actor, "jobs.view_job")
+
+    def open(self) -> ExecutionQuerySet:
+        return self.filter(status=ExecutionStatus.RUNNING)
+
+    def overdue(self) -> ExecutionQuerySet:
+        """Return what the sweep may close: open, and its lease ran out or it never began. By the database's clock."""
+        never_begun = Q(started_at=None, start_by__lt=Now())
+        return self.open().filter(Q(expires_at__lt=Now()) | never_begun)
+
+
+class Execution(Stateful, TenantRow):
+    """One attempt at a job on one robot. Its random lease id fences every call about it."""
+
+    TRANSITIONS: ClassVar = {
+        ExecutionStatus.RUNNING: {
+            ExecutionStatus.COMPLETED,
+            ExecutionStatus.FAILED,
+            ExecutionStatus.CANCELLED,
+            ExecutionStatus.RELEASED,
+            ExecutionStatus.REVOKED,
+            ExecutionStatus.LOST,
+        },
+        ExecutionStatus.LOST: {ExecutionStatus.ADOPTED},
+        ExecutionStatus.COMPLETED: set(),
+        ExecutionStatus.FAILED: set(),
+        ExecutionStatus.CANCELLED: set(),
+        ExecutionStatus.RELEASED: set(),
+        ExecutionStatus.REVOKED: set(),
+        ExecutionStatus.ADOPTED: set(),
+    }
+
+    folder = InTenant("tenancy.Folder", related_name="+")
+    job = InTenant(Job, related_name="executions")
+    process = InTenant("processes.Process", related_name="+")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=16, choices=ExecutionStatus, default=ExecutionStatus.RUNNING)
+    reason = models.CharField(max_length=40, blank=True)
+    lease_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    robot = InTenant("robots.Robot", related_name="executions")
+    session = InTenant("robots.RobotSession", related_name="+")
+    claim_request_id = models.UUIDField()
+    limit_value = models.CharField(max_length=200, blank=True)
+    granted_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    start_by = models.DateTimeField(help_text="Closed as lost if the robot has not begun by then.")
+    timeout_at = models.DateTimeField(null=True)
+    kill_asked_at = models.DateTimeField(null=True)
+    receipt_at = models.DateTimeField(null=True, help_text="When an older runner first showed that it knows the lease.")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, blank=True)
+    result_digest = models.CharField(max_length=64, blank=True)
+    error = models.JSONField(null=True)
+    exit_code = models.IntegerField(null=True)
+    progress = models.JSONField(null=True)
+    usage = models.JSONField(null=True)
+
+    # The log as the robot sent it (foundation of its integrity) and as it was announced at the end.
+    log_length = models.BigIntegerField(default=0)
+    log_crc32 = models.BigIntegerField(default=0)
+    log_lines = models.BigIntegerField(default=0)
+    log_api_length = models.BigIntegerField(default=0)
+    log_first_error = models.BigIntegerField(null=True)
+    log_truncated = models.BooleanField(default=False)
+    log_final_length = models.BigIntegerField(null=True)
+    log_final_crc32 = models.BigIntegerField(null=True)
+
+    objects = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("execution"),
+            SameTenant("folder", name="execution_folder_same_tenant"),
+            SameTenant("job", name="execution_job_same_tenant"),
+            SameTenant("process", name="execution_process_same_tenant"),
+            SameTenant("robot", name="execution_robot_same_tenant"),
+            SameTenant("session", name="execution_session_same_tenant"),
+            models.CheckConstraint(name="execution_status_known", condition=Q(status__in=ExecutionStatus.values)),
+            models.CheckConstraint(
+                name="execution_final_has_end",
+                condition=(Q(status="running") & Q(finished_at=None))
+                | (~Q(status="running") & Q(finished_at__isnull=False)),
+            ),
+            models.UniqueConstraint(fields=["job"], name="execution_one_open_per_job", condition=Q(status="running")),
+            models.UniqueConstraint(
+                fields=["job"], name="execution_one_success_per_job", condition=Q(status__in=["completed", "adopted"])
+            ),
+            models.UniqueConstraint(fields=["session", "claim_request_id"], name="execution_one_per_wish"),
+            models.UniqueConstraint(fields=["job", "number"], name="execution_number_once"),
+        ]
+        indexes = [
+            models.Index(fields=["robot"], name="execution_open_by_robot", condition=Q(status="running")),
+            models.Index(
+                fields=["process", "limit_value"], name="execution_open_by_process", condition=Q(status="running")
+            ),
+            models.Index(fields=["robot", "-id"], name="execution_newest_of_robot"),
+            models.Index(fields=["tenant", "-id"], name="execution_newest"),
+        ]
+        permissions = [
+            ("report_execution", "Can report about an execution"),
+            ("sweep_execution", "Can close what time has run out for"),
+        ]
+
+    def __str__(self) -> str:
+        return f"try {self.number} of job {str(self.job_id)[:13]}"
+
+
+class LateKind(models.TextChoices):
+    LATE = "late"
+    CONFLICT = "conflict"
+    REVOKED = "revoked"
+    UNKNOWN_LEASE = "unknown_lease"
+    UNKNOWN_JOB = "unknown_job"
+
+
+class LateResultQuerySet(models.QuerySet["LateResult"]):
+    def visible_to(self, actor: Actor) -> LateResultQuerySet:
+        return rbac.visible(self, actor, "jobs.view_job")
+
+
+class LateResult(Stream):
+    """A result that was delivered but could not count: kept, so that nothing a robot did is thrown away."""
+
+    tenant_id = models.UUIDField()
+    lease_id = models.UUIDField()
+    job_id = models.UUIDField(null=True)
+    execution_id = models.UUIDField(null=True)
+    robot_id = models.UUIDField(null=True)
+    kind = models.CharField(max_length=16, choices=LateKind)
+    outcome = models.CharField(max_length=16)
+    digest = models.CharField(max_length=64)
+    payload = models.JSONField(default=dict)
+
+    objects = LateResultQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["job_id", "-id"], name="lateresult_by_job")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} result of lease {self.lease_id}"

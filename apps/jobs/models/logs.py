@@ -1,0 +1,52 @@
+"""What executions wrote, in the pieces in which it arrived."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import models
+
+from apps.core.streams import Period, Stream
+
+
+class LogStream(models.TextChoices):
+    ROBOT = "robot"  # by byte offset, verified
+    API = "api"  # appended line by line by programs
+
+
+class LogChunk(Stream):
+    """A run of whole or broken lines (UTF-8 NDJSON) of one execution, at a byte offset of its stream."""
+
+    PARTITION_BY = Period.DAY
+    APPEND_ONLY = False  # a secret found across a border rewrites the end of the piece before
+
+    tenant_id = models.UUIDField()
+    execution_id = models.UUIDField()
+    stream = models.CharField(max_length=8, choices=LogStream)
+    offset = models.BigIntegerField()
+    size = models.IntegerField()
+    lines = models.IntegerField(help_text="Line feeds in it.")
+    first_error = models.IntegerField(null=True, help_text="Where in it the first error line begins.")
+    data = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["execution_id", "stream", "offset"], name="logchunk_by_offset")]
+
+    @classmethod
+    def read(cls, execution_id: UUID, stream: str, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes of a stream from ``offset`` on, touching only the pieces they are in."""
+        first = (
+            cls.objects.filter(execution_id=execution_id, stream=stream, offset__lte=offset)
+            .order_by("-offset")
+            .values_list("offset", flat=True)
+            .first()
+        )
+        pieces = cls.objects.filter(
+            execution_id=execution_id, stream=stream, offset__gte=first or 0, offset__lt=offset + length
+        ).order_by("offset")
+        data = b"".join(bytes(piece) for piece in pieces.values_list("data", flat=True))
+        start = offset - (first or 0)
+        return data[start : start + length]
+
+    def __str__(self) -> str:
+        return f"{self.stream} log of {self.execution_id} at {self.offset}"

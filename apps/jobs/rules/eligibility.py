@@ -1,0 +1,165 @@
+"""The one list of conditions under which a robot may take a job.
+
+Each predicate is a named SQL condition over fixed aliases: ``r`` the robot, ``m`` its machine, ``s`` its current
+session (null when there is none), ``n`` the tenant, ``p`` the process, ``j`` the job. A claim ANDs them; *Why?* selects each
+on its own and shows those that fail. They cannot drift apart, because there is only this list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class About(StrEnum):
+    """What a predicate looks at; a claim checks the cheap ones once and the job's own per job."""
+
+    ROBOT = "robot"
+    PROCESS = "process"
+    JOB = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One condition: its SQL, what to say where it fails, and the nearest thing to do about it."""
+
+    name: str
+    about: About
+    sql: str
+    fails: str
+    fix: str
+    is_limit: bool = False
+
+
+#: A robot is online while its current session was heard within this many seconds (parameter ``silence``).
+_ONLINE = "s.id IS NOT NULL AND s.last_seen_at > statement_timestamp() - make_interval(secs => %(silence)s)"
+
+_OPEN = "FROM jobs_execution e WHERE e.status = 'running' AND"
+
+#: Conditions on another robot ``r2`` under which it could take the job instead of the one that failed at it.
+_ANOTHER_ROBOT = """EXISTS (
+    SELECT 1 FROM robots_robot r2
+    JOIN robots_machine m2 ON m2.id = r2.machine_id
+    JOIN robots_robotsession s2 ON s2.robot_id = r2.id AND s2.ended_at IS NULL
+    WHERE r2.tenant_id = j.tenant_id AND r2.id <> r.id AND r2.deleted_at IS NULL AND r2.enabled AND NOT r2.draining
+      AND r2.error = '' AND NOT (r2.maintenance AND coalesce(r2.maintenance_until > statement_timestamp(), true))
+      AND s2.accepting AND s2.last_seen_at > statement_timestamp() - make_interval(secs => %(silence)s)
+      AND p.executor = ANY(s2.executors) AND (r2.labels || m2.labels) @> p.required_labels
+      AND coalesce(j.target_robot_id, p.target_robot_id, r2.id) = r2.id
+      AND coalesce(j.target_machine_id, p.target_machine_id, r2.machine_id) = r2.machine_id
+      AND EXISTS (SELECT 1 FROM robots_robotfolder f2 WHERE f2.robot_id = r2.id AND f2.folder_id = j.folder_id))"""
+
+PREDICATES: tuple[Predicate, ...] = (
+    Predicate(
+        "tenant_active", About.ROBOT, "n.status = 'active'",
+        "the tenant is suspended", "resume the tenant",
+    ),
+    Predicate(
+        "robot_enabled", About.ROBOT, "r.enabled AND r.deleted_at IS NULL",
+        "the robot is disabled", "enable the robot",
+    ),
+    Predicate(
+        "robot_online", About.ROBOT, _ONLINE,
+        "the robot is offline", "start bv-robot on its machine, or look at why it cannot reach the server",
+    ),
+    Predicate(
+        "robot_sound", About.ROBOT, "r.error = ''",
+        "the robot was put aside: {robot_error}", "look at its page, then clear the error",
+    ),
+    Predicate(
+        "robot_not_in_maintenance", About.ROBOT,
+        "NOT (r.maintenance AND coalesce(r.maintenance_until > statement_timestamp(), true))",
+        "the robot is in maintenance: {maintenance_reason}", "end its maintenance",
+    ),
+    Predicate(
+        "robot_not_draining", About.ROBOT, "NOT r.draining",
+        "the robot is draining and takes nothing new", "stop draining it",
+    ),
+    Predicate(
+        "robot_accepting", About.ROBOT, "coalesce(s.accepting, false)",
+        "the robot reports that it takes no work: {problem}", "mend what it reports",
+    ),
+    Predicate(
+        "free_slot", About.ROBOT, f"(SELECT count(*) {_OPEN} e.robot_id = r.id) < r.slots",
+        "all {slots} of its slots are in use", "wait, give it more slots, or add a robot", is_limit=True,
+    ),
+    Predicate(
+        "process_enabled", About.PROCESS, "p.enabled AND p.deleted_at IS NULL",
+        "the process is disabled", "enable the process",
+    ),
+    Predicate(
+        "executor", About.PROCESS, "p.executor = ANY(coalesce(s.executors, ARRAY['robot']::varchar[]))",
+        "the robot does not run this kind of work", "use a robot that does",
+    ),
+    Predicate(
+        "legacy_scripts", About.PROCESS, "p.script_path = '' OR coalesce(s.legacy_scripts, false)",
+        "the robot's configuration allows no scripts", "allow a script directory in its configuration",
+    ),
+    Predicate(
+        "labels", About.PROCESS, "(r.labels || m.labels) @> p.required_labels",
+        "it lacks labels: {missing_labels}", "give the robot or its machine the label, or ask for fewer",
+    ),
+    Predicate(
+        "version_floor", About.PROCESS,
+        "p.robot_version_floor = '' OR coalesce(s.version, '{}') >= string_to_array(p.robot_version_floor, '.')::int[]",
+        "its program is older than {version_floor}", "upgrade bv-robot there",
+    ),
+    Predicate(
+        "process_limit", About.PROCESS,
+        f"p.concurrency_limit IS NULL OR (SELECT count(*) {_OPEN} e.process_id = p.id) < p.concurrency_limit",
+        "the process already runs {concurrency_limit} at once", "wait, or raise its limit", is_limit=True,
+    ),
+    Predicate(
+        "folder", About.JOB,
+        "EXISTS (SELECT 1 FROM robots_robotfolder f WHERE f.robot_id = r.id AND f.folder_id = j.folder_id)",
+        "it does not work for the folder {folder}", "add the folder to the robot",
+    ),
+    Predicate(
+        "target", About.JOB,
+        "coalesce(j.target_robot_id, p.target_robot_id, r.id) = r.id"
+        " AND coalesce(j.target_machine_id, p.target_machine_id, r.machine_id) = r.machine_id",
+        "the job is meant for another robot or machine", "change the target",
+    ),
+    Predicate(
+        "due", About.JOB, "j.available_at <= statement_timestamp()",
+        "the job is not due before {available_at}", "wait",
+    ),
+    Predicate(
+        "start_deadline", About.JOB, "coalesce(j.start_deadline > statement_timestamp(), true)",
+        "its deadline to start has passed", "run it again",
+    ),
+    Predicate(
+        "value_limit", About.JOB,
+        "p.limit_per_value IS NULL OR j.limit_value = '' OR"
+        f" (SELECT count(*) {_OPEN} e.process_id = p.id AND e.limit_value = j.limit_value) < p.limit_per_value",
+        "{limit_per_value} with this {limit_parameter} run already", "wait, or raise the limit", is_limit=True,
+    ),
+    Predicate(
+        "another_robot_first", About.JOB, f"j.last_robot_id IS DISTINCT FROM r.id OR NOT {_ANOTHER_ROBOT}",
+        "its last try failed here, and another robot can take it", "wait for the other robot",
+    ),
+)  # fmt: skip
+
+BY_NAME = {predicate.name: predicate for predicate in PREDICATES}
+
+
+def condition(*about: About, only: Iterable[str] | None = None) -> str:
+    """Return the SQL that ANDs the predicates about ``about`` (all by default), or those named by ``only``."""
+    wanted = [
+        predicate
+        for predicate in PREDICATES
+        if (not about or predicate.about in about) and (only is None or predicate.name in only)
+    ]
+    return " AND ".join(f"({predicate.sql})" for predicate in wanted)
+
+
+def columns() -> str:
+    """Return a select list with one boolean column for each predicate, named after it."""
+    listed = ", ".join(f"coalesce({predicate.sql}, false) AS {predicate.name}" for predicate in PREDICATES)
+    return listed
+
+
+def limits() -> str:
+    """Return the SQL of the predicates that count open executions; they hold only under their locks."""
+    return condition(only=[predicate.name for predicate in PREDICATES if predicate.is_limit])

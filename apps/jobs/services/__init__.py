@@ -1,0 +1,72 @@
+"""Jobs, their executions and leases: everything that changes one."""
+
+from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
+from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
+from apps.jobs.services.controlling import (
+    JobEnded,
+    cancel_job,
+    fail_job,
+    kill_job,
+    prioritise_job,
+    resume_job,
+    stop_job,
+)
+from apps.jobs.services.creating import (
+    DuplicateJob,
+    ProcessDisabled,
+    Wanted,
+    create_job,
+    create_jobs,
+    retry_job,
+)
+from apps.jobs.services.finishing import Answer, Decision, Report, finish_execution
+from apps.jobs.services.leases import (
+    LeaseOver,
+    find_lease,
+    hand_over_leases,
+    release_execution,
+    start_execution,
+)
+from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log
+from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
+from apps.jobs.services.sweeping import expire_job, note_sweep, sweep_execution
+
+__all__ = [
+    "ANYTHING_DUE",
+    "Answer",
+    "Decision",
+    "DuplicateJob",
+    "JobEnded",
+    "LeaseOver",
+    "LogDiffers",
+    "LogGap",
+    "ProcessDisabled",
+    "Report",
+    "SessionOver",
+    "Wanted",
+    "advance_bulk_change",
+    "advance_tick",
+    "append_lines",
+    "append_log",
+    "cancel_job",
+    "claim_jobs",
+    "create_job",
+    "create_jobs",
+    "ensure_plane",
+    "expire_job",
+    "fail_job",
+    "find_lease",
+    "finish_execution",
+    "hand_over_leases",
+    "kill_job",
+    "note_sweep",
+    "notice_tick",
+    "prioritise_job",
+    "release_execution",
+    "request_bulk_change",
+    "resume_job",
+    "retry_job",
+    "start_execution",
+    "stop_job",
+    "sweep_execution",
+]

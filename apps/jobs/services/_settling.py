@@ -1,0 +1,127 @@
+"""Closing executions and moving their jobs: the one place where an end is turned into a job's next state.
+
+Everything here runs inside the caller's transaction, with the job locked.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now
+
+from apps.events import services as events
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
+from apps.jobs.rules.reports import End, JobFacts, Verdict, verdict
+from apps.jobs.services import _waking
+from apps.processes import rules as process_rules
+
+_CLOSED_AS = {
+    End.COMPLETED: ExecutionStatus.COMPLETED,
+    End.FAILED: ExecutionStatus.FAILED,
+    End.CANCELLED: ExecutionStatus.CANCELLED,
+    End.LOST: ExecutionStatus.LOST,
+    End.RELEASED: ExecutionStatus.RELEASED,
+    End.REVOKED: ExecutionStatus.REVOKED,
+}
+_EVENT_OF = {
+    JobStatus.COMPLETED: "job.completed",
+    JobStatus.FAILED: "job.failed",
+    JobStatus.CANCELLED: "job.cancelled",
+    JobStatus.PENDING: "job.requeued",
+    JobStatus.WAITING: "job.held",
+}
+_FINAL = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+def close(
+    job: Job,
+    execution: Execution,
+    end: End,
+    *,
+    reason: str = "",
+    among: QuerySet[Execution] | None = None,
+    outcome: dict[str, Any] | None = None,
+    result: Any = None,
+) -> bool:
+    """Close an open execution and move its locked job. Returns whether it was this call that closed it.
+
+    ``among`` narrows which open executions may be closed at that moment, such as those whose lease has run out.
+    """
+    candidates = Execution.objects.all() if among is None else among
+    open_still = candidates.filter(pk=execution.pk, status=ExecutionStatus.RUNNING)
+    changes = {"status": _CLOSED_AS[end], "reason": reason, "finished_at": Now(), **(outcome or {})}
+    if not open_still.update(**changes):
+        return False
+    if end is End.RELEASED:
+        job.attempts_used = max(0, job.attempts_used - 1)
+    decided = verdict(end, reason, _facts(job, end))
+    move(job, decided, execution=execution, error=(outcome or {}).get("error"), result=result)
+    return True
+
+
+def move(
+    job: Job, decided: Verdict, *, execution: Execution | None, error: Any = None, result: Any = None
+) -> None:
+    """Put a locked job into the state that was decided, and tell whoever follows."""
+    target = JobStatus(decided.status)
+    changes: dict[str, Any] = {"reason": decided.reason, "attempts_used": job.attempts_used}
+    if target in _FINAL:
+        changes |= {"finished_at": Now(), "error": error, "result": result}
+    elif target == JobStatus.PENDING:
+        changes |= _again(job, decided, execution) | {"error": error}
+    elif target == JobStatus.WAITING:
+        changes |= {"error": error}
+    Job.objects.filter(pk=job.pk, status__in=Job.sources_of(target)).update(status=target, **changes)
+    job.status, job.reason = target, decided.reason
+    events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
+    if target == JobStatus.PENDING:
+        _waking.announce_work(job)
+        later("jobs.job_ended", job_id=str(job.pk))
+
+
+def facts_of(job: Job, execution: Execution | None) -> dict[str, Any]:
+    """Return what an event about a job carries, so that replaying events gives the row."""
+    return {
+        "status": job.status,
+        "reason": job.reason,
+        "process": str(job.process_id),
+        "execution": str(execution.pk) if execution else None,
+        "number": execution.number if execution else None,
+    }
+
+
+def _again(job: Job, decided: Verdict, execution: Execution | None) -> dict[str, Any]:
+    if not decided.backs_off:
+        return {"available_at": Now()}
+    wait = process_rules.backoff_seconds(
+        job.attempts_used, base=job.backoff_base, cap=job.backoff_cap, jitter=job.backoff_jitter
+    )
+    return {
+        "available_at": Now() + timedelta(seconds=wait),
+        "last_robot_id": execution.robot_id if execution else job.last_robot_id,
+    }
+
+
+def _facts(job: Job, end: End) -> JobFacts:
+    losses = {"all": 0, "robots": 0}
+    if end is End.LOST:
+        lost = Execution.objects.filter(job=job, status=ExecutionStatus.LOST, started_at__isnull=False)
+        losses = lost.aggregate(all=Count("pk"), robots=Count("robot_id", distinct=True))
+    return JobFacts(
+        is_cancelling=job.status == JobStatus.CANCELLING,
+        stop_was_asked=job.stop_requested_at is not None,
+        attempts_used=job.attempts_used,
+        max_attempts=job.max_attempts,
+        on_lost=job.on_lost,
+        losses=losses["all"],
+        robots_lost=losses["robots"],
+    )
+
+
+def lock_job_of(execution: Execution) -> Job:
+    """Lock the execution's job, then read the execution again: what it was before the wait may be stale."""
+    job = Job.objects.select_for_update(of=("self",)).get(pk=execution.job_id)
+    execution.refresh_from_db()
+    return job

@@ -1,0 +1,33 @@
+"""Hints to waiting robots. A lost one costs a polling interval and nothing else."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from apps.jobs.models import Job
+
+#: What ``live`` listens to. NOTIFY takes a lock at commit, so it is sent only while somebody waits.
+WORK, ROBOT = "bv_work", "bv_robot"
+
+_ANNOUNCE_WORK = """
+    SELECT pg_notify(%(channel)s, json_build_object('tenant', %(tenant)s, 'folder', %(folder)s, 'count', %(count)s)::text)
+    WHERE EXISTS (SELECT 1 FROM robots_robotsession
+                  WHERE tenant_id = %(tenant)s AND ended_at IS NULL AND waits_until > statement_timestamp())
+"""
+_CALL_ROBOT = """
+    SELECT pg_notify(%(channel)s, robot_id::text) FROM robots_robotsession
+    WHERE robot_id = %(robot)s AND ended_at IS NULL AND waits_until > statement_timestamp()
+"""
+
+
+def announce_work(job: Job, *, count: int = 1) -> None:
+    """Say, at the commit, that ``count`` jobs wait in the job's folder."""
+    facts = {"channel": WORK, "tenant": str(job.tenant_id), "folder": str(job.folder_id), "count": count}
+    with connection.cursor() as cursor:
+        cursor.execute(_ANNOUNCE_WORK, facts)
+
+
+def call_robot(robot_id: object) -> None:
+    """Say, at the commit, that something waits for this robot: a cancel, a drain, a change."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CALL_ROBOT, {"channel": ROBOT, "robot": str(robot_id)})

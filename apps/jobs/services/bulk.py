@@ -1,0 +1,134 @@
+"""Changing many jobs by filter: counted first, then worked off in the background, a batch per transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from apps.audit import services as audit
+from apps.core import ids
+from apps.core.actors import Actor
+from apps.core.errors import DomainError, Invalid, NotSignedIn
+from apps.core.later import later
+from apps.events import services as events
+from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Execution, Job, JobStatus
+from apps.jobs.services import _waking, creating
+from apps.rbac import services as rbac
+from apps.tenancy.models import Tenant
+
+BATCH = 1000
+
+
+@transaction.atomic
+def request_bulk_change(
+    tenant: Tenant,
+    *,
+    actor: Actor,
+    action: BulkAction,
+    filters: dict[str, Any],
+    priority: int | None = None,
+    reason: str = "",
+) -> BulkChange:
+    """Ask for a change to every job of a tenant that matches and that the actor may change. Raises ``Invalid``."""
+    rbac.require(actor, action.permission, None)
+    if (action == BulkAction.PRIORITISE) != (priority is not None):
+        raise Invalid.field("priority", "name the new priority for this action, and only for it.")
+    if priority is not None and not creating.LOWEST_PRIORITY <= priority <= creating.HIGHEST_PRIORITY:
+        raise Invalid.field("priority", "must lie between -1000 and 1000.")
+    matching = Job.objects.changeable(tenant.pk, actor=actor, action=action, filters=filters)
+    change = BulkChange.objects.create(
+        tenant=tenant,
+        action=action,
+        filters=filters,
+        priority=priority,
+        reason=reason,
+        expected=matching.count(),
+        until=ids.uuid7(),
+        requested_by=actor.user,
+    )
+    asked = {"action": action, "filters": filters, "expected": change.expected, "priority": priority}
+    audit.record(actor, "jobs.bulk_change_requested", change, after=asked, reason=reason)
+    events.record("bulk_change.requested", change, data={"action": action, "expected": change.expected})
+    later("jobs.work_off_bulk_changes")
+    return change
+
+
+@transaction.atomic
+def advance_bulk_change(change: BulkChange, *, actor: Actor) -> int | None:
+    """Handle the next batch; returns how many jobs it looked at, or ``None`` when there is nothing left to do."""
+    rbac.require(actor, "jobs.sweep_execution", change)
+    locked = BulkChange.objects.select_for_update(skip_locked=True).filter(pk=change.pk).first()
+    if locked is None or locked.is_final:
+        return None
+    if locked.status == BulkStatus.PENDING:
+        locked.move_to(BulkStatus.RUNNING)
+    try:
+        batch = _next_batch(locked)
+        done = _APPLY[BulkAction(locked.action)](locked, batch) if batch else 0
+    except DomainError as refusal:
+        _end(locked, BulkStatus.FAILED, str(refusal))
+        return None
+    if not batch:
+        _end(locked, BulkStatus.COMPLETED)
+        return None
+    progress = {"done": locked.done + done, "refused": locked.refused + len(batch) - done, "after": batch[-1]}
+    BulkChange.objects.filter(pk=locked.pk).update(**progress)
+    return len(batch)
+
+
+def _next_batch(change: BulkChange) -> list[UUID]:
+    """Return the next jobs, with the requester's rights as they are now."""
+    if change.requested_by is None:
+        raise NotSignedIn("Who asked for this is gone.")
+    requester = Actor.person(change.requested_by, tenant_id=change.tenant_id)
+    matching = Job.objects.changeable(
+        change.tenant_id, actor=requester, action=BulkAction(change.action), filters=change.filters
+    )
+    if change.after is not None:
+        matching = matching.filter(pk__gt=change.after)
+    return list(matching.filter(pk__lte=change.until).order_by("pk").values_list("pk", flat=True)[:BATCH])
+
+
+def _cancel(change: BulkChange, batch: list[UUID]) -> int:
+    held = Job.objects.select_for_update().filter(pk__in=batch).order_by("pk").values_list("pk", "status")
+    by_status = {status: [pk for pk, its in held if its == status] for status in BulkAction.CANCEL.concerns}
+    idle = by_status[JobStatus.PENDING] + by_status[JobStatus.WAITING]
+    running = by_status[JobStatus.RUNNING]
+    ended = {"reason": "cancelled", "finished_at": Now(), "cancel_requested_at": Now()}
+    done = Job.objects.filter(pk__in=idle).move_all_to(JobStatus.CANCELLED, **ended)
+    events.record_each("job.cancelled", Job.objects.filter(pk__in=idle), data={"status": "cancelled", "bulk": str(change.pk)})
+    done += Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
+    events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling"})
+    for robot_id in set(Execution.objects.open().filter(job_id__in=running).values_list("robot_id", flat=True)):
+        _waking.call_robot(robot_id)
+    return done
+
+
+def _prioritise(change: BulkChange, batch: list[UUID]) -> int:
+    waiting = Job.objects.filter(pk__in=batch, status__in=BulkAction.PRIORITISE.concerns)
+    done = waiting.update(priority=change.priority)
+    events.record_each("job.prioritised", waiting, data={"priority": change.priority, "bulk": str(change.pk)})
+    return done
+
+
+def _retry(change: BulkChange, batch: list[UUID]) -> int:
+    by_process: dict[UUID, list[Job]] = {}
+    for job in Job.objects.filter(pk__in=batch).order_by("pk"):
+        by_process.setdefault(job.process_id, []).append(job)
+    return sum(creating.retry_together(jobs, created_by=str(change.requested_by)) for jobs in by_process.values())
+
+
+def _end(change: BulkChange, status: BulkStatus, problem: str = "") -> None:
+    change.move_to(status, finished_at=Now(), problem=problem[:500])
+    events.record("bulk_change.ended", change, data={"status": status, "problem": problem})
+
+
+_APPLY: dict[BulkAction, Callable[[BulkChange, list[UUID]], int]] = {
+    BulkAction.CANCEL: _cancel,
+    BulkAction.RETRY: _retry,
+    BulkAction.PRIORITISE: _prioritise,
+}

@@ -1,0 +1,55 @@
+"""Ticks: each finds its work in the rows, so a lost or doubled message changes nothing but delay."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+
+from apps.core.actors import Actor
+from apps.core.errors import DomainError
+from apps.jobs import services
+from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, Plane
+
+log = structlog.get_logger(__name__)
+
+#: How many rows one tick handles at most; the next goes on.
+BATCH = 500
+
+
+@shared_task(name="jobs.sweep_leases", expires=30)
+def sweep_leases() -> int:
+    """Close executions whose lease ran out. Waits while the plane itself has just come back."""
+    if Plane.is_frozen():
+        return 0
+    actor = Actor.system("sweep")
+    overdue = Execution.objects.overdue().order_by("expires_at")[:BATCH]
+    closed = sum(services.sweep_execution(execution, actor=actor) for execution in overdue)
+    for plane in Plane.objects.all():
+        services.note_sweep(plane, actor=actor)
+    return closed
+
+
+@shared_task(name="jobs.sweep_start_deadlines", expires=30)
+def sweep_start_deadlines() -> int:
+    """Fail pending jobs that nobody started in time."""
+    actor = Actor.system("sweep")
+    late = Job.objects.past_start_deadline().order_by("start_deadline")[:BATCH]
+    return sum(services.expire_job(job, actor=actor) for job in late)
+
+
+@shared_task(name="jobs.work_off_bulk_changes")
+def work_off_bulk_changes() -> int:
+    """Work off what was asked for many jobs at once, a batch after the other."""
+    handled = 0
+    for change in BulkChange.objects.filter(status__in=[BulkStatus.PENDING, BulkStatus.RUNNING]).order_by("pk"):
+        while (count := _next_batch(change)) is not None:
+            handled += count
+    return handled
+
+
+def _next_batch(change: BulkChange) -> int | None:
+    try:
+        return services.advance_bulk_change(change, actor=Actor.system("bulk"))
+    except DomainError as refusal:
+        log.warning("bulk_change_refused", change=str(change.pk), refusal=str(refusal))
+        return None

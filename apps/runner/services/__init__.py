@@ -1,0 +1,17 @@
+"""What robots ask for, and what changes robots and their leases together."""
+
+from apps.runner.services.sessions import Opened, connect_classic, disable_robot, open_session, regenerate_key
+from apps.runner.services.syncing import Answered, Presence, Renewal, SequenceConflict, sync_robot
+
+__all__ = [
+    "Answered",
+    "Opened",
+    "Presence",
+    "Renewal",
+    "SequenceConflict",
+    "connect_classic",
+    "disable_robot",
+    "open_session",
+    "regenerate_key",
+    "sync_robot",
+]

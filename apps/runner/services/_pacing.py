@@ -1,0 +1,37 @@
+"""How often a robot shall come, and how it may wait in between."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.signing import TimestampSigner
+
+TICKET_SALT = "apps.runner.wait"
+
+
+#: How fast the pace of an idle robot falls: after so many seconds without work it comes a second later each time.
+SECONDS_PER_STEP = 10
+
+
+def next_sync_in(*, granted: bool, holds: bool, waits: bool, idle_for: float) -> float:
+    """Return the seconds until the next sync: soon after a grant, rising while idle, longest where a wait is held."""
+    if granted:
+        return settings.SYNC_MIN
+    if holds:
+        return min(settings.SYNC_MAX, settings.RENEW_EVERY)
+    if waits:
+        return settings.SYNC_WITH_WAIT
+    return min(settings.SYNC_MAX, settings.SYNC_MIN + idle_for / SECONDS_PER_STEP)
+
+
+def wait_ticket(robot_id: UUID, session_id: UUID, tenant_id: UUID, folders: list[UUID]) -> str:
+    """Return a signed, short-lived ticket with all that ``live`` needs to know, so that it asks no database."""
+    facts: dict[str, Any] = {
+        "robot": str(robot_id),
+        "session": str(session_id),
+        "tenant": str(tenant_id),
+        "folders": [str(folder) for folder in folders],
+    }
+    return TimestampSigner(salt=TICKET_SALT).sign_object(facts, compress=False)

@@ -1,0 +1,1 @@
+"""The robot-facing doors. They are plain Django views: these calls are the hot ones."""
