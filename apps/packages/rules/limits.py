@@ -11,7 +11,7 @@ class Limits:
     """The bounds of one package. Sizes are bytes; the defaults are what production should keep.
 
     The bounds on text and sources are what holds the memory of one validation below 200 MiB: a parsed Python file
-    takes a few hundred times its size.
+    takes up to two thousand bytes for each word and sign in it.
     """
 
     packed_bytes: int = 100 * MIB
@@ -30,8 +30,12 @@ class Limits:
     lock_bytes: int = 2 * MIB
     entrypoints: int = 100
 
-    source_bytes: int = 256 * KIB  # one Python file that has to be parsed
-    all_source_bytes: int = 1 * MIB  # all Python files parsed for one package
+    source_bytes: int = 512 * KIB  # one Python file that has to be parsed
+    source_tokens: int = 50_000  # words and signs in it: some 7,000 lines
+    all_source_bytes: int = 2 * MIB  # all Python files parsed for one package
+    all_source_tokens: int = 100_000
+    parameters: int = 200  # of one entrypoint
+    schema_bytes: int = 256 * KIB  # the schema of one entrypoint, as JSON
     schema_nodes: int = 1_000  # types described in the schema of one entrypoint
     all_schema_nodes: int = 5_000  # the same for all entrypoints of one package
     schema_depth: int = 40  # types within types

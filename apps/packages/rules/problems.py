@@ -42,12 +42,10 @@ class _Kept:
     left_out: int = 0
 
     def add(self, problem: Problem) -> None:
-        if problem in self.problems:
-            return
-        if len(self.problems) < self.most:
-            self.problems.append(problem)
-        else:
+        if len(self.problems) >= self.most:
             self.left_out += 1
+        elif problem not in self.problems:
+            self.problems.append(problem)
 
     def listed(self) -> tuple[Problem, ...]:
         if not self.left_out:

@@ -13,6 +13,7 @@ from apps.packages.rules.manifests.project import Project
 from apps.packages.rules.problems import Findings, shown
 
 LOCK = "requirements.lock"
+MOST_LOOSE = 10  # lines told one by one
 _PINNED = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w, .-]*\])?\s*(?:===?\s*\S|@\s*\S)")
 
 
@@ -105,11 +106,12 @@ def read_lock(raw: bytes, file: str, findings: Findings) -> str:
         return ""
     if "\0" in text:
         findings.error("bad_character", "The file must not contain NUL characters.", file)
-    for number, line in enumerate(text.split("\n"), start=1):
-        if _is_loose(line):
-            findings.warning(
-                "not_pinned", f"'{shown(line.strip(), 80)}' is not pinned, as 'name==1.2.3' would be.", file, number
-            )
+    loose = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if _is_loose(line)]
+    for number, line in loose[:MOST_LOOSE]:
+        name = shown(line.strip(), 80)
+        findings.warning("not_pinned", f"'{name}' is not pinned, as 'name==1.2.3' would be.", file, number)
+    if len(loose) > MOST_LOOSE:
+        findings.warning("not_pinned", f"{len(loose) - MOST_LOOSE:,} more lines are not pinned.", file)
     return sha256(raw).hexdigest()
 
 

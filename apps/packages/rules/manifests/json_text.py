@@ -10,6 +10,7 @@ from bisect import bisect_right
 from typing import NoReturn
 
 from apps.packages.rules.limits import Limits
+from apps.packages.rules.manifests import located
 from apps.packages.rules.manifests.located import Bare, Located, Malformed, check_storable, decoded
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -48,7 +49,7 @@ class _Reader:
         """Return the value that starts at `at`, and where it ends."""
         self._nodes += 1
         if depth > self._limits.manifest_depth or self._nodes > self._limits.manifest_nodes:
-            self.refuse("The file is nested too deeply or holds too much.", at, "too_complex")
+            self.refuse(located.too_complex(self._limits), at, "too_complex")
         match self.text[at : at + 1]:
             case "{":
                 return self._object(at, depth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from apps.packages.rules.limits import Limits
 from apps.packages.rules.problems import Findings, shown
 
 
@@ -91,6 +92,11 @@ def decoded(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise Malformed("not_utf8", "The file must be UTF-8 text.", line) from error
+
+
+def too_complex(limits: Limits) -> str:
+    """Return the message for a file that holds more, or deeper nested, than is read."""
+    return f"At most {limits.manifest_nodes:,} values, nested {limits.manifest_depth} deep, are accepted."
 
 
 def check_storable(root: Located) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from apps.packages.rules.limits import Limits
+from apps.packages.rules.manifests import located
 from apps.packages.rules.manifests.located import Bare, Located, Malformed, check_storable, decoded
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # wheels have libyaml; it is ten times faster
@@ -60,7 +61,7 @@ class _Builder:
     def _value(self, event: yaml.Event, events: Events, depth: int) -> Located:
         self._nodes += 1
         if depth > self._limits.manifest_depth or self._nodes > self._limits.manifest_nodes:
-            raise _refusal("too_complex", "The file is nested too deeply or holds too much.", event)
+            raise _refusal("too_complex", located.too_complex(self._limits), event)
         _check_plain(event)
         line, column = _place(event)
         match event:

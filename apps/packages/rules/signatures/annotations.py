@@ -12,7 +12,7 @@ from apps.packages.rules.signatures import classes, details, known
 from apps.packages.rules.signatures.classes import Sort
 from apps.packages.rules.signatures.known import NULL, Schema, canonical
 from apps.packages.rules.signatures.library import External, Library, Meaning, Place, dotted
-from apps.packages.rules.signatures.literals import NOT_SHOWN, Default, literal, storable
+from apps.packages.rules.signatures.literals import NOT_SHOWN, Default, literal, shown_default, storable
 from apps.packages.rules.signatures.modules import Module
 from apps.packages.rules.signatures.sources import parse_expression
 
@@ -184,7 +184,8 @@ class Describer:
         owner = self._library.meaning(parts[:-1], module)
         match owner:
             case Place(where, ast.ClassDef() as enum) if classes.sort_of(enum, where, self._library) is Sort.ENUM:
-                return classes.member_value(enum, parts[-1], where, self._library)
+                values = classes.enum_values(enum, where, self._library)
+                return shown_default(values[parts[-1]]) if parts[-1] in values else NOT_SHOWN
         return NOT_SHOWN
 
     def _class(self, owner: ast.ClassDef, module: Module) -> Schema:

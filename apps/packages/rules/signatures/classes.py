@@ -2,15 +2,15 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apps.packages.rules.signatures import details, docstrings
 from apps.packages.rules.signatures.known import DATACLASS_DECORATORS, MODEL_BASES, Schema, canonical
 from apps.packages.rules.signatures.library import External, Library, Place, dotted
-from apps.packages.rules.signatures.literals import NONE_GIVEN, NOT_SHOWN, Default, literal
+from apps.packages.rules.signatures.literals import NONE_GIVEN, Default, literal
 from apps.packages.rules.signatures.modules import Module
 
 T = TypeVar("T")
@@ -114,13 +114,11 @@ def _is_dataclass(owner: ast.ClassDef, module: Module, library: Library) -> bool
 
 def enum_schema(owner: ast.ClassDef, module: Module, library: Library) -> Schema:
     """Return the values of an enumeration, or the names of its members where a value cannot be told."""
-    members = enum_members(owner, module, library)
-    if not members:
+    values = enum_values(owner, module, library)
+    if not values:
         return {}
-    if all(default.is_shown and _is_scalar(default.value) for default in members.values()):
-        values = [default.value for default in members.values()]
-        return {"title": owner.name, "enum": values, "x-names": list(members)}
-    return {"title": owner.name, "enum": list(members)}
+    schema: Schema = {"title": owner.name, "enum": list(values.values())}
+    return schema if schema["enum"] == list(values) else {**schema, "x-names": list(values)}
 
 
 def _is_scalar(value: object) -> bool:
@@ -133,8 +131,15 @@ def docs_of(owner: ast.ClassDef) -> docstrings.Docs:
 
 
 @_once
-def enum_members(owner: ast.ClassDef, module: Module, library: Library) -> dict[str, Default]:
-    """Return the members of an enumeration by name, with their values as far as those can be told."""
+def enum_values(owner: ast.ClassDef, module: Module, library: Library) -> dict[str, Any]:
+    """Return what stands for each member in JSON, by name: its value, or its name if any value cannot be told."""
+    members = _enum_members(owner, module, library)
+    if all(default.is_shown and _is_scalar(default.value) for default in members.values()):
+        return {name: default.value for name, default in members.items()}
+    return {name: name for name in members}
+
+
+def _enum_members(owner: ast.ClassDef, module: Module, library: Library) -> dict[str, Default]:
     is_text = "enum.StrEnum" in [one for one in lineage(owner, module, library) if isinstance(one, str)]
     members: dict[str, Default] = {}
     for statement in owner.body:
@@ -227,12 +232,3 @@ def _says_extra(statement: ast.stmt) -> bool:
             case ast.Dict(keys=[ast.Constant(value="extra")], values=[ast.Constant(value="allow" | "ignore")]):
                 return True
     return False
-
-
-def member_value(owner: ast.ClassDef, name: str, module: Module, library: Library) -> Default:
-    """Return what stands for a member of an enumeration in JSON: its value, or its name where those are used."""
-    members = enum_members(owner, module, library)
-    if name not in members:
-        return NOT_SHOWN
-    by_value = all(default.is_shown and _is_scalar(default.value) for default in members.values())
-    return members[name] if by_value else replace(members[name], is_shown=True, value=name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from apps.packages.rules.signatures.literals import storable
 
 MOST_CHARACTERS = 20_000
+MOST_SUMMARY = 4_000
 _PARAMETERS = r"(?:Args|Arguments|Params|Parameters|Keyword Args|Keyword Arguments|Other Parameters|Attributes)"
 _RETURNS = r"(?:Returns?|Yields?)"
 _GOOGLE_HEADER = re.compile(rf"({_PARAMETERS}|{_RETURNS}|[A-Z][a-zA-Z ]{{2,30}}):\s*$")
@@ -34,7 +35,7 @@ def parse(docstring: str | None) -> Docs:
         if not taken:
             summary.append(lines[at])
         at += taken or 1
-    docs.summary = "\n".join(summary).strip()
+    docs.summary = "\n".join(summary).strip()[:MOST_SUMMARY]
     return docs
 
 

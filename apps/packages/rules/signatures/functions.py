@@ -1,8 +1,10 @@
 """Finding the function of an entrypoint, and reading its signature."""
 
 import ast
+import json
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import accumulate
 
 from apps.packages.rules.limits import Limits
 from apps.packages.rules.manifests import PROJECT, Entrypoint
@@ -107,12 +109,23 @@ class Reader:
         elif error.code != "unreadable":
             self._findings.error(error.code, str(error), file, error.line, error.column)
 
-    def _described(self, function: Function, module: Module) -> Signature:
+    def _described(self, function: Function, module: Module) -> Signature | None:
+        if sum(1 for _ in _arguments(function.args)) > self._limits.parameters:
+            self._findings.error(
+                "too_many_parameters",
+                f"'{function.name}' takes more than the {self._limits.parameters} parameters accepted.",
+                module.file,
+                function.lineno,
+            )
+            return None
         allowance = Allowance(min(self._limits.schema_nodes, self._left))
         granted = allowance.nodes
         describer = Describer(self._library, self._limits.schema_depth, allowance)
         signature = read_signature(function, module, describer)
         self._left -= granted - max(0, allowance.nodes)
+        if not _fits(signature, self._limits.schema_bytes):
+            signature = Signature(description=signature.description, file=module.file, line=function.lineno)
+            allowance.is_used_up = True
         if allowance.is_used_up or self._library.is_exhausted:
             self._findings.warning(
                 "signature_cut",
@@ -121,6 +134,12 @@ class Reader:
                 function.lineno,
             )
         return signature
+
+
+def _fits(signature: Signature, most: int) -> bool:
+    """Whether the schemas stay below a size; no more of them is written out than it takes to tell."""
+    pieces = json.JSONEncoder().iterencode([signature.input_schema, signature.output_schema])
+    return all(size <= most for size in accumulate(map(len, pieces)))
 
 
 def _perhaps(name: str, known: list[str]) -> str:

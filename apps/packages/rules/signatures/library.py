@@ -1,6 +1,7 @@
 """The Python modules of one package: found in its archive, parsed when first asked for, within a budget of bytes."""
 
 import ast
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from apps.packages.rules.signatures.sources import Unparsable, parse
 
 MOST_STEPS = 60  # from import to import and from alias to alias, for one name
 MOST_STEPS_IN_ALL = 50_000  # for all types of one package
+_TOKEN = re.compile(rb"[\w\x80-\xff]+|[^\w\s]")
 MOST_PARTS = 20  # of one dotted name
 
 
@@ -47,7 +49,8 @@ class Library:
         self._archive = archive
         self._root = root
         self._limits = limits
-        self._left = limits.all_source_bytes
+        self._bytes_left = limits.all_source_bytes
+        self._tokens_left = limits.all_source_tokens
         self._modules: dict[str, Module | Unparsable] = {}
         self._steps = 0
         self._steps_in_all = MOST_STEPS_IN_ALL
@@ -90,15 +93,19 @@ class Library:
 
     def parse_file(self, file: str) -> ast.Module:
         """Return the syntax tree of a file of the archive, or raise `Unparsable`."""
-        most = min(self._limits.source_bytes, self._left)
+        most = min(self._limits.source_bytes, self._bytes_left)
         try:
             raw = self._archive.read(file, most)
         except TooBig as error:
-            message = f"The file is too big to be read for signatures (at most {most // KIB:,} KiB)."
-            raise Unparsable("source_too_big", message) from error
+            raise _too_big(f"{most // KIB:,} KiB") from error
         except (Damaged, KeyError) as error:
             raise Unparsable("unreadable", "The file cannot be read; see the other problems.") from error
-        self._left -= len(raw)
+        tokens = sum(1 for _ in _TOKEN.finditer(raw))
+        most = min(self._limits.source_tokens, self._tokens_left)
+        if tokens > most:
+            raise _too_big(f"{most:,} words and signs")
+        self._bytes_left -= len(raw)
+        self._tokens_left -= tokens
         return parse(raw)
 
     def meaning(self, parts: list[str], module: Module) -> Meaning:
@@ -186,6 +193,14 @@ class Library:
     def _is_folder(self, module: str) -> bool:
         folder = self._root + module.replace(".", "/") + "/"
         return any(name.startswith(folder) for name in self._archive.listed)
+
+
+def _too_big(most: str) -> Unparsable:
+    return Unparsable(
+        "source_too_big",
+        f"The file is too big to be read for signatures: at most {most}, of this and what it imports. "
+        "Keep entrypoints in small modules.",
+    )
 
 
 def _of_class(owner: ast.ClassDef, name: str, module: Module) -> Place | None:

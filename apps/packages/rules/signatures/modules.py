@@ -16,6 +16,17 @@ class Imported:
     name: str = ""
 
 
+_COMPOUND = (
+    ast.If,
+    ast.Try,
+    ast.TryStar,
+    ast.With,
+    ast.AsyncWith,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.Match,
+)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr | Imported
 
 
@@ -58,6 +69,8 @@ def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
     while waiting:
         statement, is_alternative = waiting.pop()
         yield statement, is_alternative
+        if not isinstance(statement, _COMPOUND):
+            continue
         inner = [(one, is_alternative) for one in _inside(statement, "body")]
         inner += [(one, True) for part in ("handlers", "orelse", "cases") for one in _inside(statement, part)]
         inner += [(one, is_alternative) for one in _inside(statement, "finalbody")]
@@ -65,8 +78,6 @@ def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
 
 
 def _inside(statement: ast.stmt, part: str) -> Iterator[ast.stmt]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return
     for one in getattr(statement, part, []):
         if isinstance(one, ast.stmt):
             yield one
