@@ -175,7 +175,7 @@ class Pin:
 
 
 def _pinned_uv(requirements: str) -> Pin:
-    found = re.search(r"^uv==([^\s\\;]+).*(?:\\\n.*)*", requirements, re.MULTILINE)
+    found = re.search(r"^uv==([^\s\\;]+)(?:[^\n]*\\\n)*[^\n]*", requirements, re.MULTILINE)
     if not found:
         raise SetUpFailed(f"{RUN_FILE} does not pin uv.")
     return Pin(found[1], f"{found[0]}\n")

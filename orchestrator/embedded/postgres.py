@@ -147,7 +147,15 @@ class Cluster:
         return connection.execute(query.encode(), [places.DATABASE]).fetchone() is not None
 
     def _run_initdb(self, target: Path) -> None:
-        command = [self.programs.folder / "initdb", "-D", target, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"]
+        command = [
+            str(self.programs.folder / "initdb"),
+            "-D",
+            str(target),
+            "-U",
+            SUPERUSER,
+            "--auth=trust",
+            "--encoding=UTF8",
+        ]
         command += _locale_options(self.programs.major)
         command += [] if self.is_durable else ["--no-sync"]
         done = subprocess.run(
