@@ -15,7 +15,7 @@ from apps.packages.rules.signatures.known import Schema
 from apps.packages.rules.signatures.library import External, Library, ModuleName, Place
 from apps.packages.rules.signatures.literals import NONE_GIVEN, Default, is_small, storable
 from apps.packages.rules.signatures.modules import Module
-from apps.packages.rules.signatures.signature import DIALECT, Parameter, Passing, Signature
+from apps.packages.rules.signatures.signature import COLLECTED, DIALECT, Parameter, Passing, Signature
 from apps.packages.rules.signatures.sources import Unparsable
 
 MOST_ANNOTATION_NODES = 200
@@ -194,9 +194,7 @@ def _parameter(
     said = details.read(written) if written is not None and details.is_field(written) else None
     default = said.default if said else _default(written, module, describer)
     description = docs.parameters.get(argument.arg, "")
-    if passing is Passing.VARARGS:
-        schema = {"type": "array", "items": schema}
-    if passing is not Passing.VARKW:
+    if passing not in COLLECTED:
         schema = described(schema, argument.arg, description, default, said)
     return Parameter(argument.arg, _text(argument.annotation), passing, default, schema)
 
@@ -213,8 +211,8 @@ def _text(annotation: ast.expr | None) -> str:
 
 
 def input_schema(parameters: tuple[Parameter, ...], description: str = "") -> Schema:
-    """Return the schema of an object with one property for each parameter."""
-    named = [one for one in parameters if one.passing is not Passing.VARKW]
+    """Return the schema of an object with one property for each parameter that has a name; `*args` has none."""
+    named = [one for one in parameters if one.passing not in COLLECTED]
     rest = next((one.schema or True for one in parameters if one.passing is Passing.VARKW), False)
     schema: Schema = {"$schema": DIALECT, "type": "object"}
     if description:

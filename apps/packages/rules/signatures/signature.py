@@ -20,6 +20,9 @@ class Passing(StrEnum):
     VARKW = "varkw"
 
 
+COLLECTED = frozenset({Passing.VARARGS, Passing.VARKW})
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter as its author wrote it. `annotation` is its text, empty without one."""
@@ -32,16 +35,15 @@ class Parameter:
 
     @property
     def is_required(self) -> bool:
-        return not self.default.exists and self.passing not in {Passing.VARARGS, Passing.VARKW}
+        return not self.default.exists and self.passing not in COLLECTED
 
     def as_wire(self) -> dict[str, Any]:
         """Return the parameter as existing clients read it."""
-        is_collected = self.passing in {Passing.VARARGS, Passing.VARKW}
         passing = Passing.POSITIONAL if self.passing is Passing.POSITIONAL_ONLY else self.passing
         return {
             "name": self.name,
             "annotation": self.annotation or None,
-            "type": self.passing.value if is_collected else wire_type(self.schema),
+            "type": self.passing.value if self.passing in COLLECTED else wire_type(self.schema),
             "required": self.is_required,
             "default": self.default.value if self.default.is_shown else None,
             "kind": passing.value,
@@ -52,12 +54,12 @@ class Parameter:
 class Signature:
     """What an entrypoint takes and returns.
 
-    `input_schema` is what the parameters of a job must fit: an object, one property a parameter; `*args` is a property
-    that takes a list. Beside the words of JSON Schema it has `x-order` (names in the order of the source),
-    `x-default-hidden` (there is a default, but only running code knows it), `x-names` (names of the values of an
-    enumeration) and `x-pattern` (a regular expression that is shown, not enforced). `output_schema` is `None` where
-    nothing is said of the result. `is_known` is false for scripts and for what could not be followed: those take
-    anything.
+    `input_schema` is what the parameters of a job must fit: an object, one property a parameter. Nothing can be given
+    to `*args`, as parameters come by name; `**kwargs` lets further names in. Beside the words of JSON Schema it has
+    `x-order` (names in the order of the source), `x-default-hidden` (there is a default, but only running code knows
+    it), `x-names` (names of the values of an enumeration) and `x-pattern` (a regular expression that is shown, not
+    enforced). `output_schema` is `None` where nothing is said of the result. `is_known` is false for scripts and for
+    what could not be followed: those take anything.
     """
 
     parameters: tuple[Parameter, ...] = ()
