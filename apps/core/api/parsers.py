@@ -64,17 +64,26 @@ class StrictMultiPartParser(parsers.MultiPartParser):
         bodies.check_length(length, getattr(view, "body_limit", strict_json.BODY_LIMIT))
         counted = _Counted(stream)
         parsed = super().parse(cast("IO[Any]", counted), media_type, parser_context)
-        if counted.bytes_read < length:
-            raise Invalid(f"The body ended after {counted.bytes_read} of {length} bytes.", code="body_cut_off")
-        problems = [*_bad_texts(parsed.data), *_bad_file_names(parsed.files)]
-        if problems:
-            raise Invalid(f"{problems[0].field}: {problems[0].message}", problems=problems)
+        try:
+            _check(parsed, bytes_read=counted.bytes_read, length=length)
+        except Invalid:
+            for upload in parsed.files.values():
+                upload.close()
+            raise
         return parsed
 
 
 def _of(parser_context: Mapping[str, Any] | None) -> tuple[Any, Any]:
     found = parser_context or {}
     return found["request"], found.get("view")
+
+
+def _check(parsed: parsers.DataAndFiles[Any, Any], *, bytes_read: int, length: int) -> None:
+    if bytes_read < length:
+        raise Invalid(f"The body ended after {bytes_read} of {length} bytes.", code="body_cut_off")
+    problems = [*_bad_texts(parsed.data), *_bad_file_names(parsed.files)]
+    if problems:
+        raise Invalid(f"{problems[0].field}: {problems[0].message}", problems=problems)
 
 
 def _bad_texts(fields: QueryDict) -> Iterator[Problem]:

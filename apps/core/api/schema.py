@@ -77,6 +77,12 @@ class ApiSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         return [_KEY] if self.method == "POST" else []
 
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        # The address takes any text, so that it can say what an id is; what it accepts is a UUID.
+        parameters: list[dict[str, Any]] = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
+        ids = {"type": "string", "format": "uuid"}
+        return [one | ({"schema": ids} if one["name"] == "id" else {}) for one in parameters]
+
     def get_operation_id(self) -> str:
         action = getattr(self.view, "action", None)
         if self.method == "POST" and action and action not in _STANDARD_ACTIONS:

@@ -1,11 +1,13 @@
 """Views that exist for tests only, built on the base classes as the product's own views are."""
 
+from datetime import timedelta
 from typing import Any
 
 import django_filters
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.db import connection, models
 from django.http import Http404, HttpResponse, JsonResponse
+from django.utils import timezone
 from rest_framework import mixins, serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
@@ -107,7 +109,9 @@ def _raise(error: Exception):
 
 
 FAULTS = {
-    "invalid": _raise(Invalid("Two things are wrong.", problems=[Problem("name", "Too long."), Problem("size", "Odd.")])),
+    "invalid": _raise(
+        Invalid("Two things are wrong.", problems=[Problem("name", "Too long."), Problem("size", "Odd.")])
+    ),
     "not-signed-in": _raise(NotSignedIn("Sign in first.")),
     "not-allowed": _raise(NotAllowed("You may not.", permission="jobs.cancel_job", actor=Actor.system("tests"))),
     "not-found": _raise(NotFound("There is no such job.")),
@@ -123,7 +127,9 @@ FAULTS = {
     "django-suspicious": _raise(SuspiciousOperation("inner words")),
     "data-error": _database("SELECT 'x\\' || 1/0"),
     "number-out-of-range": _database("SELECT 99999999999::int"),
-    "unique": _database("INSERT INTO django_content_type (app_label, model) SELECT app_label, model FROM django_content_type"),
+    "unique": _database(
+        "INSERT INTO django_content_type (app_label, model) SELECT app_label, model FROM django_content_type"
+    ),
     "statement-timeout": _database("SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)"),
     "bug": _raise(ZeroDivisionError("secret inner words")),
 }
@@ -148,6 +154,19 @@ def page_faulty(request, fault):
 @api_view("GET")
 def quiet_view(request):
     return HttpResponse("hush")
+
+
+def make_record(key: str, *, principal: str, status_code: int = 200, method: str = "POST") -> IdempotencyRecord:
+    return IdempotencyRecord.objects.create(
+        principal=principal,
+        key=key,
+        method=method,
+        path="/x",
+        body_hash="0",
+        status_code=status_code,
+        body=b"",
+        expires_at=timezone.now() + timedelta(days=1),
+    )
 
 
 class Records(models.QuerySet):
@@ -197,7 +216,7 @@ class RecordViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
 
     def create(self, request):
         asked = self.asked()
-        row = IdempotencyRecord(principal=self.actor.name, key=asked["name"], method="POST", status_code=200)
+        row = make_record(asked["name"], principal=self.actor.name)
         return self.answer(row, status=201)
 
     @action(detail=True, methods=["post"])
