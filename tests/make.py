@@ -1,0 +1,161 @@
+"""Plain functions that make rows. Ask for what the test is about; the rest is filled in."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+import zipfile
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import Permission
+
+from apps.accounts import services as accounts
+from apps.accounts.models import User
+from apps.core.actors import Actor
+from apps.jobs import services as jobs
+from apps.jobs.models import Execution, Job
+from apps.packages import services as packages
+from apps.packages.models import PackageVersion
+from apps.packages.rules import validation
+from apps.processes import services as processes
+from apps.processes.models import Process
+from apps.rbac import services as rbac
+from apps.robots import services as robots
+from apps.robots.models import Machine, Robot, RobotSession
+from apps.runner import services as runner
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Folder, Tenant
+
+SYSTEM = Actor.system("test")
+PASSWORD = "correct horse battery staple"
+_numbers = count(1)
+
+
+def tenant(name: str = "") -> Tenant:
+    """A tenant of its own; its slug is never used before, not by another test process either."""
+    return tenancy.create_tenant(name or "Tenant", slug=f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}", actor=SYSTEM)
+
+
+def folder(of: Tenant | None = None) -> Folder:
+    """The default folder of a tenant."""
+    return Folder.objects.get(tenant=of or tenant(), is_default=True)
+
+
+def user(*permissions: str, inside: Tenant | Folder | None = None, staff: bool = True, superuser: bool = False) -> User:
+    """A person who holds exactly ``permissions``, such as ``"jobs.cancel_job"``, in a place or everywhere."""
+    number = next(_numbers)
+    person = accounts.create_user(
+        f"user-{number}-{uuid.uuid4().hex[:6]}", actor=SYSTEM, password=None, is_staff=staff, is_superuser=superuser
+    )
+    if permissions:
+        role = rbac.create_role(f"role-{number}-{uuid.uuid4().hex[:6]}", actor=SYSTEM, permissions=_named(permissions))
+        where = {"folder": inside} if isinstance(inside, Folder) else {"tenant": inside}
+        rbac.assign_role(role, actor=SYSTEM, user=person, **where)
+    return person
+
+
+def api_key(person: User, of: Tenant) -> str:
+    """The text of a key with which ``person``'s programs call the API in a tenant."""
+    _, text = accounts.create_api_key(person, actor=SYSTEM, tenant=of, name="test")
+    return text
+
+
+def package_file(name: str = "", version: str = "1.0.0", source: str = "", **members: str) -> io.BytesIO:
+    """A ``.bvpackage`` in memory with one entrypoint ``main:main``."""
+    name = name or f"package-{next(_numbers)}"
+    project = f"""project:
+  name: {name}
+  type: rpa
+  version: '{version}'
+  entrypoints:
+    - name: main
+      command: main:main
+      default: true
+"""
+    entrypoints = {"entryPoints": [{"name": "main", "filePath": "main.py", "function": "main", "default": True}]}
+    files = {
+        "bvproject.yaml": project,
+        "main.py": source or f"def main(customer: str = 'x', amount: int = 1):\n    return {{'unique': '{uuid.uuid4()}'}}\n",
+        "requirements.lock": "",
+        "manifest.json": "{}",
+        "entry-points.json": json.dumps(entrypoints),
+    } | members
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, text in files.items():
+            archive.writestr(member, text)
+    file.seek(0)
+    return file
+
+
+def package_version(inside: Folder | None = None, **contents: Any) -> PackageVersion:
+    """A published version of a package."""
+    file = package_file(**contents)
+    report = validation.validate(file)
+    file.seek(0)
+    return packages.publish_version(inside or folder(), actor=SYSTEM, report=report, file=file)
+
+
+def process(inside: Folder | None = None, **fields: Any) -> Process:
+    """A process of a package of its own."""
+    inside = inside or folder()
+    if "package" not in fields and "script_path" not in fields:
+        fields["package"] = package_version(inside).package
+    name = fields.pop("name", f"process-{next(_numbers)}")
+    return processes.create_process(inside, actor=SYSTEM, name=name, **fields)
+
+
+def machine(of: Tenant | None = None, **fields: Any) -> Machine:
+    """A machine."""
+    name = fields.pop("name", f"machine-{next(_numbers)}")
+    return robots.create_machine(of or tenant(), actor=SYSTEM, name=name, **fields)[0]
+
+
+def robot(on: Machine | None = None, of: Tenant | None = None, **fields: Any) -> Robot:
+    """A robot without a session."""
+    return robot_with_token(on, of, **fields)[0]
+
+
+def robot_with_token(on: Machine | None = None, of: Tenant | None = None, **fields: Any) -> tuple[Robot, str]:
+    """A robot, and the text of its token."""
+    name = fields.pop("name", f"robot-{next(_numbers)}")
+    return robots.create_robot(on or machine(of), actor=SYSTEM, name=name, **fields)
+
+
+def acting(as_robot: Robot) -> Actor:
+    """A robot as an actor."""
+    return Actor.robot(as_robot.pk, as_robot.name, as_robot.tenant_id)
+
+
+def session(of: Robot, **facts: Any) -> RobotSession:
+    """A current session of a robot."""
+    newcomer = robots.Newcomer(**{"instance_id": uuid.uuid4(), "agent": {"version": "1.0.0"}} | facts)
+    return runner.open_session(of, actor=acting(of), newcomer=newcomer).session
+
+
+def job(of: Process | None = None, **wanted: Any) -> Job:
+    """A pending job."""
+    asked = jobs.Wanted(**{"parameters": {}} | wanted)
+    return jobs.create_job(of or process(), actor=SYSTEM, wanted=asked)
+
+
+def claimed(by: RobotSession) -> Execution:
+    """The execution of the job a session is given next; fails where it is given none."""
+    wish = uuid.uuid4()
+    granted = jobs.claim_jobs(by, actor=acting(by.robot), wishes=[wish])
+    return Execution.objects.select_related("job", "robot").get(pk=granted[wish])
+
+
+def running_job(of: Process | None = None, **wanted: Any) -> Execution:
+    """A job that a robot of its tenant has begun; returns the open execution."""
+    waiting = job(of, **wanted)
+    worker = session(robot(of=waiting.tenant))
+    execution = claimed(worker)
+    return jobs.start_execution(execution, actor=acting(worker.robot))
+
+
+def _named(permissions: tuple[str, ...]) -> list[Permission]:
+    parts = [permission.split(".") for permission in permissions]
+    return [Permission.objects.get(content_type__app_label=app, codename=code) for app, code in parts]
