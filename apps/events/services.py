@@ -61,7 +61,7 @@ def record_each(
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [_json(data), *_who(actor), *parameters])
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def read_after(

@@ -15,9 +15,13 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.core import ids
 from apps.core.actors import Actor
+from apps.core.errors import Invalid
 from apps.core.streams import Epoch
 from apps.events import services
 from apps.events.models import Event
+from apps.processes.models import Process
+from apps.tenancy.models import Folder, Tenant
+from tests import make
 
 SWEEP = Actor.system("sweep")
 
@@ -144,6 +148,33 @@ class TestEach:
 
 
 @pytest.mark.django_db
+class TestTheTenantAndTheFolder:
+    def test_those_of_a_row_in_a_folder_are_its_own(self):
+        process = make.process()
+
+        services.record_each("process.seen", Process.objects.filter(pk=process.pk))
+
+        event = Event.objects.get(type="process.seen")
+        assert (event.tenant_id, event.folder_id) == (process.tenant_id, process.folder_id)
+
+    def test_a_row_of_a_tenant_alone_has_no_folder(self):
+        folder = make.folder()
+
+        services.record_each("folder.seen", Folder.objects.filter(pk=folder.pk))
+
+        event = Event.objects.get(type="folder.seen")
+        assert (event.tenant_id, event.folder_id) == (folder.tenant_id, None)
+
+    def test_a_tenant_is_in_itself(self):
+        tenant = make.tenant()
+
+        services.record_each("tenant.seen", Tenant.objects.filter(pk=tenant.pk))
+
+        event = Event.objects.get(type="tenant.seen")
+        assert (event.tenant_id, event.subject_id, event.subject_kind) == (tenant.pk, tenant.pk, "tenant")
+
+
+@pytest.mark.django_db
 class TestWithinAnotherStatement:
     def test_the_rows_a_statement_changed_tell_of_it_in_the_same_round_trip(self, django_assert_num_queries):
         told = services.insert_sql(
@@ -193,8 +224,12 @@ def test_the_history_of_one_row_is_its_own_newest_first():
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_shares_the_fate_of_its_transaction():
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    @transaction.atomic
+    def fail():
         services.record("thing.made", thing())
-        _ = 1 / 0
+        raise Invalid("no")
+
+    with pytest.raises(Invalid):
+        fail()
 
     assert services.read_after(None, limit=10, epoch=Epoch())[0] == []

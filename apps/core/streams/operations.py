@@ -103,7 +103,7 @@ def _create_partitioned(schema_editor: BaseDatabaseSchemaEditor, model: type[mod
 
 def _sequences(model: type[models.Model]) -> list[tuple[str, str]]:
     fields = [field for field in model._meta.local_fields if isinstance(field, SequenceField)]
-    return [(field.column, field.sequence) for field in fields]
+    return [(str(field.column), field.sequence) for field in fields]
 
 
 def _execute(schema_editor: BaseDatabaseSchemaEditor, statements: list[str]) -> None:
