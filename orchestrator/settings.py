@@ -162,6 +162,22 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+# Ticks, in seconds. Each task finds its work in the rows, so a lost or doubled one changes nothing but delay. The
+# schedule is copied into the database, where it can be changed.
+_TICKS = {
+    "console.tick": 15,
+    "jobs.sweep_leases": env.float("SWEEP_EVERY", default=5.0),
+    "jobs.sweep_start_deadlines": 5,
+    "jobs.work_off_bulk_changes": 5,
+    "audit.seal_entries": 30,
+    "events.ensure_partitions": 3600,
+    "requests.delete_expired": 3600,
+    "packages.sweep_files": 3600,
+    "robots.forget_old_sessions": 3600,
+}
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every, "options": {"expires": max(every * 2, 10)}} for name, every in _TICKS.items()
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
@@ -282,7 +298,6 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 # Durations in seconds; a process may set its own where its page says so.
 LEASE_TTL = env.int("LEASE_TTL", default=90)
 RENEW_EVERY = env.int("RENEW_EVERY", default=15)
-SWEEP_EVERY = env.float("SWEEP_EVERY", default=5.0)
 TICK_EVERY = env.float("TICK_EVERY", default=2.0)
 OUTAGE_AFTER = env.float("OUTAGE_AFTER", default=15.0)
 KILL_GRACE = env.int("KILL_GRACE", default=30)

@@ -7,7 +7,7 @@ from django.db import connection
 from apps.jobs.models import Job
 
 #: What ``live`` listens to. NOTIFY takes a lock at commit, so it is sent only while somebody waits.
-WORK, ROBOT = "bv_work", "bv_robot"
+WORK_WAITS, ROBOT_CALLED = "bv_work", "bv_robot"
 
 _ANNOUNCE_WORK = """
     SELECT pg_notify(%(channel)s, json_build_object('tenant', %(tenant)s, 'folder', %(folder)s, 'count', %(count)s)::text)
@@ -22,7 +22,7 @@ _CALL_ROBOT = """
 
 def announce_work(job: Job, *, count: int = 1) -> None:
     """Say, at the commit, that ``count`` jobs wait in the job's folder."""
-    facts = {"channel": WORK, "tenant": str(job.tenant_id), "folder": str(job.folder_id), "count": count}
+    facts = {"channel": WORK_WAITS, "tenant": str(job.tenant_id), "folder": str(job.folder_id), "count": count}
     with connection.cursor() as cursor:
         cursor.execute(_ANNOUNCE_WORK, facts)
 
@@ -30,4 +30,4 @@ def announce_work(job: Job, *, count: int = 1) -> None:
 def call_robot(robot_id: object) -> None:
     """Say, at the commit, that something waits for this robot: a cancel, a drain, a change."""
     with connection.cursor() as cursor:
-        cursor.execute(_CALL_ROBOT, {"channel": ROBOT, "robot": str(robot_id)})
+        cursor.execute(_CALL_ROBOT, {"channel": ROBOT_CALLED, "robot": str(robot_id)})

@@ -1,9 +1,11 @@
 """What robots ask for, and what changes robots and their leases together."""
 
+from apps.runner.services._pacing import TICKET_SALT
 from apps.runner.services.sessions import Opened, connect_classic, disable_robot, open_session, regenerate_key
 from apps.runner.services.syncing import Answered, Presence, Renewal, SequenceConflict, sync_robot
 
 __all__ = [
+    "TICKET_SALT",
     "Answered",
     "Opened",
     "Presence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -33,5 +34,6 @@ def wait_ticket(robot_id: UUID, session_id: UUID, tenant_id: UUID, folders: list
         "session": str(session_id),
         "tenant": str(tenant_id),
         "folders": [str(folder) for folder in folders],
+        "at": time.time(),
     }
     return TimestampSigner(salt=TICKET_SALT).sign_object(facts, compress=False)
