@@ -1,8 +1,22 @@
 """Every address the product answers."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from apps.runner.urls import bv_patterns
+
+#: The canonical API.
+api_v1: list[URLPattern | URLResolver] = [
+    path("", include("apps.runner.urls")),
+]
+#: What existing clients call: their dialect first, else the canonical API.
+dialects: list[URLPattern | URLResolver] = [*bv_patterns, *api_v1]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("", include("apps.console.urls")),
+    path("api/v1/", include(api_v1)),
+    path("api/", include(dialects)),
+    # Released clients put a tenant, and sometimes more, in front; the credential alone says which tenant it is.
+    re_path(r"^(?:[^/]+/)+orchestrator_/", include(dialects)),
 ]

@@ -1,10 +1,23 @@
-"""Addresses of the robot API, below ``/api/v1/``."""
+"""Addresses of the robot API: the canonical ones below ``/api/v1/``, and those of existing clients."""
 
 from apps.core.api.routes import api_path
 from apps.runner.views import robots
+from apps.runner.views.bv import robots as bv
+
+#: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike.
+bv_patterns = [
+    api_path("runner/connect-machine", bv.connect_machine),
+    api_path("runner/assigned-robots", bv.assigned_robots),
+    api_path("runner/register-robot", robots.register),
+    api_path("runner/heartbeat", bv.heartbeat),
+    api_path("runner/next-job", bv.next_job),
+    api_path("runner/jobs/<str:handle>/update", bv.update_job),
+    api_path("runtime/jobs/<str:handle>/stop-requested", bv.stop_requested),
+    api_path("job-executions/<str:execution_id>/logs", bv.append_log),
+    api_path("runner/packages/<str:version>/download", bv.download),
+]
 
 urlpatterns = [
-    api_path("runner/register-robot", robots.register),
     api_path("runner/sessions", robots.open_session),
     api_path("runner/sync", robots.sync),
     api_path("runner/leases/<str:lease>/start", robots.start),
@@ -12,4 +25,5 @@ urlpatterns = [
     api_path("runner/leases/<str:lease>/release", robots.release),
     api_path("runner/leases/<str:lease>/log", robots.log),
     api_path("runner/packages/<str:version>/download", robots.download),
+    *bv_patterns,
 ]

@@ -26,6 +26,7 @@ from apps.jobs.services.leases import (
     find_lease,
     hand_over_leases,
     release_execution,
+    renew_leases,
     start_execution,
 )
 from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log
@@ -66,6 +67,7 @@ __all__ = [
     "notice_tick",
     "prioritise_job",
     "release_execution",
+    "renew_leases",
     "request_bulk_change",
     "resume_job",
     "retry_job",

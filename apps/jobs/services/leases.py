@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
@@ -18,7 +18,8 @@ from apps.jobs.services import _settling
 from apps.rbac import services as rbac
 from apps.robots.models import Robot, RobotSession
 
-#: What building an environment may take before the job's own time-out would begin to count (seconds).
+#: What building an environment may take (seconds): a job's time-out counts from its child's start, which the robot
+#: reports with its renewals; an older one never does, so its time-out counts from its first sign of receipt.
 ENVIRONMENT_LIMIT = 1800
 
 
@@ -44,7 +45,8 @@ def start_execution(execution: Execution, *, actor: Actor) -> Execution:
     job = _settling.lock_job_of(execution)
     _require_open(execution)
     if execution.started_at is None:
-        backstop = timedelta(seconds=job.timeout + ENVIRONMENT_LIMIT) if job.timeout else None
+        allowance = 0 if execution.session.is_classic else ENVIRONMENT_LIMIT
+        backstop = timedelta(seconds=job.timeout + allowance) if job.timeout else None
         Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.RUNNING).update(
             started_at=Now(),
             receipt_at=Now(),
@@ -65,6 +67,25 @@ def release_execution(execution: Execution, *, actor: Actor, reason: str = "") -
         _settling.close(job, execution, End.RELEASED, reason=reason[:40])
         events.record("execution.released", execution, data={"reason": reason})
     return execution
+
+
+_RENEW = """
+    UPDATE jobs_execution e SET expires_at = CASE WHEN e.receipt_at IS NULL
+        THEN least(e.start_by, statement_timestamp() + make_interval(secs => j.lease_ttl))
+        ELSE statement_timestamp() + make_interval(secs => j.lease_ttl) END
+    FROM jobs_job j
+    WHERE j.id = e.job_id AND e.robot_id = %s AND e.status = 'running'
+      AND coalesce(e.timeout_at > statement_timestamp(), true)
+"""
+
+
+@transaction.atomic
+def renew_leases(robot: Robot, *, actor: Actor) -> int:
+    """Extend all that a robot holds whose calls name no lease; what it never acknowledged only until it must begin."""
+    rbac.require(actor, "robots.report_robot", robot)
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, [robot.pk])
+        return cursor.rowcount
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ def sweep_execution(execution: Execution, *, actor: Actor) -> bool:
     if job is None:
         return False  # somebody is at it this moment; the next sweep looks again
     execution.refresh_from_db()
-    reason = "timeout" if execution.kill_asked_at else "lost" if execution.started_at else "not_started"
+    reason = _why_overdue(execution)
     closed = _settling.close(job, execution, End.LOST, reason=reason, among=Execution.objects.overdue())
     if closed:
         events.record("execution.lost", execution, data={"reason": reason})
@@ -50,3 +50,10 @@ def note_sweep(plane: Plane, *, actor: Actor) -> None:
     """Remember when the last sweep ended, which health and metrics show."""
     rbac.require(actor, "jobs.sweep_execution", plane)
     Plane.objects.filter(pk=plane.pk).update(swept_at=Now())
+
+
+def _why_overdue(execution: Execution) -> str:
+    out_of_time = Execution.objects.filter(pk=execution.pk, timeout_at__lte=Now())
+    if execution.kill_asked_at or out_of_time.exists():
+        return "timeout"
+    return "lost" if execution.started_at else "not_started"

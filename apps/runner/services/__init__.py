@@ -1,6 +1,7 @@
 """What robots ask for, and what changes robots and their leases together."""
 
 from apps.runner.services._pacing import TICKET_SALT
+from apps.runner.services.classic import connect_machine, next_job, note_presence, note_receipt, settle_job
 from apps.runner.services.sessions import Opened, connect_classic, disable_robot, open_session, regenerate_key
 from apps.runner.services.syncing import Answered, Presence, Renewal, SequenceConflict, sync_robot
 
@@ -12,8 +13,13 @@ __all__ = [
     "Renewal",
     "SequenceConflict",
     "connect_classic",
+    "connect_machine",
     "disable_robot",
+    "next_job",
+    "note_presence",
+    "note_receipt",
     "open_session",
     "regenerate_key",
+    "settle_job",
     "sync_robot",
 ]

@@ -1,0 +1,135 @@
+"""The calls of existing BV runners."""
+
+from __future__ import annotations
+
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+
+from apps.core.actors import Actor
+from apps.core.api.bodies import read_json
+from apps.core.api.identifiers import parse_id
+from apps.core.api.plain import api_view
+from apps.core.errors import Invalid, NotFound
+from apps.jobs import services as jobs
+from apps.jobs.models import Execution, JobStatus
+from apps.packages import services as packages
+from apps.robots import services as robots
+from apps.robots.models import Robot
+from apps.runner import services
+from apps.runner.authentication import Caller, caller_of
+from apps.runner.serializers import bv
+from apps.runner.views.robots import reply
+
+ENROLMENT = Actor.system("enrolment")
+UPDATE_LIMIT = 4 * 1024 * 1024
+
+
+@api_view("POST")
+def connect_machine(request: HttpRequest) -> HttpResponseBase:
+    """Let a machine's runner introduce itself; what its robots held before counts as lost."""
+    key, signature, name, info = bv.read_machine(read_json(request))
+    machine = robots.machine_of_key(key, actor=ENROLMENT)
+    machine = services.connect_machine(machine, actor=ENROLMENT, signature=signature, name=name, info=info)
+    return reply(bv.machine_body(machine))
+
+
+@api_view("GET")
+def assigned_robots(request: HttpRequest) -> HttpResponseBase:
+    """List a machine's robots with their tokens. The key comes in the query, which is never logged."""
+    key, signature = request.GET.get("machine_key", ""), request.GET.get("machine_signature", "")
+    machine = robots.machine_of_key(key, actor=ENROLMENT)
+    robots.meet_machine(machine, actor=ENROLMENT, signature=signature)
+    listed = Robot.objects.alive().filter(machine=machine, enabled=True).order_by("name")
+    bodies = [
+        bv.assigned_robot_body(robot, robots.renew_derived_token(robot, actor=ENROLMENT, key=key)) for robot in listed
+    ]
+    return reply({"machine_id": machine.pk, "robots": bodies, "heartbeat_timeout_seconds": bv.HEARTBEAT_TIMEOUT})
+
+
+@api_view("POST")
+def heartbeat(request: HttpRequest) -> HttpResponseBase:
+    """Note that a robot is there, and renew what it holds."""
+    caller = _present(request)
+    services.note_presence(caller.robot, actor=caller.actor)
+    return reply({"status": "ok"})
+
+
+@api_view("POST")
+def next_job(request: HttpRequest) -> HttpResponseBase:
+    """Give a robot its next job; until it shows that it knows of it, the same one again."""
+    caller = _present(request)
+    execution = services.next_job(caller.robot, actor=caller.actor)
+    if execution is None:
+        return reply({"job": None})
+    related = ("job__process", "job__package_version")
+    execution = Execution.objects.select_related(*related).get(pk=execution.pk)
+    return reply({"job": bv.job_body(execution, request.path.rpartition("/runner/")[0])})
+
+
+@api_view("POST")
+def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
+    """Take the report of a job's end. The same again is fine, another end is refused."""
+    caller = caller_of(request)
+    completed, result, error_message, lines = bv.read_update(read_json(request, limit=UPDATE_LIMIT))
+    lease = parse_id(handle)
+    decision = services.settle_job(
+        caller.robot,
+        actor=caller.actor,
+        handle=lease,
+        completed=completed,
+        result=result,
+        error_message=error_message,
+        lines=lines,
+    )
+    if decision.answer not in (jobs.Answer.ACCEPTED, jobs.Answer.DUPLICATE):
+        status = Execution.objects.values_list("job__status", flat=True).get(lease_id=lease)
+        raise Invalid(f"Cannot update job in status {status}", code="job_ended")
+    return reply({"status": "ok"})
+
+
+@api_view("GET")
+def stop_requested(request: HttpRequest, handle: str) -> HttpResponseBase:
+    """Say whether a job shall end by itself; after a kill too, because the lease is gone."""
+    caller = caller_of(request)
+    execution = services.note_receipt(caller.robot, actor=caller.actor, handle=parse_id(handle))
+    job = execution.job
+    asked = job.stop_requested_at is not None or job.status != JobStatus.RUNNING
+    return reply({"stop_requested": asked})
+
+
+@api_view("POST")
+def append_log(request: HttpRequest, execution_id: str) -> HttpResponseBase:
+    """Take one line of log from a robot's job."""
+    caller = caller_of(request)
+    line = bv.read_line(read_json(request))
+    found = Execution.objects.filter(robot=caller.robot, pk=parse_id(execution_id)).first()
+    if found is None:
+        raise NotFound("There is no such execution here.", code="unknown")
+    if found.finished_at is None and found.session.is_classic:
+        services.note_receipt(caller.robot, actor=caller.actor, handle=found.lease_id)
+    before = found.log_api_length
+    after = jobs.append_lines(found, actor=caller.actor, lines=[line]).log_api_length
+    return reply({"status": "accepted", "stored": after > before}, status=202)
+
+
+@api_view("GET", "HEAD")
+def download(request: HttpRequest, version: str) -> HttpResponseBase:
+    """Give a robot the package of a job it holds."""
+    caller = caller_of(request)
+    found = packages.version_for_robot(parse_id(version), actor=caller.actor, robot=caller.robot)
+    for execution in Execution.objects.open().filter(robot=caller.robot, job__package_version=found, receipt_at=None):
+        services.note_receipt(caller.robot, actor=caller.actor, handle=execution.lease_id)
+    headers = {"ETag": f'"{found.sha256}"', "X-Content-SHA256": found.sha256}
+    return FileResponse(
+        packages.open_file(found), filename=found.file_name, as_attachment=True, content_type="application/zip",
+        headers=headers,
+    )  # fmt: skip
+
+
+def _present(request: HttpRequest) -> Caller:
+    """Return the robot that speaks, after checking that it speaks from the host its machine is bound to."""
+    caller = caller_of(request)
+    signature = bv.read_presence(read_json(request), caller.robot)
+    robots.meet_machine(caller.robot.machine, actor=caller.actor, signature=signature)
+    return caller
+
