@@ -11,6 +11,7 @@ STORED, DEFLATED = 0, 8
 ENCRYPTED_FLAGS = 0x2041  # encrypted, strongly encrypted, directory masked
 ACCEPTED_FLAGS = 0x080E  # deflate level (two bits), descriptor after the data, UTF-8 name
 DOS_VOLUME, DOS_FOLDER, WINDOWS_REPARSE_POINT = 0x08, 0x10, 0x400
+NEWEST_VERSION = 20  # 2.0: folders and deflate
 UNIX_SPECIAL_RIGHTS = stat.S_ISUID | stat.S_ISGID
 
 Trouble = tuple[str, str]  # a code and a message
@@ -42,8 +43,11 @@ def record_troubles(record: Record, name: str, limits: Limits) -> Iterator[Troub
 def _encoding_troubles(record: Record) -> Iterator[Trouble]:
     if record.flags & ENCRYPTED_FLAGS:
         yield "encrypted", "The file is encrypted. Packages are stored in the clear: build it without a password."
-    elif record.flags & ~ACCEPTED_FLAGS:
-        yield "unknown_feature", f"The file uses a ZIP feature that is not accepted (flags {record.flags:#06x})."
+    elif record.flags & ~ACCEPTED_FLAGS or record.version > NEWEST_VERSION:
+        yield (
+            "unknown_feature",
+            f"The file uses a ZIP feature that is not accepted (flags {record.flags:#06x}, version {record.version}).",
+        )
     if record.method not in {STORED, DEFLATED}:
         yield "unknown_method", f"The file is packed by method {record.method}; only store and deflate are accepted."
     if wrong := tricky_field(record.extra):

@@ -44,7 +44,7 @@ class Record:
     """One record of the central directory, just as written. Nothing in it is believed yet."""
 
     raw_name: bytes
-    system: int  # on which it was made, and which gives `attributes` their meaning
+    version: int  # of the ZIP format that a reader must know, times ten
     flags: int
     method: int
     stamp: tuple[int, int]  # time and date of change, as DOS writes them
@@ -168,7 +168,7 @@ def _record(table: bytes, at: int) -> tuple[Record, int]:
     if at + CENTRAL.size > len(table):
         raise Unreadable("directory_damaged", "The archive's directory ends too early.")
     (
-        mark, made_by, _, flags, method, time, date, crc, packed_size, size,
+        mark, _, version, flags, method, time, date, crc, packed_size, size,
         name_length, extra_length, comment_length, disk, _, attributes, offset,
     ) = CENTRAL.unpack_from(table, at)  # fmt: skip
     name_at = at + CENTRAL.size
@@ -178,7 +178,7 @@ def _record(table: bytes, at: int) -> tuple[Record, int]:
         raise Unreadable("directory_damaged", "The archive's directory is damaged.")
     record = Record(
         raw_name=table[name_at:extra_at],
-        system=made_by >> 8,
+        version=version & 0xFF,
         flags=flags,
         method=method,
         stamp=(time, date),
