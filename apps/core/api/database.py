@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -16,6 +18,8 @@ Result = TypeVar("Result")
 _DEADLOCK, _SERIALIZATION_FAILURE = "40P01", "40001"
 _LOCK_NOT_AVAILABLE, _STATEMENT_CANCELLED = "55P03", "57014"
 _UNIQUE, _EXCLUSION, _FOREIGN_KEY = "23505", "23P01", "23503"
+#: Seconds to stand back before the second try, at least and at most.
+_PAUSE: Final = (0.02, 0.08)
 #: Seconds after which a caller may try again.
 _SOON: Final = 2
 
@@ -50,6 +54,8 @@ def retry_once_on_deadlock(operation: Callable[[], Result]) -> Result:
         if not was_broken_off or transaction.get_connection().in_atomic_block:
             raise
         log.warning("transaction_repeated", sqlstate=sqlstate_of(error))
+    # The other one is just being woken: taking our locks again before it has run would end in the same embrace.
+    time.sleep(random.uniform(*_PAUSE))
     return operation()
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import django_filters
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
@@ -173,7 +174,7 @@ class Records(models.QuerySet):
     """Rows of a real table; each caller sees those made in its own name."""
 
     def visible_to(self, actor):
-        return self.filter(principal=actor.name)
+        return self.filter(principal__startswith=actor.name)
 
 
 class RecordOut(OutputSerializer):
@@ -216,7 +217,7 @@ class RecordViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet
 
     def create(self, request):
         asked = self.asked()
-        row = make_record(asked["name"], principal=self.actor.name)
+        row = make_record(asked["name"], principal=f"{self.actor.name}/{uuid4()}")
         return self.answer(row, status=201)
 
     @action(detail=True, methods=["post"])
