@@ -67,8 +67,9 @@ class StrictMultiPartParser(parsers.MultiPartParser):
         try:
             _check(parsed, bytes_read=counted.bytes_read, length=length)
         except Invalid:
-            for upload in parsed.files.values():
-                upload.close()
+            for _, uploads in parsed.files.lists():
+                for upload in uploads:
+                    upload.close()
             raise
         return parsed
 

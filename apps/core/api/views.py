@@ -85,8 +85,9 @@ class ApiView(APIView):
 
 def _answer_once(request: Request, call: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     """Call a handler that makes something, unless this very request was answered before."""
-    for upload in request.FILES.values():
-        upload.seek(0)
+    for _, uploads in request.FILES.lists():
+        for upload in uploads:
+            upload.seek(0)
     actor = actor_if_known(request)
     if actor is None or "Idempotency-Key" not in request.headers:
         return call()
