@@ -26,7 +26,7 @@ def serve_web(host: str, port: int, *, workers: int, threads: int) -> None:
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         # One process that dies ends the command, and its supervisor says so; several are replaced one by one.
         respawn_failed_workers=workers > 1,
         workers_kill_timeout=KILL_SECONDS,
@@ -44,7 +44,7 @@ def serve_live(host: str, port: int, *, workers: int) -> None:
         workers=workers,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         respawn_failed_workers=workers > 1,
         workers_kill_timeout=KILL_SECONDS,
     ).serve()

@@ -6,6 +6,7 @@ whoever can take it alone is the last, and ends them. ``start.lock`` lets comman
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -61,14 +62,22 @@ def servers_for_command(data_dir: Path) -> Iterator[None]:
     """
     places.make_data_dir(data_dir)
     wanted = servers.needed(data_dir)
-    use = FileLock(data_dir / "use.lock")
-    with held_alone(data_dir / "start.lock"):
-        started = _join(wanted, use, data_dir / "logs")
-    try:
-        yield
-    finally:
+    with contextlib.closing(FileLock(data_dir / "use.lock")) as use:
         with held_alone(data_dir / "start.lock"):
-            _leave(data_dir, wanted, use, started)
+            started = _join_or_release(wanted, use, data_dir / "logs")
+        try:
+            yield
+        finally:
+            with held_alone(data_dir / "start.lock"):
+                _leave(data_dir, wanted, use, started)
+
+
+def _join_or_release(wanted: list[Server], use: FileLock, log_folder: Path) -> list[subprocess.Popen[bytes]]:
+    try:
+        return _join(wanted, use, log_folder)
+    except BaseException:
+        use.release()  # While nobody else may join: the next one must see that nobody uses the servers.
+        raise
 
 
 def _join(wanted: list[Server], use: FileLock, log_folder: Path) -> list[subprocess.Popen[bytes]]:
@@ -133,4 +142,3 @@ def _leave(data_dir: Path, wanted: list[Server], use: FileLock, started: list[su
         for process in started:
             process.wait()
         places.remove_socket_folder(data_dir)
-    use.close()

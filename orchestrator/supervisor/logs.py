@@ -18,6 +18,7 @@ class RotatingFile:
         self._max_bytes = max_bytes
         self._keep = keep
         self._lock = threading.Lock()
+        self._is_in_line = False
         self._descriptor = self._open()
 
     def write(self, text: bytes) -> None:
@@ -27,7 +28,7 @@ class RotatingFile:
                 return
             while len(text) > (room := self._room()):
                 text = self._fill_up(text, room)
-            _write_all(self._descriptor, text)
+            self._append(text)
 
     def tail(self, lines: int) -> str:
         """Return the last lines, at most 64 KiB of them."""
@@ -48,11 +49,17 @@ class RotatingFile:
     def _fill_up(self, text: bytes, room: int) -> bytes:
         """Write what still belongs into the full file, rotate, and return the rest."""
         cut = text.rfind(b"\n", 0, room) + 1
-        if not cut and room:  # No line fits whole: finish the one that was begun.
+        if not cut and (self._is_in_line or room == self._max_bytes):  # A line is never torn, however long.
             cut = text.find(b"\n") + 1 or len(text)
-        _write_all(self._descriptor, text[:cut])
+        self._append(text[:cut])
         self._rotate()
         return text[cut:]
+
+    def _append(self, text: bytes) -> None:
+        if text:
+            self._is_in_line = not text.endswith(b"\n")
+        while text:
+            text = text[os.write(self._descriptor, text) :]
 
     def _rotate(self) -> None:
         os.close(self._descriptor)
@@ -84,8 +91,3 @@ def _copy(source: int, target: RotatingFile) -> None:
                 target.write(chunk)
     finally:
         os.close(source)
-
-
-def _write_all(descriptor: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(descriptor, text) :]
