@@ -78,7 +78,6 @@ def move(
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
     if target == JobStatus.PENDING:
         _waking.announce_work(job)
-        later("jobs.job_ended", job_id=str(job.pk))
 
 
 def facts_of(job: Job, execution: Execution | None) -> dict[str, Any]:
