@@ -12,7 +12,6 @@ from django.db import connection, transaction
 
 from apps.core.streams.tables import NO_CHANGE
 
-
 #: Every migrate makes the same rows of these, so there is nothing to be gained by making them again.
 _MADE_BY_MIGRATE = {"django_content_type", "auth_permission"}
 _GUARDED = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = %s AND tgparentid = 0"
