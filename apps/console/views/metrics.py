@@ -5,23 +5,31 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import Final
 
 import psutil
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.db.models import Case, CharField, Count, Exists, Max, Min, OuterRef, Q, Value, When
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.console.models import RoleHeartbeat
-from apps.core import context
+from apps.core import context, ids
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
 from apps.core.edge import addresses
 from apps.core.edge import metrics as counted
 from apps.core.edge.middleware import quiet
+from apps.jobs.models import Execution, Job, JobStatus, Plane
+from apps.robots.models import Robot, RobotSession
+
+ROBOT_STATES: Final = ("offline", "available", "busy", "maintenance", "error", "disabled")
 
 
 @quiet
@@ -71,6 +79,64 @@ class DatabaseCollector(Collector):
         yield from found
 
 
+def jobs_by_status() -> Iterator[Metric]:
+    """Yield how many jobs are in each state. Ended ones count for a day, so that the question stays cheap."""
+    family = GaugeMetricFamily(
+        "bv_jobs",
+        "Jobs by status: all that have not ended, and those of the last 24 hours that have.",
+        labels=["status"],
+    )
+    recent = ids.first_id_at(timezone.now() - timedelta(days=1))
+    counted_jobs = Job.objects.filter(Q(pk__gte=recent) | ~Q(status__in=Job.final_states()))
+    found = dict(counted_jobs.order_by().values_list("status").annotate(Count("pk")))
+    for status in JobStatus.values:
+        family.add_metric([status], found.get(status, 0))
+    yield family
+
+
+def oldest_pending() -> Iterator[Metric]:
+    """Yield how long the first of the jobs that could run has been waiting."""
+    due = Job.objects.filter(status=JobStatus.PENDING, available_at__lte=Now())
+    age = due.aggregate(age=Now() - Min("available_at"))["age"]
+    seconds = age.total_seconds() if age else 0.0
+    yield _gauge("bv_jobs_oldest_pending_seconds", "Time the oldest job that could run has waited.", seconds)
+
+
+def sweep_lag() -> Iterator[Metric]:
+    """Yield how long ago the last sweep of leases ended."""
+    age = Plane.objects.aggregate(age=Now() - Max(Coalesce("swept_at", "created_at")))["age"]
+    if age is not None:
+        yield _gauge("bv_sweep_lag_seconds", "Time since the last sweep of leases ended.", age.total_seconds())
+
+
+def robots_by_status() -> Iterator[Metric]:
+    """Yield how many robots there are in each of the states that their pages show."""
+    family = GaugeMetricFamily("bv_robots", "Robots by the status their pages show.", labels=["status"])
+    found = dict(
+        Robot.objects.alive().order_by().annotate(shown=_shown_status()).values_list("shown").annotate(Count("pk"))
+    )
+    for status in ROBOT_STATES:
+        family.add_metric([status], found.get(status, 0))
+    yield family
+
+
+def _shown_status() -> Case:
+    """Return what a robot shows: the gravest of what is true of it."""
+    current = RobotSession.objects.filter(robot=OuterRef("pk"), ended_at=None)
+    heard = current.filter(last_seen_at__gt=Now() - timedelta(seconds=settings.OFFLINE_AFTER))
+    at_work = Execution.objects.open().filter(robot=OuterRef("pk"))
+    in_maintenance = Q(maintenance=True) & (Q(maintenance_until=None) | Q(maintenance_until__gt=Now()))
+    return Case(
+        When(enabled=False, then=Value("disabled")),
+        When(~Q(error=""), then=Value("error")),
+        When(in_maintenance, then=Value("maintenance")),
+        When(~Exists(heard), then=Value("offline")),
+        When(Exists(at_work), then=Value("busy")),
+        default=Value("available"),
+        output_field=CharField(),
+    )
+
+
 def roles_last_seen() -> Iterator[Metric]:
     """Yield how long ago each background role gave a sign of life."""
     family = GaugeMetricFamily("bv_role_silence_seconds", "Time since a role was last seen.", labels=["role"])
@@ -80,7 +146,13 @@ def roles_last_seen() -> Iterator[Metric]:
 
 
 #: What is read from the database, each at most one query.
-MEASURES: Final[tuple[Callable[[], Iterable[Metric]], ...]] = (roles_last_seen,)
+MEASURES: Final[tuple[Callable[[], Iterable[Metric]], ...]] = (
+    jobs_by_status,
+    oldest_pending,
+    robots_by_status,
+    sweep_lag,
+    roles_last_seen,
+)
 
 
 def _gauge(name: str, description: str, value: float) -> Metric:

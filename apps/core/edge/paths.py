@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# ``/<tenant>/orchestrator_`` is where released clients look for a tenant's API.
-_API = re.compile(r"/(?:(?:api|health|metrics)(?:/|\Z)|[^/]+/orchestrator_(?:/|\Z))")
+# ``/<tenant>/orchestrator_`` is where released clients look for a tenant's API; some put more in front.
+_API = re.compile(r"/(?:api|health|metrics)(?:/|\Z)|(?!/admin/)(?:/[^/]+)+/orchestrator_(?:/|\Z)")
 
 
 def is_api_path(path: str) -> bool:
