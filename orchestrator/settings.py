@@ -235,7 +235,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+# Only a deployment collects its static files; on one machine they are served as they lie in the packages.
+STATIC_ROOT = None if IS_EMBEDDED or TESTING else Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "static-collected")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = Path(env.str("FILES_DIR", default=str(DATA_DIR / "files")))
 STORAGES = {
@@ -248,8 +249,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-if IS_EMBEDDED or TESTING:
-    # No collectstatic step on one machine: files are served as they lie in the packages.
+if STATIC_ROOT is None:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000

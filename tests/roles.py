@@ -1,0 +1,78 @@
+"""Real roles of the system as processes, on the database of the test that asks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+from django.db import connection
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+START_SECONDS = 40
+
+
+def free_port() -> int:
+    """A port of loopback nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a role needs to work on this test's database with this test's keys."""
+    facts = connection.settings_dict
+    host = facts["HOST"] or facts["OPTIONS"].get("host", "")
+    address = f"postgresql://{facts['USER']}@/{facts['NAME']}?host={host}&port={facts['PORT'] or 5432}"
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTEST_VERSION", "PYTEST_CURRENT_TEST")}
+    ours = {
+        "DATABASE_URL": address,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
+        "FILES_DIR": str(settings.MEDIA_ROOT),
+        "LOG_LEVEL": "WARNING",
+        "BV_NO_BOOTSTRAP": "1",
+        "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
+    }
+    return kept | ours | more
+
+
+@contextmanager
+def running(role: str, *, health: str, log: Path, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run ``web`` or ``live`` until the end of the block; yields its address and its process."""
+    port = free_port()
+    command = [sys.executable, str(CHECKOUT / "manage.py"), role, "--port", str(port)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=CHECKOUT, env=environment(**more), stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}{health}", process, log)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(url, timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer within {START_SECONDS} s.\n{log.read_text()}")
