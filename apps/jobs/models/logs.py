@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import models
 
+from apps.core import ids
 from apps.core.streams import Period, Stream
+
+
+#: Ids carry the clock of the process that made them, and those differ a little.
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 class LogStream(models.TextChoices):
@@ -33,17 +39,18 @@ class LogChunk(Stream):
         indexes = [models.Index(fields=["execution_id", "stream", "offset"], name="logchunk_by_offset")]
 
     @classmethod
+    def of(cls, execution_id: UUID, stream: str) -> models.QuerySet[LogChunk]:
+        """Return the pieces of one stream; those made before the execution cannot be, so their partitions are left out."""
+        oldest = ids.first_id_at(ids.made_at(execution_id) - CLOCKS_DIFFER)
+        return cls.objects.filter(execution_id=execution_id, stream=stream, id__gte=oldest)
+
+    @classmethod
     def read(cls, execution_id: UUID, stream: str, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes of a stream from ``offset`` on, touching only the pieces they are in."""
-        first = (
-            cls.objects.filter(execution_id=execution_id, stream=stream, offset__lte=offset)
-            .order_by("-offset")
-            .values_list("offset", flat=True)
-            .first()
-        )
-        pieces = cls.objects.filter(
-            execution_id=execution_id, stream=stream, offset__gte=first or 0, offset__lt=offset + length
-        ).order_by("offset")
+        stored = cls.of(execution_id, stream)
+        before = stored.filter(offset__lte=offset).order_by("-offset").values_list("offset", flat=True)
+        first = before.first()
+        pieces = stored.filter(offset__gte=first or 0, offset__lt=offset + length).order_by("offset")
         data = b"".join(bytes(piece) for piece in pieces.values_list("data", flat=True))
         start = offset - (first or 0)
         return data[start : start + length]

@@ -96,7 +96,7 @@ def _insert(execution: Execution, stream: LogStream, offset: int, data: bytes) -
 
 def _mask_across_border(execution: Execution, fresh: bytes) -> bytes:
     """Mask tokens in ``fresh`` and any that began in the stored piece before it, whose end is then rewritten."""
-    before = LogChunk.objects.filter(execution_id=execution.pk, stream=LogStream.ROBOT).order_by("offset").last()
+    before = LogChunk.of(execution.pk, LogStream.ROBOT).order_by("offset").last()
     if before is None:
         return masking.mask_tokens(fresh)
     stored = bytes(before.data)
