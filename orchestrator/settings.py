@@ -28,10 +28,12 @@ KNOWN_DEFAULT_KEYS = {"changeme", "change-me", "secret", "insecure", "your-secre
 
 def _secret_key() -> str:
     if IS_EMBEDDED or TESTING:
-        return env.str("SECRET_KEY", default="") or embedded.secret_key(DATA_DIR)
-    key = env.str("SECRET_KEY", default="")
+        return str(env.str("SECRET_KEY", default="")) or embedded.secret_key(DATA_DIR)
+    key = str(env.str("SECRET_KEY", default=""))
     if not key:
-        raise ImproperlyConfigured("SECRET_KEY is not set. Set SECRET_KEY (or SECRET_KEY_FILE) to 50 or more random characters.")
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Set SECRET_KEY (or SECRET_KEY_FILE) to 50 or more random characters."
+        )
     if key.lower() in KNOWN_DEFAULT_KEYS or key.startswith("django-insecure-") or len(key) < 32:
         raise ImproperlyConfigured("SECRET_KEY is a default or too short. Set 50 or more random characters.")
     return key
@@ -88,12 +90,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.core.edge.middleware.RequestEdge",
     "apps.core.edge.middleware.ProblemsOnly",
-    "apps.core.edge.middleware.CleanInput",
-    "apps.console.views.refusals.RecordRefusals",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "apps.core.edge.middleware.CleanInput",
+    "apps.console.views.refusals.RecordRefusals",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -125,9 +127,11 @@ TEMPLATES = [
 # --------------------------------------------------------------------------------------------------------- database
 DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.urls(DATA_DIR).database)}
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server (postgresql://…): there is no other database.")
+    raise ImproperlyConfigured(
+        "DATABASE_URL must name a PostgreSQL server (postgresql://…): there is no other database."
+    )
 
-# What a statement may take in each kind of process (see docs/operating.md). The role is set by the command that starts it.
+# What a statement may take in each kind of process; the command that starts a process says which kind it is.
 ROLE = env.str("BV_ROLE", default="command")
 _TIMEOUTS = {
     "web": "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s",
@@ -176,7 +180,8 @@ _TICKS = {
     "robots.forget_old_sessions": 3600,
 }
 CELERY_BEAT_SCHEDULE = {
-    name: {"task": name, "schedule": every, "options": {"expires": max(every * 2, 10)}} for name, every in _TICKS.items()
+    name: {"task": name, "schedule": every, "options": {"expires": max(every * 2, 10)}}
+    for name, every in _TICKS.items()
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
@@ -236,7 +241,9 @@ USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
 # Only a deployment collects its static files; on one machine they are served as they lie in the packages.
-STATIC_ROOT = None if IS_EMBEDDED or TESTING else Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "static-collected")))
+STATIC_ROOT = (
+    None if IS_EMBEDDED or TESTING else Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "static-collected")))
+)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = Path(env.str("FILES_DIR", default=str(DATA_DIR / "files")))
 STORAGES = {

@@ -77,7 +77,8 @@ def package_file(name: str = "", version: str = "1.0.0", source: str = "", **mem
     entrypoints = {"entryPoints": [{"name": "main", "filePath": "main.py", "function": "main", "default": True}]}
     files = {
         "bvproject.yaml": project,
-        "main.py": source or f"def main(customer: str = 'x', amount: int = 1):\n    return {{'unique': '{uuid.uuid4()}'}}\n",
+        "main.py": source
+        or f"def main(customer: str = 'x', amount: int = 1):\n    return {{'unique': '{uuid.uuid4()}'}}\n",
         "requirements.lock": "",
         "manifest.json": "{}",
         "entry-points.json": json.dumps(entrypoints),

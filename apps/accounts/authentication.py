@@ -21,6 +21,8 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 class ApiTokenAuthentication(authentication.BaseAuthentication):
     """``Authorization: Bearer bvu_…`` or ``X-Api-Key: bvu_…``."""
 
+    security_schemes = ("bearer", "apiKey")
+
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         text = _presented(request)
         if text is None:
@@ -39,6 +41,8 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
 
 class SessionAuthentication(authentication.SessionAuthentication):
     """The admin's own session, with its CSRF check, for pages that call the API."""
+
+    security_schemes = ("session",)
 
 
 def _presented(request: Request) -> str | None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from apps.core.errors import NotSignedIn
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
 
 PERSON = "person"
 SERVICE = "service"
@@ -33,7 +30,7 @@ class Actor:
     user: Any = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def person(cls, user: Any | AnonymousUser, *, tenant_id: UUID | None = None) -> Actor:
+    def person(cls, user: Any, *, tenant_id: UUID | None = None) -> Actor:
         """Return the actor behind a signed-in user, who may be a service account. Raises ``NotSignedIn``."""
         if user is None or user.is_anonymous or not user.is_active:
             raise NotSignedIn("Sign in first.")

@@ -17,7 +17,8 @@ class RequestFacts:
     agent: str = ""
 
 
-_current: ContextVar[RequestFacts] = ContextVar("request_facts", default=RequestFacts())
+_NOTHING_KNOWN = RequestFacts()
+_current: ContextVar[RequestFacts] = ContextVar("request_facts", default=_NOTHING_KNOWN)
 
 
 def current() -> RequestFacts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
 from django.db.models.constraints import BaseConstraint
 from django.db.models.functions import Now
@@ -59,16 +58,16 @@ class SameTenant(BaseConstraint):
         self.field = field
         super().__init__(name=name)
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         """Leave CREATE TABLE as it is; the key follows at the end of the migration."""
         return self.create_sql(model, schema_editor)
 
-    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:  # type: ignore[override]
+    def create_sql(self, model: Any, schema_editor: Any) -> str:
         """Add the key at the end of the migration, when the target's own unique constraint is there too."""
         schema_editor.deferred_sql.append(self._add(model, schema_editor))
         return ""
 
-    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+    def remove_sql(self, model: Any, schema_editor: Any) -> Any:
         quote = schema_editor.quote_name
         return Statement(
             "ALTER TABLE %(table)s DROP CONSTRAINT %(name)s",
@@ -76,7 +75,7 @@ class SameTenant(BaseConstraint):
             name=quote(self.name),
         )
 
-    def _add(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement:
+    def _add(self, model: Any, schema_editor: Any) -> Statement:
         quote = schema_editor.quote_name
         field = model._meta.get_field(self.field)
         return Statement(
@@ -93,7 +92,7 @@ class SameTenant(BaseConstraint):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
-        return path, args, {**kwargs, "field": self.field}
+        return path, tuple(args), {**kwargs, "field": self.field}
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, SameTenant):

@@ -16,18 +16,6 @@ class TransitionError(Conflict):
     code = "illegal_transition"
 
 
-RowT = TypeVar("RowT", bound=models.Model, covariant=True)
-
-
-class StatefulQuerySet(models.QuerySet[RowT]):
-    """Moving many rows at once, under the same guard as one."""
-
-    def move_all_to(self, target: str, **changes: Any) -> int:
-        """Let every row that may enter ``target`` do so, in one UPDATE; returns how many did."""
-        sources = self.model.sources_of(target)
-        return self.filter(status__in=sources).update(status=target, **changes)
-
-
 class Stateful(models.Model):
     """A row whose ``status`` only ever moves along ``TRANSITIONS``.
 
@@ -76,3 +64,14 @@ class Stateful(models.Model):
                 setattr(self, name, value)
         if computed:
             self.refresh_from_db(fields=computed)
+
+
+StatefulT = TypeVar("StatefulT", bound=Stateful, covariant=True)
+
+
+class StatefulQuerySet(models.QuerySet[StatefulT]):
+    """Moving many rows at once, under the same guard as one."""
+
+    def move_all_to(self, target: str, **changes: Any) -> int:
+        """Let every row that may enter ``target`` do so, in one UPDATE; returns how many did."""
+        return self.filter(status__in=self.model.sources_of(target)).update(status=target, **changes)

@@ -22,7 +22,6 @@ from apps.packages.rules.validation import Report
 from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
-
 #: How long the file of a deleted version stays.
 DELETED_FILES_KEPT = timedelta(days=30)
 
@@ -84,7 +83,10 @@ def activate_version(version: PackageVersion, *, actor: Actor) -> PackageVersion
 
 @transaction.atomic
 def delete_version(version: PackageVersion, *, actor: Actor) -> None:
-    """Take a version out of every list; jobs made for it still run. Its number is never used again. Raises ``InUse``."""
+    """Take a version out of every list. Jobs made for it still run; its number is never used again.
+
+    Raises ``InUse``.
+    """
     rbac.require(actor, "packages.delete_package", version)
     _refuse_needed(version)
     PackageVersion.objects.filter(pk=version.pk).update(deleted_at=Now(), is_active=False)
@@ -235,7 +237,7 @@ def _switch(version: PackageVersion, actor: Actor, *, is_active: bool, reason: s
 
 
 def _users_of(package: Package) -> Any:
-    return package.processes.filter(deleted_at=None)  # type: ignore[attr-defined]
+    return package.processes.filter(deleted_at=None)
 
 
 def _refuse_needed(version: PackageVersion) -> None:

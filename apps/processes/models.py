@@ -76,9 +76,13 @@ class Process(TenantRow):
     max_attempts = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(100)], help_text="All tries, the first included."
     )
-    backoff_base = models.PositiveIntegerField(default=10, help_text="Seconds before the second try; doubles each time.")
+    backoff_base = models.PositiveIntegerField(
+        default=10, help_text="Seconds before the second try; doubles each time."
+    )
     backoff_cap = models.PositiveIntegerField(default=3600, help_text="Seconds a wait never exceeds.")
-    backoff_jitter = models.BooleanField(default=True, help_text="Spread waits at random, so that retries do not bunch.")
+    backoff_jitter = models.BooleanField(
+        default=True, help_text="Spread waits at random, so that retries do not bunch."
+    )
     on_lost = models.CharField(
         max_length=8,
         choices=OnLost,
@@ -86,7 +90,9 @@ class Process(TenantRow):
         help_text="When a robot vanishes in the middle: what it did outside is unknown.",
     )
     lease_ttl = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(30), MaxValueValidator(600)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(30), MaxValueValidator(600)],
         help_text="Seconds without contact after which a robot counts as lost. Empty: as the installation says.",
     )
     kill_grace = models.PositiveIntegerField(

@@ -116,7 +116,9 @@ def _fill(process: Process, fields: dict[str, Any]) -> None:
 
 def _field_problems(process: Process) -> list[Problem]:
     try:
-        process.clean_fields(exclude=["folder", "tenant", "package", "pinned_version", "target_machine", "target_robot"])
+        process.clean_fields(
+            exclude=["folder", "tenant", "package", "pinned_version", "target_machine", "target_robot"]
+        )
     except ValidationError as error:
         return [Problem(field, text) for field, texts in error.message_dict.items() for text in texts]
     problems = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -106,7 +104,10 @@ class Robot(TenantRow):
                 name="robot_maintenance_has_reason", condition=Q(maintenance=False) | ~Q(maintenance_reason="")
             ),
         ]
-        indexes = [models.Index(fields=["machine"], name="robot_by_machine"), GinIndex(fields=["labels"], name="robot_labels")]
+        indexes = [
+            models.Index(fields=["machine"], name="robot_by_machine"),
+            GinIndex(fields=["labels"], name="robot_labels"),
+        ]
         permissions = [
             ("report_robot", "Can report as a robot"),
             ("rotate_robot", "Can rotate a robot's token"),

@@ -208,7 +208,11 @@ def _conninfo() -> str:
         "user": database.get("USER"),
         "password": database.get("PASSWORD"),
         "dbname": database["NAME"],
-        **{name: database["OPTIONS"][name] for name in ("host", "sslmode", "sslrootcert") if name in database["OPTIONS"]},
+        **{
+            name: database["OPTIONS"][name]
+            for name in ("host", "sslmode", "sslrootcert")
+            if name in database["OPTIONS"]
+        },
     }
     wanted = {name: value for name, value in facts.items() if value}
     return psycopg.conninfo.make_conninfo("", application_name="bv-live", **wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -50,7 +51,7 @@ class Tenant(Stateful, Row):
         return self.name
 
     @property
-    def tenant_id(self) -> object:
+    def tenant_id(self) -> UUID:
         """A tenant is in itself, so that permissions and audit treat it like any other row."""
         return self.pk
 
@@ -100,3 +101,8 @@ class Folder(TenantRow):
     def depth(self) -> int:
         """How many folders lie above, this one included."""
         return self.path.count("/") - 1
+
+    @property
+    def ancestor_ids(self) -> list[UUID]:
+        """The ids of the folders above, from the top down."""
+        return [UUID(part) for part in self.path.strip("/").split("/")[:-1]]

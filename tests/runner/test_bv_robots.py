@@ -62,7 +62,12 @@ class Runner:
 
 
 def hello(key: str, **more) -> dict:
-    return {"machine_key": key, "machine_signature": SIGNATURE, "machine_name": "host-1", "machine_info": {"os": "x"}} | more
+    return {
+        "machine_key": key,
+        "machine_signature": SIGNATURE,
+        "machine_name": "host-1",
+        "machine_info": {"os": "x"},
+    } | more
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -78,13 +83,19 @@ def test_a_machine_connects_at_every_address(machine, client, root, slash):
 
 
 def test_the_signature_of_the_first_contact_is_bound(machine, client):
-    row, key = machine
+    _, key = machine
     client.post("/api/runner/connect-machine", hello(key), content_type="application/json")
 
-    same = client.post("/api/runner/connect-machine", hello(key, machine_signature="host one"), content_type="application/json")
+    same = client.post(
+        "/api/runner/connect-machine", hello(key, machine_signature="host one"), content_type="application/json"
+    )
     hashed = hashlib.sha256(b"host one").hexdigest()
-    as_hash = client.post("/api/runner/connect-machine", hello(key, machine_signature=hashed), content_type="application/json")
-    other = client.post("/api/runner/connect-machine", hello(key, machine_signature="host two"), content_type="application/json")
+    as_hash = client.post(
+        "/api/runner/connect-machine", hello(key, machine_signature=hashed), content_type="application/json"
+    )
+    other = client.post(
+        "/api/runner/connect-machine", hello(key, machine_signature="host two"), content_type="application/json"
+    )
 
     assert (same.status_code, as_hash.status_code, other.status_code) == (200, 200, 403)
     assert "machine_signature mismatch" in other.json()["detail"]
@@ -326,7 +337,9 @@ def work_until_empty(robot_and_token) -> list[tuple[str, int]]:
     runner, done = Runner(Client(), robot, token), []
     try:
         while given := runner.poll():
-            answer = runner.post(f"/api/runner/jobs/{given['id']}/update", status="completed", result={"by": robot.name})
+            answer = runner.post(
+                f"/api/runner/jobs/{given['id']}/update", status="completed", result={"by": robot.name}
+            )
             done.append((given["id"], answer.status_code))
     finally:
         connection.close()

@@ -81,11 +81,12 @@ class JobQuerySet(StatefulQuerySet["Job"]):
     ) -> JobQuerySet:
         """Return the jobs of a tenant that a bulk change would concern, as far as the actor may change them."""
         wanted = self.matching(filters).filter(tenant_id=tenant_id, status__in=action.concerns)
-        return rbac.visible(wanted, actor, action.permission)  # type: ignore[no-any-return]
+        return rbac.visible(wanted, actor, action.permission)
 
     def past_start_deadline(self) -> JobQuerySet:
-        """Return the pending jobs that may not start any more."""
-        return self.filter(status=JobStatus.PENDING, start_deadline__lte=Now())
+        """Return the pending jobs that may not start any more; one that began in time may still be tried again."""
+        late = self.filter(status=JobStatus.PENDING, start_deadline__lte=Now())
+        return late.exclude(executions__started_at__isnull=False)
 
 
 class Job(Stateful, TenantRow):
@@ -180,7 +181,8 @@ class Job(Stateful, TenantRow):
             ),
             models.CheckConstraint(name="job_failed_has_reason", condition=~Q(status="failed") | ~Q(reason="")),
             models.CheckConstraint(
-                name="job_cancelling_was_asked", condition=~Q(status="cancelling") | Q(cancel_requested_at__isnull=False)
+                name="job_cancelling_was_asked",
+                condition=~Q(status="cancelling") | Q(cancel_requested_at__isnull=False),
             ),
             models.CheckConstraint(name="job_attempts_in_bounds", condition=Q(attempts_used__lte=F("max_attempts"))),
             models.CheckConstraint(
@@ -203,7 +205,9 @@ class Job(Stateful, TenantRow):
                 name="job_in_line",
                 condition=Q(status="pending"),
             ),
-            models.Index(fields=["tenant", "available_at"], name="job_pending_by_tenant", condition=Q(status="pending")),
+            models.Index(
+                fields=["tenant", "available_at"], name="job_pending_by_tenant", condition=Q(status="pending")
+            ),
             models.Index(
                 fields=["status", "start_deadline"],
                 name="job_unfinished",

@@ -10,7 +10,6 @@ from django.db import models
 from apps.core import ids
 from apps.core.streams import Period, Stream
 
-
 #: Ids carry the clock of the process that made them, and those differ a little.
 CLOCKS_DIFFER = timedelta(hours=1)
 
@@ -40,7 +39,7 @@ class LogChunk(Stream):
 
     @classmethod
     def of(cls, execution_id: UUID, stream: str) -> models.QuerySet[LogChunk]:
-        """Return the pieces of one stream; those made before the execution cannot be, so their partitions are left out."""
+        """Return the pieces of one stream, without looking into partitions from before the execution."""
         oldest = ids.first_id_at(ids.made_at(execution_id) - CLOCKS_DIFFER)
         return cls.objects.filter(execution_id=execution_id, stream=stream, id__gte=oldest)
 

@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 
 from apps.core.models import Row
 
-
 #: How long a result whose job nobody knows may come from the tail that was lost.
 EPOCH_IS_NEWS_FOR = timedelta(hours=24)
 

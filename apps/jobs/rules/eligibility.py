@@ -1,12 +1,13 @@
 """The one list of conditions under which a robot may take a job.
 
 Each predicate is a named SQL condition over fixed aliases: ``r`` the robot, ``m`` its machine, ``s`` its current
-session (null when there is none), ``n`` the tenant, ``p`` the process, ``j`` the job. A claim ANDs them; *Why?* selects each
-on its own and shows those that fail. They cannot drift apart, because there is only this list.
+session (null when there is none), ``n`` the tenant, ``p`` the process, ``j`` the job. A claim ANDs them; *Why?* selects
+each on its own and shows those that fail. They cannot drift apart, because there is only this list.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,22 +36,12 @@ class Predicate:
 #: A robot is online while its current session was heard within this many seconds (parameter ``silence``).
 _ONLINE = "s.id IS NOT NULL AND s.last_seen_at > statement_timestamp() - make_interval(secs => %(silence)s)"
 
+#: What stands for the robot, its machine and its session, and for those of another one.
+_ROBOT_ALIAS, _OTHER = re.compile(r"\b([rms])\."), r"\g<1>2."
+
 _OPEN = "FROM jobs_execution e WHERE e.status = 'running' AND"
 
-#: Conditions on another robot ``r2`` under which it could take the job instead of the one that failed at it.
-_ANOTHER_ROBOT = """EXISTS (
-    SELECT 1 FROM robots_robot r2
-    JOIN robots_machine m2 ON m2.id = r2.machine_id
-    JOIN robots_robotsession s2 ON s2.robot_id = r2.id AND s2.ended_at IS NULL
-    WHERE r2.tenant_id = j.tenant_id AND r2.id <> r.id AND r2.deleted_at IS NULL AND r2.enabled AND NOT r2.draining
-      AND r2.error = '' AND NOT (r2.maintenance AND coalesce(r2.maintenance_until > statement_timestamp(), true))
-      AND s2.accepting AND s2.last_seen_at > statement_timestamp() - make_interval(secs => %(silence)s)
-      AND p.executor = ANY(s2.executors) AND (r2.labels || m2.labels) @> p.required_labels
-      AND coalesce(j.target_robot_id, p.target_robot_id, r2.id) = r2.id
-      AND coalesce(j.target_machine_id, p.target_machine_id, r2.machine_id) = r2.machine_id
-      AND EXISTS (SELECT 1 FROM robots_robotfolder f2 WHERE f2.robot_id = r2.id AND f2.folder_id = j.folder_id))"""
-
-PREDICATES: tuple[Predicate, ...] = (
+_WITHOUT_HISTORY: tuple[Predicate, ...] = (
     Predicate(
         "tenant_active", About.ROBOT, "n.status = 'active'",
         "the tenant is suspended", "resume the tenant",
@@ -93,10 +84,6 @@ PREDICATES: tuple[Predicate, ...] = (
         "the robot does not run this kind of work", "use a robot that does",
     ),
     Predicate(
-        "legacy_scripts", About.PROCESS, "p.script_path = '' OR coalesce(s.legacy_scripts, false)",
-        "the robot's configuration allows no scripts", "allow a script directory in its configuration",
-    ),
-    Predicate(
         "labels", About.PROCESS, "(r.labels || m.labels) @> p.required_labels",
         "it lacks labels: {missing_labels}", "give the robot or its machine the label, or ask for fewer",
     ),
@@ -116,6 +103,10 @@ PREDICATES: tuple[Predicate, ...] = (
         "it does not work for the folder {folder}", "add the folder to the robot",
     ),
     Predicate(
+        "legacy_scripts", About.JOB, "j.script_path = '' OR coalesce(s.legacy_scripts, false)",
+        "the robot's configuration allows no scripts", "allow a script directory in its configuration",
+    ),
+    Predicate(
         "target", About.JOB,
         "coalesce(j.target_robot_id, p.target_robot_id, r.id) = r.id"
         " AND coalesce(j.target_machine_id, p.target_machine_id, r.machine_id) = r.machine_id",
@@ -126,7 +117,9 @@ PREDICATES: tuple[Predicate, ...] = (
         "the job is not due before {available_at}", "wait",
     ),
     Predicate(
-        "start_deadline", About.JOB, "coalesce(j.start_deadline > statement_timestamp(), true)",
+        "start_deadline", About.JOB,
+        "coalesce(j.start_deadline > statement_timestamp(), true)"
+        " OR EXISTS (SELECT 1 FROM jobs_execution b WHERE b.job_id = j.id AND b.started_at IS NOT NULL)",
         "its deadline to start has passed", "run it again",
     ),
     Predicate(
@@ -135,8 +128,27 @@ PREDICATES: tuple[Predicate, ...] = (
         f" (SELECT count(*) {_OPEN} e.process_id = p.id AND e.limit_value = j.limit_value) < p.limit_per_value",
         "{limit_per_value} with this {limit_parameter} run already", "wait, or raise the limit", is_limit=True,
     ),
+)  # fmt: skip
+
+
+def _another_robot() -> str:
+    """Return the SQL that says whether some other robot ``r2`` could take the job, leaving limits aside.
+
+    It is made from the predicates themselves: were one left out, a job could wait for a robot that never takes it.
+    """
+    wanted = [one for one in _WITHOUT_HISTORY if not one.is_limit and one.name not in ("due", "start_deadline")]
+    conditions = " AND ".join(f"({_ROBOT_ALIAS.sub(_OTHER, one.sql)})" for one in wanted)
+    return f"""EXISTS (
+        SELECT 1 FROM robots_robot r2
+        JOIN robots_machine m2 ON m2.id = r2.machine_id
+        JOIN robots_robotsession s2 ON s2.robot_id = r2.id AND s2.ended_at IS NULL
+        WHERE r2.tenant_id = j.tenant_id AND r2.id <> r.id AND {conditions})"""
+
+
+PREDICATES: tuple[Predicate, ...] = (
+    *_WITHOUT_HISTORY,
     Predicate(
-        "another_robot_first", About.JOB, f"j.last_robot_id IS DISTINCT FROM r.id OR NOT {_ANOTHER_ROBOT}",
+        "another_robot_first", About.JOB, f"j.last_robot_id IS DISTINCT FROM r.id OR NOT {_another_robot()}",
         "its last try failed here, and another robot can take it", "wait for the other robot",
     ),
 )  # fmt: skip
@@ -156,10 +168,4 @@ def condition(*about: About, only: Iterable[str] | None = None) -> str:
 
 def columns() -> str:
     """Return a select list with one boolean column for each predicate, named after it."""
-    listed = ", ".join(f"coalesce({predicate.sql}, false) AS {predicate.name}" for predicate in PREDICATES)
-    return listed
-
-
-def limits() -> str:
-    """Return the SQL of the predicates that count open executions; they hold only under their locks."""
-    return condition(only=[predicate.name for predicate in PREDICATES if predicate.is_limit])
+    return ", ".join(f"coalesce({predicate.sql}, false) AS {predicate.name}" for predicate in PREDICATES)

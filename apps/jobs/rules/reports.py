@@ -62,11 +62,11 @@ def verdict(end: End, reason: str, facts: JobFacts) -> Verdict:
         return Verdict("completed", "finished_before_cancel" if facts.is_cancelling else "")
     if facts.is_cancelling or end is End.REVOKED:
         return Verdict("cancelled", "killed" if end is End.REVOKED else "cancelled")
+    if facts.stop_was_asked:  # It may end badly, but it is not begun again.
+        return Verdict("failed", reason) if end is End.FAILED else Verdict("cancelled", "stopped")
     match end:
         case End.RELEASED:
             return Verdict("pending")
-        case End.CANCELLED if facts.stop_was_asked:
-            return Verdict("cancelled", "stopped")
         case End.CANCELLED:
             return Verdict("failed", "killed")
         case End.LOST:

@@ -22,6 +22,7 @@ from apps.jobs.services.creating import (
 )
 from apps.jobs.services.finishing import Answer, Decision, Report, finish_execution
 from apps.jobs.services.leases import (
+    JobEnding,
     LeaseOver,
     find_lease,
     hand_over_leases,
@@ -41,6 +42,7 @@ __all__ = [
     "Decision",
     "DuplicateJob",
     "JobEnded",
+    "JobEnding",
     "LeaseOver",
     "LogDiffers",
     "LogGap",

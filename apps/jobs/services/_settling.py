@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
+from apps.core.states import TransitionError
 from apps.events import services as events
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.rules.reports import End, JobFacts, Verdict, verdict
@@ -41,17 +42,20 @@ def close(
     end: End,
     *,
     reason: str = "",
+    because: str = "",
     among: QuerySet[Execution] | None = None,
     outcome: dict[str, Any] | None = None,
     result: Any = None,
 ) -> bool:
     """Close an open execution and move its locked job. Returns whether it was this call that closed it.
 
-    ``among`` narrows which open executions may be closed at that moment, such as those whose lease has run out.
+    ``reason`` is the code by which the job's next state is decided; ``because`` is what the execution remembers where
+    that is more exact. ``among`` narrows which open executions may be closed at that moment, such as those whose lease
+    has run out.
     """
     candidates = Execution.objects.all() if among is None else among
     open_still = candidates.filter(pk=execution.pk, status=ExecutionStatus.RUNNING)
-    changes = {"status": _CLOSED_AS[end], "reason": reason, "finished_at": Now(), **(outcome or {})}
+    changes = {"status": _CLOSED_AS[end], "reason": because or reason, "finished_at": Now(), **(outcome or {})}
     if not open_still.update(**changes):
         return False
     if end is End.RELEASED:
@@ -61,9 +65,7 @@ def close(
     return True
 
 
-def move(
-    job: Job, decided: Verdict, *, execution: Execution | None, error: Any = None, result: Any = None
-) -> None:
+def move(job: Job, decided: Verdict, *, execution: Execution | None, error: Any = None, result: Any = None) -> None:
     """Put a locked job into the state that was decided, and tell whoever follows."""
     target = JobStatus(decided.status)
     changes: dict[str, Any] = {"reason": decided.reason, "attempts_used": job.attempts_used}
@@ -73,7 +75,8 @@ def move(
         changes |= _again(job, decided, execution) | {"error": error}
     elif target == JobStatus.WAITING:
         changes |= {"error": error}
-    Job.objects.filter(pk=job.pk, status__in=Job.sources_of(target)).update(status=target, **changes)
+    if not Job.objects.filter(pk=job.pk, status__in=Job.sources_of(target)).update(status=target, **changes):
+        raise TransitionError(f"{job} is {job.status}, so it cannot become {target}.", status=job.status)
     job.status, job.reason = target, decided.reason
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
     if target == JobStatus.PENDING:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 from django.db import connection
 
 from apps.jobs.models import Job
@@ -10,7 +13,8 @@ from apps.jobs.models import Job
 WORK_WAITS, ROBOT_CALLED = "bv_work", "bv_robot"
 
 _ANNOUNCE_WORK = """
-    SELECT pg_notify(%(channel)s, json_build_object('tenant', %(tenant)s, 'folder', %(folder)s, 'count', %(count)s)::text)
+    SELECT pg_notify(%(channel)s,
+        json_build_object('tenant', %(tenant)s, 'folder', %(folder)s, 'count', %(count)s)::text)
     WHERE EXISTS (SELECT 1 FROM robots_robotsession
                   WHERE tenant_id = %(tenant)s AND ended_at IS NULL AND waits_until > statement_timestamp())
 """
@@ -22,12 +26,17 @@ _CALL_ROBOT = """
 
 def announce_work(job: Job, *, count: int = 1) -> None:
     """Say, at the commit, that ``count`` jobs wait in the job's folder."""
-    facts = {"channel": WORK_WAITS, "tenant": str(job.tenant_id), "folder": str(job.folder_id), "count": count}
+    facts: dict[str, Any] = {
+        "channel": WORK_WAITS,
+        "tenant": str(job.tenant_id),
+        "folder": str(job.folder_id),
+        "count": count,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_ANNOUNCE_WORK, facts)
 
 
-def call_robot(robot_id: object) -> None:
+def call_robot(robot_id: UUID) -> None:
     """Say, at the commit, that something waits for this robot: a cancel, a drain, a change."""
     with connection.cursor() as cursor:
         cursor.execute(_CALL_ROBOT, {"channel": ROBOT_CALLED, "robot": str(robot_id)})

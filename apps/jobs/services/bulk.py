@@ -100,7 +100,9 @@ def _cancel(change: BulkChange, batch: list[UUID]) -> int:
     running = by_status[JobStatus.RUNNING]
     ended = {"reason": "cancelled", "finished_at": Now(), "cancel_requested_at": Now()}
     done = Job.objects.filter(pk__in=idle).move_all_to(JobStatus.CANCELLED, **ended)
-    events.record_each("job.cancelled", Job.objects.filter(pk__in=idle), data={"status": "cancelled", "bulk": str(change.pk)})
+    events.record_each(
+        "job.cancelled", Job.objects.filter(pk__in=idle), data={"status": "cancelled", "bulk": str(change.pk)}
+    )
     done += Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
     events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling"})
     for robot_id in set(Execution.objects.open().filter(job_id__in=running).values_list("robot_id", flat=True)):

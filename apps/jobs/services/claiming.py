@@ -180,7 +180,7 @@ def _grant(session: RobotSession, candidates: list[Candidate], wishes: list[UUID
     chosen = list(_within_limits(session.robot_id, candidates))
     requests = wishes[: len(chosen)]
     executions = [ids.uuid7() for _ in chosen]
-    facts = {
+    facts: dict[str, Any] = {
         "jobs": chosen,
         "requests": requests,
         "leases": [uuid.uuid4() for _ in chosen],
@@ -252,5 +252,3 @@ def _open_counts(processes: set[UUID]) -> tuple[Counter[UUID], Counter[tuple[UUI
 def parameters(robot_id: UUID) -> dict[str, Any]:
     """Return the parameters every statement built from the predicates needs."""
     return {"robot": robot_id, "silence": settings.OFFLINE_AFTER}
-
-

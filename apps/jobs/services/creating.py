@@ -65,7 +65,10 @@ def create_job(
     source: str = "api",
     retry_of: Job | None = None,
 ) -> Job:
-    """Ask for a process to run once. Raises ``Invalid`` naming each wrong parameter, ``DuplicateJob``, ``NothingToRun``."""
+    """Ask for a process to run once.
+
+    Raises ``Invalid`` naming each wrong parameter, ``DuplicateJob``, ``ProcessDisabled``, ``NothingToRun``.
+    """
     rbac.require(actor, "processes.run_process", process)
     job = _prepare(process, [wanted], actor, source)[0]
     job.retry_of = retry_of

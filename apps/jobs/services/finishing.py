@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
 
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
@@ -17,6 +16,7 @@ from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, LateKin
 from apps.jobs.rules.reports import REPORTED, End, Verdict
 from apps.jobs.services import _settling
 from apps.rbac import services as rbac
+from apps.robots import services as robots
 from apps.robots.models import Robot
 
 
@@ -136,8 +136,8 @@ def _outcome(report: Report) -> dict[str, Any]:
 def _conflict(execution: Execution) -> Decision:
     """Two different ends of one lease: a robot's mistake, or a clone of its memory. Somebody must look."""
     events.record("execution.conflict", execution, data={"stored": execution.outcome})
-    Robot.objects.filter(pk=execution.robot_id, error="").update(
-        error="it reported two different ends of one lease", error_at=Now()
+    robots.flag_error(
+        execution.robot, actor=Actor.system("reports"), error="it reported two different ends of one lease"
     )
     return Decision(Answer.CONFLICT)
 
@@ -151,18 +151,18 @@ def _owed_log(execution: Execution, decision: Decision) -> Decision:
 
 
 def _without_lease(robot: Robot, lease_id: UUID, report: Report) -> Decision:
-    """The lease is not in the database: another's, invented, or in the tail that a fail-over lost."""
+    """The lease is not in the database: another's, invented, or in the tail that a fail-over lost.
+
+    Whether the database fell back may not be known yet, so a job of the robot's tenant is enough to keep the report.
+    """
     if Execution.objects.filter(lease_id=lease_id).exists():
         raise _unknown()
     job = Job.objects.filter(pk=report.job_id, tenant_id=robot.tenant_id).first()
-    if job is not None and Execution.objects.filter(job=job, robot=robot).exists():
-        _keep(robot, lease_id, report, LateKind.UNKNOWN_LEASE, job, None)
-        return Decision(Answer.UNKNOWN_LEASE)
-    if Plane.epoch_changed_lately():
-        kind = LateKind.UNKNOWN_LEASE if job is not None else LateKind.UNKNOWN_JOB
-        _keep(robot, lease_id, report, kind, job, None)
-        return Decision(Answer(kind.value))
-    raise _unknown()
+    if job is None and not Plane.epoch_changed_lately():
+        raise _unknown()
+    kind = LateKind.UNKNOWN_JOB if job is None else LateKind.UNKNOWN_LEASE
+    _keep(robot, lease_id, report, kind, job, None)
+    return Decision(Answer(kind.value))
 
 
 def _keep(
@@ -187,5 +187,3 @@ def _keep(
 
 def _unknown() -> NotFound:
     return NotFound("There is no such lease.", code="unknown")
-
-

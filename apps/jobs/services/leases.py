@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
@@ -29,9 +30,15 @@ class LeaseOver(Conflict):
     code = "lease_over"
 
 
+class JobEnding(Conflict):
+    """The job was cancelled or stopped before it began. Give the lease back: that ends the job."""
+
+    code = "job_ending"
+
+
 def find_lease(lease_id: UUID, *, actor: Actor) -> Execution:
-    """Return the execution under a lease of this robot. Raises ``NotFound``, in one shape for all that is not its own."""
-    own = Execution.objects.select_related("job", "robot").filter(tenant_id=actor.tenant_id, robot_id=actor.id)
+    """Return the execution under a lease of this robot. Raises ``NotFound``, alike for all that is not its own."""
+    own = Execution.objects.select_related("job", "robot").filter(robot_id=actor.id)
     execution = own.filter(lease_id=lease_id).first()
     if execution is None:
         raise NotFound("There is no such lease.", code="unknown")
@@ -40,11 +47,15 @@ def find_lease(lease_id: UUID, *, actor: Actor) -> Execution:
 
 @transaction.atomic
 def start_execution(execution: Execution, *, actor: Actor) -> Execution:
-    """Note that the robot has the package and begins. The same again changes nothing. Raises ``LeaseOver``."""
+    """Note that the robot has the package and begins. The same again changes nothing.
+
+    Raises ``LeaseOver``, and ``JobEnding`` where the job was asked to end first: then it shall not begin at all.
+    """
     rbac.require(actor, "jobs.report_execution", execution)
     job = _settling.lock_job_of(execution)
     _require_open(execution)
     if execution.started_at is None:
+        _refuse_if_ending(job)
         allowance = 0 if execution.session.is_classic else ENVIRONMENT_LIMIT
         backstop = timedelta(seconds=job.timeout + allowance) if job.timeout else None
         Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.RUNNING).update(
@@ -69,12 +80,17 @@ def release_execution(execution: Execution, *, actor: Actor, reason: str = "") -
     return execution
 
 
+#: Jobs are locked first, as everywhere: whoever ends one holds its job and waits for its execution.
 _RENEW = """
+    WITH held AS MATERIALIZED (
+        SELECT j.id, j.lease_ttl FROM jobs_job j
+        WHERE j.id IN (SELECT job_id FROM jobs_execution WHERE robot_id = %(robot)s AND status = 'running')
+        ORDER BY j.id FOR NO KEY UPDATE)
     UPDATE jobs_execution e SET expires_at = CASE WHEN e.receipt_at IS NULL
         THEN least(e.start_by, statement_timestamp() + make_interval(secs => j.lease_ttl))
         ELSE statement_timestamp() + make_interval(secs => j.lease_ttl) END
-    FROM jobs_job j
-    WHERE j.id = e.job_id AND e.robot_id = %s AND e.status = 'running'
+    FROM held j
+    WHERE j.id = e.job_id AND e.robot_id = %(robot)s AND e.status = 'running'
       AND coalesce(e.timeout_at > statement_timestamp(), true)
 """
 
@@ -84,8 +100,8 @@ def renew_leases(robot: Robot, *, actor: Actor) -> int:
     """Extend all that a robot holds whose calls name no lease; what it never acknowledged only until it must begin."""
     rbac.require(actor, "robots.report_robot", robot)
     with connection.cursor() as cursor:
-        cursor.execute(_RENEW, [robot.pk])
-        return cursor.rowcount
+        cursor.execute(_RENEW, {"robot": robot.pk})
+        return int(cursor.rowcount)
 
 
 @transaction.atomic
@@ -105,25 +121,34 @@ def hand_over_leases(
     """
     rbac.require(actor, "robots.report_robot", robot)
     kept = []
-    for execution in Execution.objects.open().filter(robot=robot, session_id__in=ended).order_by("job_id"):
+    held = Q(session_id__in=ended) | Q(session=session)  # The same opening again finds its leases moved already.
+    for execution in Execution.objects.open().filter(held, robot=robot).order_by("job_id"):
         job = _settling.lock_job_of(execution)
         if session is not None and execution.lease_id in still_running:
-            _extend(execution, job, session)
-            kept.append(execution.lease_id)
-            continue
-        end = End.LOST if execution.started_at else End.RELEASED
-        if _settling.close(job, execution, end, reason="lost" if end is End.LOST else ""):
-            events.record("execution.given_up", execution, data={"reason": reason})
+            kept += _extend(execution, job, session)
+        elif execution.session_id in ended:
+            _give_up(execution, job, reason)
     return kept
 
 
-def _extend(execution: Execution, job: Job, session: RobotSession) -> None:
+def _extend(execution: Execution, job: Job, session: RobotSession) -> list[UUID]:
+    """Let a lease go on under another session; returns it unless it ended while its job was being locked."""
     changes = {"session": session, "expires_at": Now() + timedelta(seconds=job.lease_ttl)}
-    Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.RUNNING).update(**changes)
+    went_on = Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.RUNNING).update(**changes)
+    return [execution.lease_id] if went_on else []
+
+
+def _give_up(execution: Execution, job: Job, reason: str) -> None:
+    end = End.LOST if execution.started_at else End.RELEASED
+    if _settling.close(job, execution, end, reason="lost" if end is End.LOST else "", because=reason):
+        events.record("execution.given_up", execution, data={"reason": reason})
+
+
+def _refuse_if_ending(job: Job) -> None:
+    if job.cancel_requested_at is not None or job.stop_requested_at is not None:
+        raise JobEnding("This job was asked to end before it began. Give the lease back.", status=job.status)
 
 
 def _require_open(execution: Execution) -> None:
     if execution.status != ExecutionStatus.RUNNING:
         raise LeaseOver(f"This lease is over: its execution is {execution.status}.", status=execution.status)
-
-

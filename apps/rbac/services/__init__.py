@@ -1,6 +1,15 @@
 """Permission: the one question every door and service asks, and the roles that answer it."""
 
-from apps.rbac.services.questions import EVERYWHERE, allows, require, tenants_where, visible
+from apps.rbac.services.questions import (
+    EVERYWHERE,
+    Reach,
+    allows,
+    reach,
+    refuse_suspended,
+    require,
+    tenants_where,
+    visible,
+)
 from apps.rbac.services.roles import (
     assign_role,
     create_role,
@@ -14,11 +23,14 @@ from apps.rbac.services.roles import (
 
 __all__ = [
     "EVERYWHERE",
+    "Reach",
     "allows",
     "assign_role",
     "create_role",
     "delete_role",
     "ensure_builtin_roles",
+    "reach",
+    "refuse_suspended",
     "require",
     "revoke_role",
     "share_object",

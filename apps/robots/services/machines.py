@@ -15,7 +15,7 @@ from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots import rules
-from apps.robots.models import Machine, MachineKey, Robot
+from apps.robots.models import Machine, MachineKey, Robot, RobotToken
 from apps.tenancy.models import Tenant
 
 
@@ -40,9 +40,7 @@ def create_machine(
 
 
 @transaction.atomic
-def update_machine(
-    machine: Machine, *, actor: Actor, name: str, description: str, labels: Sequence[str]
-) -> Machine:
+def update_machine(machine: Machine, *, actor: Actor, name: str, description: str, labels: Sequence[str]) -> Machine:
     """Change what a machine is called and which labels its robots have through it."""
     rbac.require(actor, "robots.change_machine", machine)
     before = _facts(machine)
@@ -150,7 +148,7 @@ def _make_key(machine: Machine) -> str:
 
 
 def _revoke_derived_tokens(machine: Machine) -> None:
-    from_key = Robot.tokens.rel.related_model.objects.filter(robot__machine=machine, is_derived=True, revoked_at=None)
+    from_key = RobotToken.objects.filter(robot__machine=machine, is_derived=True, revoked_at=None)
     from_key.update(revoked_at=Now())
 
 

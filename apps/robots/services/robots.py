@@ -153,7 +153,7 @@ def start_maintenance(robot: Robot, *, actor: Actor, reason: str, until: datetim
 @transaction.atomic
 def end_maintenance(robot: Robot, *, actor: Actor) -> Robot:
     """Let a robot take work again."""
-    changes = {"maintenance": False, "maintenance_reason": "", "maintenance_until": None}
+    changes: dict[str, Any] = {"maintenance": False, "maintenance_reason": "", "maintenance_until": None}
     return _change(robot, actor, "robot.maintenance_ended", **changes)
 
 

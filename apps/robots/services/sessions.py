@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.conf import settings
 from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F
@@ -93,9 +94,8 @@ def end_sessions_of_machine(machine: Any, *, actor: Actor, reason: str) -> list[
 def forget_old_sessions(before: timedelta = SESSIONS_KEPT, *, actor: Actor, limit: int = 1000) -> int:
     """Delete sessions that ended long ago and that no execution names; returns how many."""
     rbac.require(actor, "robots.delete_robot", rbac.EVERYWHERE)
-    old = RobotSession.objects.filter(ended_at__lt=Now() - before).exclude(
-        pk__in=Robot.executions.rel.related_model.objects.values("session_id")
-    )
+    executions = apps.get_model("jobs", "Execution")._base_manager
+    old = RobotSession.objects.filter(ended_at__lt=Now() - before).exclude(pk__in=executions.values("session_id"))
     deleted, _ = RobotSession.objects.filter(pk__in=old.values("pk")[:limit]).delete()
     return deleted
 

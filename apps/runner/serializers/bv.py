@@ -137,5 +137,3 @@ def _moment(value: Any) -> str:
     moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
-
-

@@ -19,12 +19,12 @@ SECONDS_PER_STEP = 10
 def next_sync_in(*, granted: bool, holds: bool, waits: bool, idle_for: float) -> float:
     """Return the seconds until the next sync: soon after a grant, rising while idle, longest where a wait is held."""
     if granted:
-        return settings.SYNC_MIN
+        return float(settings.SYNC_MIN)
     if holds:
-        return min(settings.SYNC_MAX, settings.RENEW_EVERY)
+        return float(min(settings.SYNC_MAX, settings.RENEW_EVERY))
     if waits:
-        return settings.SYNC_WITH_WAIT
-    return min(settings.SYNC_MAX, settings.SYNC_MIN + idle_for / SECONDS_PER_STEP)
+        return float(settings.SYNC_WITH_WAIT)
+    return float(min(settings.SYNC_MAX, settings.SYNC_MIN + idle_for / SECONDS_PER_STEP))
 
 
 def wait_ticket(robot_id: UUID, session_id: UUID, tenant_id: UUID, folders: list[UUID]) -> str:

@@ -77,7 +77,14 @@ def note_receipt(robot: Robot, *, actor: Actor, handle: UUID) -> Execution:
 
 @transaction.atomic
 def settle_job(
-    robot: Robot, *, actor: Actor, handle: UUID, completed: bool, result: Any, error_message: str, lines: Sequence[bytes]
+    robot: Robot,
+    *,
+    actor: Actor,
+    handle: UUID,
+    completed: bool,
+    result: Any,
+    error_message: str,
+    lines: Sequence[bytes],
 ) -> jobs.Decision:
     """Take an older robot's report. The same again is fine; another end is refused with ``Conflict``."""
     rbac.require(actor, "jobs.claim_job", robot)

@@ -51,7 +51,10 @@ def open_session(
 
 @transaction.atomic
 def regenerate_key(machine: Machine, *, actor: Actor) -> str:
-    """Replace a machine's enrolment key; its robots' sessions end and what they ran is settled. Returns the key once."""
+    """Replace a machine's enrolment key and return it this once.
+
+    The sessions of its robots end, and what they ran is settled.
+    """
     rbac.require(actor, "robots.enrol_machine", machine)
     key = robots.replace_key(machine, actor=actor)
     ended = robots.end_sessions_of_machine(machine, actor=actor, reason="key_regenerated")

@@ -124,7 +124,9 @@ _SYNC = f"""
          FROM said x LEFT JOIN jobs_execution e ON e.lease_id = x.lease_id AND e.robot_id = me.robot_id
          LEFT JOIN jobs_job j ON j.id = e.job_id) AS leases,
         (SELECT count(*) FROM renewed) + (SELECT count(*) FROM timed_out) AS touched,
-        CASE WHEN %(wishes)s = 0 THEN false ELSE (SELECT {jobs.ANYTHING_DUE}) END AS is_due,
+        EXISTS (SELECT 1 FROM jobs_execution e WHERE e.session_id = me.session_id AND e.status = 'running'
+                AND e.claim_request_id = ANY(%(wishes)s::uuid[])) AS is_granted,
+        CASE WHEN cardinality(%(wishes)s::uuid[]) = 0 THEN false ELSE (SELECT {jobs.ANYTHING_DUE}) END AS is_due,
         extract(epoch FROM statement_timestamp() - coalesce((SELECT e.granted_at FROM jobs_execution e
             WHERE e.robot_id = me.robot_id ORDER BY e.id DESC LIMIT 1), me.opened_at))::float AS idle_for,
         (SELECT array_agg(f.folder_id) FROM robots_robotfolder f WHERE f.robot_id = me.robot_id) AS folders,
@@ -141,18 +143,13 @@ def sync_robot(token: str, *, presence: Presence) -> Answered:
     """
     row = _run(token, presence)
     _refuse(row, presence)
-    grants: dict[UUID, UUID] = {}
-    if row["is_due"] and presence.accepting and not row["draining"]:
-        session = RobotSession(pk=row["session_id"], robot_id=row["robot_id"], tenant_id=row["tenant_id"])
-        actor = Actor.robot(row["robot_id"], row["name"], row["tenant_id"])
-        grants = jobs.claim_jobs(session, actor=actor, wishes=presence.wishes)
-    elif presence.wishes and presence.seq == row["seq"]:
-        grants = _repeat_grants(row, presence)
+    may_claim = row["is_due"] and presence.accepting and not row["draining"]
+    # A wish granted before is answered again, whatever has changed since: its first reply may have been lost.
+    grants = _claim(row, presence) if may_claim or row["is_granted"] else {}
     return _answer(row, presence, grants)
 
 
-def _repeat_grants(row: dict[str, Any], presence: Presence) -> dict[UUID, UUID]:
-    """The same sync again, after a lost reply: what it was granted then may be all there was to grant."""
+def _claim(row: dict[str, Any], presence: Presence) -> dict[UUID, UUID]:
     session = RobotSession(pk=row["session_id"], robot_id=row["robot_id"], tenant_id=row["tenant_id"])
     actor = Actor.robot(row["robot_id"], row["name"], row["tenant_id"])
     return jobs.claim_jobs(session, actor=actor, wishes=presence.wishes)
@@ -177,7 +174,7 @@ def _run(token: str, presence: Presence) -> dict[str, Any]:
         "progress": [_json(renewal.progress) for renewal in presence.leases],
         "usage": [_json(renewal.usage) for renewal in presence.leases],
         "running_for": [renewal.running_for for renewal in presence.leases],
-        "wishes": len(presence.wishes),
+        "wishes": list(presence.wishes),
         "silence": settings.OFFLINE_AFTER,
         "window": 1,
     }
@@ -226,4 +223,3 @@ def _answer(row: dict[str, Any], presence: Presence, grants: dict[UUID, UUID]) -
 
 def _json(value: dict[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value)
-

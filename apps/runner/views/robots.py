@@ -243,5 +243,3 @@ def _log_bytes(request: HttpRequest) -> bytes:
     if len(data) > limit or len(packed) > limit:
         raise TooLarge(f"A piece has at most {limit} bytes.", limit=limit)
     return data
-
-

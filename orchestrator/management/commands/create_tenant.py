@@ -24,7 +24,5 @@ class Command(BaseCommand):
         if options["if_none"] and Tenant.objects.exists():
             return
         with refusals_told():
-            tenant = services.create_tenant(
-                options["name"], actor=Actor.system("create_tenant"), slug=options["slug"]
-            )
+            tenant = services.create_tenant(options["name"], actor=Actor.system("create_tenant"), slug=options["slug"])
         self.stdout.write(f"Made the tenant {tenant.name}, slug {tenant.slug}.")

@@ -51,7 +51,10 @@ class Command(BaseCommand):
         for finding in findings:
             mark = "[red]✗[/red]" if finding.to_do else "[green]ok[/green]"
             table.add_row(mark, finding.what, finding.found, finding.to_do)
-        Console(file=self.stdout).print(table)
+        console = Console()
+        with console.capture() as printed:
+            console.print(table)
+        self.stdout.write(printed.get())
         wrong = sum(bool(finding.to_do) for finding in findings)
         if wrong:
             raise CommandError(f"{wrong} of {len(findings)} need attention.")

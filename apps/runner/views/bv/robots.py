@@ -132,4 +132,3 @@ def _present(request: HttpRequest) -> Caller:
     signature = bv.read_presence(read_json(request), caller.robot)
     robots.meet_machine(caller.robot.machine, actor=caller.actor, signature=signature)
     return caller
-
