@@ -15,7 +15,7 @@ from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.events import services as events
 from apps.jobs import services as jobs
-from apps.jobs.models import Execution
+from apps.jobs.models import Execution, Job, JobStatus
 from apps.jobs.rules.reports import End
 from apps.rbac import services as rbac
 from apps.robots import services as robots
@@ -70,7 +70,7 @@ def note_receipt(robot: Robot, *, actor: Actor, handle: UUID) -> Execution:
     execution = Execution.objects.select_related("job", "robot").filter(robot=robot, lease_id=handle).first()
     if execution is None:
         raise NotFound("There is no such job here.", code="unknown")
-    if execution.started_at is None and execution.finished_at is None:
+    if execution.started_at is None and execution.finished_at is None and not _is_ending(execution.job):
         execution = jobs.start_execution(execution, actor=actor)
     return execution
 
@@ -101,6 +101,11 @@ def settle_job(
         error=error,
     )
     return jobs.finish_execution(robot, actor=actor, lease_id=handle, report=report)
+
+
+def _is_ending(job: Job) -> bool:
+    """Say whether the job was asked to end before it began; the robot learns so by asking, and reports the end."""
+    return job.status != JobStatus.RUNNING or job.stop_requested_at is not None
 
 
 def _digest(completed: bool, result: Any, error_message: str) -> str:
