@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import timedelta
 from typing import Final
+
+#: The task that beat sends and a worker takes up, to show that both are there.
+TICK: Final = "console.tick"
 
 #: Beat sends its tick this often; a role that has not been heard of for as long as the second is missing.
 TICK_EVERY: Final = timedelta(seconds=15)
@@ -22,6 +27,11 @@ WHAT_TO_DO: Final = {
     BEAT: "Start `manage.py beat`. Robots go on working; triggers, sweeps and retention wait.",
     WORKER: "Start `manage.py worker`. Robots go on working; triggers, sweeps and retention wait.",
 }
+
+
+def instance_name() -> str:
+    """Return what tells this process from its like."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_silent(age: timedelta | None) -> bool:

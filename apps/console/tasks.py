@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from typing import Final
-
 from celery import shared_task
 
 from apps.console import services
-from apps.console.rules import WORKER
+from apps.console.rules import TICK, WORKER, instance_name
 from apps.core.actors import Actor
-
-TICK: Final = "console.tick"
-
-
-def instance_name() -> str:
-    """Return what tells this process from its like."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @shared_task(name=TICK)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.console import services, tasks
 from apps.console.models import RoleHeartbeat
+from apps.console.rules import TICK
 from apps.console.views import health
 from apps.core.actors import Actor
 
@@ -133,7 +134,7 @@ def test_the_tick_shows_that_a_worker_lives():
 
 
 def test_sending_the_tick_shows_that_beat_lives():
-    current_app.send_task(tasks.TICK)
+    current_app.send_task(TICK)
 
     assert RoleHeartbeat.objects.get().role == "beat"
 
