@@ -48,6 +48,14 @@ class WithTraceback(logging.Filter):
         return bool(record.exc_info)
 
 
+class WithoutTraceback(logging.Filter):
+    """Passes everything, but only what happened: a wrong Host header is no fault of the code it went through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True
+
+
 def mask_line(_: WrappedLogger, __: str, line: str) -> str:
     """Mask our tokens in the finished line, wherever in it they got: message, field or traceback."""
     return mask_tokens_in_text(line)
@@ -86,7 +94,10 @@ def _standard_library(level: str, line_format: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"with_traceback": {"()": WithTraceback}},
+        "filters": {
+            "with_traceback": {"()": WithTraceback},
+            "without_traceback": {"()": WithoutTraceback},
+        },
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -102,6 +113,7 @@ def _standard_library(level: str, line_format: str) -> dict[str, Any]:
         "loggers": {
             "django": {"level": level, "handlers": [], "propagate": True},
             "django.request": {"level": level, "handlers": ["tracebacks"], "propagate": False},
+            "django.security.DisallowedHost": {"filters": ["without_traceback"]},
             "django.db.backends": {"level": "INFO"},
         },
     }

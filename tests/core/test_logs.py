@@ -106,6 +106,17 @@ def test_djangos_own_request_lines_are_left_out_unless_they_have_a_traceback():
     assert [json.loads(line)["event"] for line in lines_of(body)] == ["Internal Server Error: /x"]
 
 
+def test_a_wrong_host_is_told_without_a_traceback():
+    body = (
+        'security = logging.getLogger("django.security.DisallowedHost")\n'
+        'try:\n    1/0\nexcept ZeroDivisionError:\n    security.exception("Invalid HTTP_HOST header")'
+    )
+
+    [line] = lines_of(body)
+    assert json.loads(line)["event"] == "Invalid HTTP_HOST header"
+    assert "exception" not in json.loads(line)
+
+
 @pytest.mark.parametrize(("level", "line_format"), [("LOUD", "json"), ("INFO", "xml"), ("", "json")])
 def test_a_wrong_setting_is_refused_by_name(level, line_format):
     with pytest.raises(ValueError, match="LOG_"):

@@ -1,4 +1,4 @@
-"""The outermost layers of every request, in this order: ``RequestEdge``, ``ProblemsOnly``, ``CleanInput``."""
+"""The layers around every view: ``RequestEdge`` and ``ProblemsOnly`` outside all others, ``CleanInput`` before CSRF."""
 
 from __future__ import annotations
 
