@@ -28,6 +28,7 @@ class Program:
     environment: Mapping[str, str]
     rank: int = 1
     grace: float = 3.0
+    urge_after: float | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     is_ready: Callable[[], bool] | None = None
     folder: Path = Path("/")
@@ -126,7 +127,8 @@ class Child:
         """Describe how the running process is to be ended."""
         assert self._process is not None
         program = self.program
-        return guardian.Target(self._process.pid, program.rank, int(program.stop_signal), program.grace)
+        number = int(program.stop_signal)
+        return guardian.Target(self._process.pid, program.rank, number, program.grace, program.urge_after)
 
 
 def meaning_of(code: int) -> str:

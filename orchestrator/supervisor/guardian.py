@@ -25,12 +25,16 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A process that leads a group of its own, and how it is ended: lower ranks first, ``grace`` in seconds."""
+    """A process that leads a group of its own, and how it is ended: lower ranks first.
+
+    It has ``grace`` seconds from the first signal; after ``urge_after`` of them it is sent the signal once more.
+    """
 
     pid: int
     rank: int
     stop_signal: int = int(signal.SIGTERM)
     grace: float = 3.0
+    urge_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,31 @@ def _end_rank(targets: list[Target], is_alive: Callable[[int], bool]) -> None:
     # Who descends from whom must be asked now: when a parent is gone, its children are nobody's.
     offspring = [child for target in targets for child in descendants(target.pid)]
     for target in targets:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(target.pid, target.stop_signal)
-    end = time.monotonic() + max((target.grace for target in targets), default=0)
-    while time.monotonic() < end and any(is_alive(target.pid) for target in targets):
-        time.sleep(POLL_SECONDS)
+        _ask(target)
+    _await_end(targets, is_alive)
     for target in targets:
         kill_group(target.pid)
     _kill_survivors(offspring)
+
+
+def _await_end(targets: list[Target], is_alive: Callable[[int], bool]) -> None:
+    begun = time.monotonic()
+    to_urge = [target for target in targets if target.urge_after is not None]
+    while alive := {target.pid for target in targets if is_alive(target.pid)}:
+        passed = time.monotonic() - begun
+        if passed >= max(target.grace for target in targets if target.pid in alive):
+            return
+        due = [target for target in to_urge if target.urge_after is not None and passed >= target.urge_after]
+        for target in due:
+            to_urge.remove(target)
+            if target.pid in alive:
+                _ask(target)
+        time.sleep(POLL_SECONDS)
+
+
+def _ask(target: Target) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(target.pid, target.stop_signal)
 
 
 def _kill_survivors(processes: list[Identity]) -> None:

@@ -18,6 +18,7 @@ HOST = "127.0.0.1"
 # Robots go first, while there is still somebody to whom they can report. The graces add up to less than ten seconds.
 ROBOT_RANK, ROLE_RANK, BROKER_RANK, DATABASE_RANK = range(4)
 ROBOT_GRACE, ROLE_GRACE, BROKER_GRACE, DATABASE_GRACE = 3.5, 2.5, 0.8, 2.0
+ROBOT_URGED_AFTER = 0.5  # Asked once a robot finishes what it does; asked again it ends that at once and reports it.
 
 
 def of_server(server: Server) -> Program:

@@ -61,6 +61,7 @@ class Robots:
             _environment(),
             rank=programs.ROBOT_RANK,
             grace=programs.ROBOT_GRACE,
+            urge_after=programs.ROBOT_URGED_AFTER,
         )
 
     def _home(self, name: str) -> Path:

@@ -13,7 +13,7 @@ import psutil
 
 from orchestrator.supervisor.children import Program
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 SLEEPS = "import time; time.sleep(600)"
 IGNORES_TERM = (

@@ -178,6 +178,23 @@ def test_a_child_deaf_to_the_signal_is_killed_after_its_grace(supervisor, tmp_pa
     assert not runs(pid)
 
 
+def test_a_child_that_waits_for_a_second_word_gets_it(supervisor, tmp_path):
+    note, sign = tmp_path / "words", tmp_path / "ready"
+    code = (
+        "import signal, sys, time\nwords = []\n"
+        "def hear(*_):\n    words.append('word')\n"
+        f"    if len(words) == 2:\n        open({str(note)!r}, 'w').write('ended well')\n        sys.exit()\n"
+        f"signal.signal(signal.SIGTERM, hear)\nopen({str(sign)!r}, 'w')\n"
+        "while True:\n    time.sleep(0.05)"
+    )
+    supervisor.start(python(code, grace=20, urge_after=0.1, is_ready=sign.exists))
+    supervisor.wait_ready("child", timeout=20)
+
+    supervisor.stop()
+
+    assert note.read_text() == "ended well"
+
+
 def test_grandchildren_in_sessions_of_their_own_end_too(supervisor, tmp_path):
     note = tmp_path / "pids"
     code = (

@@ -1,0 +1,56 @@
+"""Which management commands get the embedded servers beside them."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from orchestrator import commands, embedded
+from orchestrator.embedded import sharing
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The data directories for which servers were asked, in a process that was given none."""
+    asked = []
+
+    def servers_for_command(data_dir):
+        asked.append(data_dir)
+        return nullcontext()
+
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL", commands.SUPERVISED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sharing, "servers_for_command", servers_for_command)
+    return asked
+
+
+@pytest.mark.parametrize("name", ["migrate", "shell", "create_admin", "web", "worker"])
+def test_a_command_that_works_with_data_gets_servers(served, name):
+    commands._servers_for(name, ["manage.py", name])
+
+    assert served == [embedded.default_data_dir()]
+
+
+@pytest.mark.parametrize(
+    "words", [["help"], ["--version"], ["migrate", "--help"], ["spectacular"], ["collectstatic"], ["up"], ["test"]]
+)
+def test_a_command_that_needs_none_starts_none(served, words):
+    commands._servers_for(words[0], ["manage.py", *words])
+
+    assert served == []
+
+
+def test_servers_that_the_environment_names_are_enough(served, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/bv")
+    monkeypatch.setenv("CELERY_BROKER_URL_FILE", "/run/secrets/broker")
+
+    commands._servers_for("migrate", ["manage.py", "migrate"])
+
+    assert served == []
+
+
+def test_a_role_under_a_supervisor_starts_nothing_of_its_own(served, monkeypatch):
+    monkeypatch.setenv(commands.SUPERVISED, "1")
+
+    commands._servers_for("web", ["manage.py", "web"])
+
+    assert served == []
