@@ -106,10 +106,9 @@ class Desk:
         """Why this robot takes no new work, in one word; empty when it does."""
         if self.wants_drain:
             return "stopping"
-        try:
-            free = psutil.disk_usage(str(self.home.root)).free
-        except OSError:
+        if not self.spool.is_usable():
             return "spool_unusable"
+        free = psutil.disk_usage(str(self.spool.directory)).free
         return "spool_full" if free < self.config.disk_reserve_bytes else ""
 
     def is_accepting(self) -> bool:

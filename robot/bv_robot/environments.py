@@ -128,10 +128,16 @@ def _install(directory: Path, base: Path, lock_file: Path, workshop: Workshop) -
         return
     # pip reads its own configuration, where a company may have named an index that uv does not know.
     workshop.say(f"uv could not build the environment, so pip tries.\n{by_uv.said}")
-    _demand(_installer([str(base), "-m", "venv", "--clear", str(directory)], workshop))
-    by_pip = _installer([python, "-m", "pip", "install", "--no-input", "-r", str(lock_file)], workshop)
+    by_pip = _installer([str(base), "-m", "pip", "--python", python, *_pip_install(lock_file)], workshop)
+    if any(told in by_pip.said for told in ("No module named pip", "no such option: --python")):
+        _demand(_installer([str(base), "-m", "venv", "--clear", str(directory)], workshop))
+        by_pip = _installer([python, "-m", "pip", *_pip_install(lock_file)], workshop)
     if by_pip.code != 0:
         raise EnvironmentFailed(f"uv: {by_uv.said}\npip: {by_pip.said}")
+
+
+def _pip_install(lock_file: Path) -> list[str]:
+    return ["install", "--no-input", "--disable-pip-version-check", "-r", str(lock_file)]
 
 
 def _demand(done: _Done) -> None:

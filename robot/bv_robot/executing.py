@@ -27,7 +27,7 @@ from bv_robot.uploading import Uploading
 log = logging.getLogger("bv_robot")
 
 PAUSE = 0.1
-FORCE_AFTER = 10.0
+FORCE_AFTER = 5.0
 """Seconds beyond its grace after which a job whose supervisor does not end it is ended from here."""
 TRIES_TO_RELEASE = 3
 
@@ -59,6 +59,10 @@ class Assignment:
         package = self._lease.get("package")
         what = f"{package['name']} {package['version']}" if package else self._lease["script_path"]
         return f"job {self._lease['job']} ({what})"
+
+    def is_safe(self) -> bool:
+        """Say whether nothing runs any more and the result, already offered once, can wait in the spool."""
+        return not self.occupies_slot and self.offered.is_set()
 
     def summary(self) -> Record:
         """What ``bv-robot status`` shows of it."""

@@ -153,7 +153,8 @@ class Listener:
             if not self._loop.is_alive():
                 raise LoopDied("the sync loop ended by an error")
             self._every(STATUS_EVERY, self._write_status)
-            self._every(CLEAN_EVERY, self._clean)
+            if self._desk.last_sync is not None:
+                self._every(CLEAN_EVERY, self._clean)
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         now = platforms.steady()
@@ -166,15 +167,12 @@ class Listener:
             return True
         if not self._urgency:
             return False
-        return not self._desk.assignments() or platforms.steady() >= self._give_up_at()
-
-    def _give_up_at(self) -> float:
-        """When to end although something is left: never while a job runs, unless told to stop at once."""
         if self._urgency > DRAIN:
-            return self._stop_asked_at + STOP_WITHIN
+            has_time = platforms.steady() < self._stop_asked_at + STOP_WITHIN
+            return not (has_time and any(not held.is_safe() for held in self._desk.assignments()))
         if self._desk.occupied():
             self._last_occupied_at = platforms.steady()
-        return self._last_occupied_at + LAST_OFFERS
+        return not self._desk.assignments() or platforms.steady() >= self._last_occupied_at + LAST_OFFERS
 
     # Ending
 
@@ -229,16 +227,14 @@ class Listener:
 
     def _clean(self) -> None:
         """Forget results that were acknowledged long ago, by the very epoch that the server is still in."""
-        if self._desk.last_sync is None:
-            return
         oldest = time.time() - self._settings.keep_records_seconds
-        for files in self._desk.spool.executions():
-            try:
+        try:
+            for files in self._desk.spool.executions():
                 delivery = files.delivery()
-            except CorruptRecord:
-                continue
-            if delivery and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch:
-                self._desk.spool.remove(files)
+                if delivery and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch:
+                    self._desk.spool.remove(files)
+        except (CorruptRecord, OSError) as error:
+            log.error("The spool could not be cleaned; the next start looks at it again: %s", error)
 
 
 def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:

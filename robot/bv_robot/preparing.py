@@ -114,7 +114,7 @@ class Preparation:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Try until it works, or until it is too late to start."""
-        backoff = Backoff(cap=10)
+        backoff = Backoff(cap=self.desk.settings.sync_max)
         while True:
             try:
                 return call()
@@ -187,8 +187,8 @@ def entrypoint_of(command: str, project: Path) -> tuple[str, str]:
         if not (module and colon and name):
             raise UnusableSource(f"The entrypoint {command!r} is neither module:function nor a .py file.")
         return "function", command
-    script = (project / command).resolve()
-    if not (script.is_relative_to(project.resolve()) and script.is_file()):
+    script = _file_inside(project, command)
+    if script is None:
         raise UnusableSource(f"The package has no file {command}.")
     return "script", str(script)
 
@@ -199,12 +199,19 @@ def allowed_script(path: str, directories: list[str]) -> Path:
     Raises:
         UnusableSource: when it lies elsewhere, also through a link, or does not exist.
     """
-    for directory in directories:
-        root = Path(directory).resolve()
-        script = (root / path).resolve()
-        if script.is_relative_to(root) and script.is_file():
-            return script
-    raise UnusableSource(f"This robot is not allowed to run {path}, or has no such file (see script_directories).")
+    found = next((script for root in directories if (script := _file_inside(Path(root), path))), None)
+    if found is None:
+        raise UnusableSource(f"This robot is not allowed to run {path}, or has no such file (see script_directories).")
+    return found
+
+
+def _file_inside(directory: Path, path: str) -> Path | None:
+    """The file at ``path`` below ``directory``; None where there is none, or a link leads out of it."""
+    if "\x00" in path:
+        return None
+    root = directory.resolve()
+    file = (root / path).resolve()
+    return file if file.is_relative_to(root) and file.is_file() else None
 
 
 def install_author_module(directory: Path) -> None:

@@ -217,6 +217,10 @@ class Spool:
         for made in (self.executions_directory, self.quarantine):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def is_usable(self) -> bool:
+        """Say whether a lease could be written down, as far as can be told without doing it."""
+        return os.access(self.executions_directory, os.W_OK | os.X_OK) and self.executions_directory.is_dir()
+
     def add(self, record: Record) -> ExecutionFiles:
         """Write down a fresh lease. Nothing is done about a lease before this returns.
 

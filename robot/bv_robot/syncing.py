@@ -91,7 +91,7 @@ class Syncing:
             self._end_session()
         if conflict.code == "identity_cloned":
             return CLONED_PAUSE
-        return self._backoff.pause(conflict, at_most=self._desk.settings.renew_every)
+        return self._pause_before_retry(conflict)
 
     def _after_refused_token(self, refusal: client.NotSignedIn) -> float:
         self._tell(refusal)
@@ -105,8 +105,11 @@ class Syncing:
         self._tell(trouble)
         if trouble.server_is_away:
             self._outlast_server()
-        has_leases = bool(self._desk.occupied())
-        return self._backoff.pause(trouble, at_most=self._desk.settings.renew_every / 2 if has_leases else None)
+        return self._pause_before_retry(trouble)
+
+    def _pause_before_retry(self, trouble: Trouble) -> float:
+        """Never longer than between two syncs when all is well: leases wait, and operators want to see us back."""
+        return self._backoff.pause(trouble, at_most=self._desk.settings.sync_max)
 
     def _outlast_server(self) -> None:
         """Where the orchestrator itself is down its sweep stands still too, so what runs may run on."""

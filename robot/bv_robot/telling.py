@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -46,8 +48,20 @@ def set_up_logging(level: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
+    sys.excepthook = log_exception
+    threading.excepthook = log_exception_of_thread
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+def log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of ours goes where everything else goes."""
+    logging.getLogger("bv_robot").critical("The robot failed", exc_info=(kind, error, trace))
+
+
+def log_exception_of_thread(hook: threading.ExceptHookArgs) -> None:
+    error = hook.exc_value or hook.exc_type()
+    logging.getLogger("bv_robot").critical("A loop failed", exc_info=(hook.exc_type, error, hook.exc_traceback))
 
 
 def say(message: str, **facts: Any) -> None:

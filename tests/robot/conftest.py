@@ -46,7 +46,7 @@ def start_robot(server: StandIn, home: Path) -> Iterator[Callable[..., RunningRo
 @pytest.fixture(scope="module")
 def shared_robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandIn, RunningRobot]]:
     """One server and one robot with two slots for the tests of a file that leave them as they are."""
-    stand_in = StandIn(kill_grace=1)
+    stand_in = StandIn(kill_grace=0.5)
     stand_in.slots = 2
     given = {"home": tmp_path_factory.mktemp("robot") / "home", "url": stand_in.url, "key": MACHINE_KEY}
     with robots_at_work.running(**given, environ={"OF_THE_ROBOT": "private"}) as robot:

@@ -55,6 +55,10 @@ class DropConnection(Exception):
 # What the server knows
 
 
+def new_execution_id() -> str:
+    return str(uuid.uuid4())
+
+
 @dataclass
 class Execution:
     lease_id: str
@@ -62,7 +66,7 @@ class Execution:
     number: int
     session: str
     wish: str
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=lambda: new_execution_id())
     status: str = "open"
     is_started: bool = False
     log: bytearray = field(default_factory=bytearray)
@@ -360,6 +364,7 @@ class StandIn:
         body = json.loads(raw) if raw else None
         with self.changed:
             self.requests.append(Request(endpoint, body, headers))
+            self.changed.notify_all()
         if endpoint in {"wait", "download"}:  # They take long, so they must not hold the others up.
             return endpoint, lambda: act(body)
 

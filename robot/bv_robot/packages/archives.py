@@ -29,6 +29,8 @@ def extract(archive: Path, target: Path) -> Path:
             room = MOST_BYTES
             for entry in entries:
                 room -= _extract_entry(package, entry, target, room)
+    except (FileExistsError, NotADirectoryError) as clash:
+        raise UnsafeArchive(f"the package holds a file and a folder of one name: {clash.filename}") from clash
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise UnsafeArchive(f"the package cannot be unpacked: {error}") from error
     return _root_of(target)

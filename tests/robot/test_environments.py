@@ -1,0 +1,178 @@
+"""Environments of packages: built once per lock, by uv or else by pip, and never half."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bv_robot import environments
+from tests.robot.packages import package, wheel
+
+USES_LIBRARY = "import sys, tinylib\ndef main():\n    print('ran')\n    return [tinylib.VERSION, sys.prefix]"
+
+
+def lock(directory):
+    return f"# Pinned.\ntinylib @ file://{wheel(directory)}\n"
+
+
+def environments_in(home):
+    return [path for path in (home / "environments").iterdir() if path.is_dir()]
+
+
+def test_a_job_finds_what_its_lock_names_and_nothing_of_the_robot(server, start_robot, tmp_path, home):
+    source = """
+        import importlib.util, tinylib
+        def main():
+            return [tinylib.VERSION, importlib.util.find_spec("httpx") is None]
+    """
+    job = server.add_job(server.add_package(package(source, lock=lock(tmp_path))))
+
+    start_robot()
+
+    server.wait_for_end(job)
+    assert job.report["result"] == ["1.0", True]
+    assert "Building the environment from requirements.lock." in job.last.messages("robot")
+
+
+def test_two_jobs_that_need_one_environment_build_it_once(server, start_robot, tmp_path, home):
+    server.slots = 3
+    content = server.add_package(package(USES_LIBRARY, lock=lock(tmp_path)))
+    jobs = [server.add_job(content) for _ in range(3)]
+
+    start_robot()
+
+    ended = [server.wait_for_end(job) for job in jobs]
+    builders = [job for job in ended if "Building the environment from requirements.lock." in job.last.messages()]
+    assert {tuple(job.report["result"]) for job in ended} == {("1.0", str(environments_in(home)[0]))}
+    assert len(builders) == 1
+    assert len(environments_in(home)) == 1
+
+
+def test_a_failed_build_tells_the_installers_reason_and_does_not_spoil_the_next(server, start_robot, tmp_path, home):
+    missing = tmp_path / "tinylib-1.0-py3-none-any.whl"
+    content = server.add_package(package(USES_LIBRARY, lock=f"tinylib @ file://{missing}\n"))
+    failing = server.add_job(content)
+    start_robot()
+    server.wait_for_end(failing, 60)
+    left = environments_in(home)
+
+    wheel(tmp_path)
+    mended = server.add_job(content)
+
+    server.wait_for_end(mended)
+    assert failing.report["error"]["code"] == "environment_error"
+    assert "No such file or directory" in failing.report["error"]["message"]
+    assert any(str(missing) in message for message in failing.last.messages("robot"))
+    assert left == []
+    assert mended.status == "completed"
+
+
+def test_a_python_that_this_machine_lacks_is_named(server, start_robot):
+    content = server.add_package(package("def main(): pass"), python_version="3.2")
+    job = server.add_job(content)
+
+    start_robot()
+
+    server.wait_for_end(job)
+    assert job.report["error"]["code"] == "environment_error"
+    assert "asks for Python 3.2, which this machine does not have" in job.report["error"]["message"]
+
+
+def test_a_python_that_the_robot_itself_has_will_do(server, start_robot):
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    content = server.add_package(package("import sys\ndef main():\n    return sys.version"), python_version=own)
+    job = server.add_job(content)
+
+    start_robot()
+
+    server.wait_for_end(job)
+    assert job.report["result"].startswith(own)
+
+
+# The workshop itself
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def workshop(tmp_path, said):
+    directory = tmp_path / "environments"
+    directory.mkdir()
+    return environments.Workshop(directory, 120, lambda: os.sched_yield(), said.append)
+
+
+def written(directory: Path, text: str) -> Path:
+    path = directory / "requirements.lock"
+    path.write_text(text)
+    return path
+
+
+def test_an_empty_lock_needs_no_installer(tmp_path, workshop, said, monkeypatch):
+    monkeypatch.setattr(environments, "_install", forbidden)
+
+    python = environments.prepare(written(tmp_path, "# Nothing.\n\n"), "", workshop)
+
+    assert python.exists()
+    assert said == []
+
+
+def forbidden(*_):
+    raise AssertionError("an installer was called")
+
+
+def test_pip_builds_where_uv_cannot_run(tmp_path, workshop, said, monkeypatch):
+    monkeypatch.setattr(environments, "uv_binary", lambda: str(tmp_path / "no-uv"))
+
+    python = environments.prepare(written(tmp_path, lock(tmp_path)), "", workshop)
+
+    assert list(python.parent.parent.glob("lib/*/site-packages/tinylib.py"))
+    assert "uv could not build the environment, so pip tries." in said[1]
+
+
+def test_a_python_without_pip_gets_one_for_the_build(tmp_path, workshop, monkeypatch):
+    monkeypatch.setattr(environments, "uv_binary", lambda: str(tmp_path / "no-uv"))
+    bare = environments.prepare(written(tmp_path, ""), "", workshop)
+    monkeypatch.setattr(environments, "base_python", lambda version, workshop: bare)
+
+    python = environments.prepare(written(tmp_path, lock(tmp_path)), "", workshop)
+
+    assert list(python.parent.parent.glob("lib/*/site-packages/tinylib.py"))
+
+
+def test_a_build_that_takes_too_long_is_ended(tmp_path, workshop):
+    os.mkfifo(tmp_path / "endless-1.0-py3-none-any.whl")
+    text = f"endless @ file://{tmp_path}/endless-1.0-py3-none-any.whl\n"
+    hurried = environments.Workshop(workshop.directory, 0.3, workshop.pause, workshop.say)
+
+    with pytest.raises(environments.EnvironmentFailed, match=r"took longer than 0\.3 seconds"):
+        environments.prepare(written(tmp_path, text), "", hurried)
+
+    assert [path.name for path in workshop.directory.iterdir() if path.is_dir()] == []
+
+
+def test_a_build_interrupted_by_a_crash_is_begun_anew(tmp_path, workshop):
+    path = written(tmp_path, lock(tmp_path))
+    python = environments.prepare(path, "", workshop)
+    (python.parent.parent / "complete.json").unlink()
+    next(python.parent.parent.glob("lib/*/site-packages/tinylib.py")).unlink()
+
+    again = environments.prepare(path, "", workshop)
+
+    assert again == python
+    assert list(python.parent.parent.glob("lib/*/site-packages/tinylib.py"))
+
+
+def test_comments_and_order_of_nothing_make_no_other_environment(tmp_path):
+    first = environments.requirements_of(written(tmp_path, "# One.\na==1\n\n  b==2\n"))
+
+    assert first == ["a==1", "b==2"]
+
+
+def test_an_installer_does_not_see_the_robots_key():
+    given = {"PATH": "/bin", "ORCHESTRATOR_API_KEY": "x", "BV_ROBOT_HOME": "y", "UV_INDEX_URL": "z"}
+
+    assert environments.installer_environment(given) == {"PATH": "/bin", "UV_INDEX_URL": "z"}

@@ -1,0 +1,218 @@
+"""The robot's memory on disk: durable, checked, and one listener's alone."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bv_robot import platforms, spool
+from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
+from tests import robots_at_work
+from tests.robot import stand_in
+from tests.robot.packages import package
+
+SPOOL_FULL = {"BV_ROBOT_DISK_RESERVE_BYTES": str(2**60)}
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    record = {"lease": "x", "nested": {"é": [1, None]}}
+
+    spool.write_record(tmp_path / "record.json", record)
+
+    assert spool.read_record(tmp_path / "record.json") == record
+    assert spool.read_record(tmp_path / "missing.json") is None
+    assert (tmp_path / "record.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b'{"record": {}}', b"[]", b"null"])
+def test_a_record_cut_short_is_noticed(tmp_path, damaged):
+    (tmp_path / "record.json").write_bytes(damaged)
+
+    with pytest.raises(CorruptRecord):
+        spool.read_record(tmp_path / "record.json")
+
+
+def test_every_flipped_bit_of_a_record_is_noticed(tmp_path):
+    path = tmp_path / "record.json"
+    spool.write_record(path, {"lease": "1234"})
+    whole = path.read_bytes()
+
+    noticed = [is_noticed(path, whole, bit) for bit in range(len(whole) * 8)]
+
+    assert noticed == [True] * len(noticed)
+
+
+def is_noticed(path, whole, bit):
+    damaged = bytearray(whole)
+    damaged[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(damaged)
+    try:
+        return spool.read_record(path) == {"lease": "1234"}  # Only white space or spelling changed.
+    except CorruptRecord:
+        return True
+
+
+def test_a_write_that_fails_leaves_the_old_record(tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    spool.write_record(path, {"n": 1})
+    monkeypatch.setattr(spool.os, "fsync", full_disk)
+
+    with pytest.raises(OSError, match="No space"):
+        spool.write_record(path, {"n": 2})
+
+    assert spool.read_record(path) == {"n": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["record.json"]
+
+
+def full_disk(descriptor):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_note_can_be_changed_in_place_when_there_is_no_room_for_another_file(tmp_path):
+    path = tmp_path / "control.json"
+    spool.write_note(path, {"ask": "continue", "deadline": 12345.6})
+
+    spool.overwrite_note(path, {"ask": "stop", "deadline": 2.0})
+
+    assert spool.read_note(path) == {"ask": "stop", "deadline": 2.0}
+
+
+def test_only_one_process_ever_owns_an_execution(tmp_path):
+    files = ExecutionFiles(tmp_path)
+
+    first, second = files.take_ownership(platforms.own_identity()), files.take_ownership(None)
+
+    assert (first, second) == (True, False)
+    assert files.owner() == platforms.own_identity()
+
+
+def test_a_process_is_not_mistaken_for_another_with_its_number(monkeypatch):
+    monkeypatch.setenv(platforms.MARK_OF_SUPERVISOR, "mark")
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    start = platforms.process_start(process.pid) or ""
+    genuine = platforms.ProcessIdentity(process.pid, start, platforms.boot_id(), "mark")
+    others = [
+        platforms.ProcessIdentity(process.pid, "1", platforms.boot_id(), "mark"),
+        platforms.ProcessIdentity(process.pid, start, "another boot", "mark"),
+        platforms.ProcessIdentity(process.pid, start, platforms.boot_id(), "another mark"),
+    ]
+
+    found = [platforms.still_runs(identity) for identity in [genuine, *others]]
+
+    process.communicate(b"\n")
+    assert found == [True, False, False, False]
+    assert not platforms.still_runs(genuine)
+
+
+def test_a_damaged_session_memory_starts_anew(tmp_path):
+    memory = Spool(tmp_path)
+    memory.write_session({"epoch": 3})
+    (tmp_path / "session.json").write_bytes(b"rubbish")
+
+    assert memory.session() == {}
+    assert memory.quarantined() == 1
+
+
+# A robot and its spool
+
+
+def test_a_damaged_record_is_put_aside_and_the_robot_goes_on(server, start_robot, home):
+    robot = start_robot(flags=("--until-idle",))
+    robot.wait()
+    damaged = home / "spool" / "executions" / "11111111-1111-4111-8111-111111111111"
+    damaged.mkdir()
+    (damaged / "lease.json").write_text(json.dumps({"record": {"lease": {}}, "sha256": "0"}))
+    job = server.add_job(server.add_package(package("def main(): return 1")))
+
+    robot = start_robot()
+
+    server.wait_for_end(job)
+    assert "A record of the spool is damaged" in robot.messages()
+    assert [path.name[:8] for path in (home / "spool" / "quarantine").iterdir()] == ["11111111"]
+
+
+def test_a_damaged_result_is_put_aside_and_the_job_is_called_lost(server, start_robot, home, tmp_path):
+    source = "import os, time\ndef main(go):\n    print('begun', flush=True)\n    while not os.path.exists(go): time.sleep(.05)"
+    job = server.add_job(server.add_package(package(source)), parameters={"go": str(tmp_path / "go")})
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    robot.kill()
+    (tmp_path / "go").touch()
+    robot.wait_until(lambda: list(home.glob("spool/executions/*/result.json")))
+    next(home.glob("spool/executions/*/result.json")).write_bytes(b"\0" * 100)
+
+    start_robot()
+
+    server.wait_for_end(job)
+    assert [execution.status for execution in job.executions] == ["lost", "completed"]
+
+
+def test_two_robots_on_one_home_refuse_each_other(server, start_robot):
+    first = start_robot()
+    server.wait_until(lambda: server.calls("sync"))
+
+    second = start_robot()
+
+    assert second.wait() == 1
+    assert f"another bv-robot already runs in {first.home} (process {first.pid})" in second.messages()
+    assert first.process.poll() is None
+
+
+def test_a_full_disk_stops_claiming_but_not_renewing(server, start_robot, home, tmp_path):
+    source = "import time\ndef main():\n    print('begun', flush=True)\n    time.sleep(60)"
+    running = server.add_job(server.add_package(package(source)))
+    first = start_robot()
+    server.wait_until(lambda: running.executions and b"begun" in running.last.log)
+    first.kill()
+
+    start_robot(environ=SPOOL_FULL)
+
+    before = len(running.last.renewals)
+    server.wait_until(lambda: len(running.last.renewals) > before + 2)
+    report = server.calls("sync")[-1].body
+    assert report["wishes"] == []
+    assert report["state"] == {"accepting": False, "problem": "spool_full"}
+
+
+def test_a_spool_that_cannot_be_used_stops_claiming(server, start_robot, home):
+    start_robot()
+    server.wait_until(lambda: server.calls("sync"))
+
+    (home / "spool" / "executions").rename(home / "elsewhere")
+
+    problem = {"accepting": False, "problem": "spool_unusable"}
+    server.wait_until(lambda: server.calls("sync")[-1].body["state"] == problem)
+
+
+def test_a_lease_that_cannot_be_written_down_goes_back(server, start_robot, home, monkeypatch):
+    in_the_way = home / "spool" / "executions" / "in-the-way"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()
+    monkeypatch.setattr(stand_in, "new_execution_id", lambda: "in-the-way")
+    job = server.add_job(server.add_package(package("def main(): return 1")))
+
+    robot = start_robot()
+
+    server.wait_until(lambda: job.executions and job.executions[0].status == "released")
+    robot.wait_until(lambda: "The spool does not take a lease" in robot.messages())
+
+
+def test_old_results_are_forgotten(server, start_robot, home):
+    job = server.add_job(server.add_package(package("def main(): return 1")))
+    start_robot(flags=("--until-idle",)).wait()
+    assert job.status == "completed"
+    kept = list(home.glob("spool/executions/*/delivery.json"))
+
+    start_robot(environ={"BV_ROBOT_KEEP_RECORDS_SECONDS": "0"}, flags=("--until-idle",)).wait()
+
+    assert len(kept) == 1
+    assert list((home / "spool" / "executions").iterdir()) == []
+
+
+def test_nothing_in_a_home_is_for_other_users(server, start_robot, home):
+    start_robot(flags=("--until-idle",)).wait()
+
+    assert home.stat().st_mode & 0o077 == 0
+    assert (home / "identity.json").stat().st_mode & 0o077 == 0
+    assert robots_at_work.run_command("status", "--home", str(home)).returncode == 0
