@@ -59,6 +59,12 @@ def exposition(directory: Path) -> bytes:
         return generate_latest(registry)
 
 
+def fold_ended(directory: Path) -> None:
+    """Fold the files of processes that have ended, where nobody asks for the numbers."""
+    with _alone_in(directory):
+        _fold_ended(directory)
+
+
 def _fold_ended(directory: Path) -> None:
     """Add the files of processes that have ended to one file, so that totals stay and files do not pile up."""
     for file in sorted(directory.glob("*_*.db")):

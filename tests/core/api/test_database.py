@@ -1,9 +1,18 @@
 """What the database's own refusals become, and the deadlock that nobody outside hears of."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import IntegrityError, InternalError, OperationalError, connection, connections, transaction
+from django.db import (
+    ConnectionHandler,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
 from apps.core.api.database import refusal_of, retry_once_on_deadlock, sqlstate_of
 from tests.core.api import doors
@@ -125,6 +134,22 @@ def test_a_lock_that_is_held_too_long_is_a_busy_moment():
     assert sqlstate_of(caught.value) == "55P03"
     assert refusal_of(caught.value).code == "busy"
     assert refusal_of(caught.value).retry_after == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pool_that_is_exhausted_is_unavailable():
+    options = {**connection.settings_dict["OPTIONS"], "pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}}
+    tiny = {**connection.settings_dict, "OPTIONS": options}
+    handler = ConnectionHandler({"default": tiny, "tiny": tiny})
+    holder = handler["tiny"]
+    holder.ensure_connection()
+
+    with ThreadPoolExecutor(1) as pool:
+        error = pool.submit(lambda: handler["tiny"].ensure_connection()).exception(20)
+    holder.close()
+    holder.close_pool()
+
+    assert refusal_of(error).code == "database_unavailable"
 
 
 def test_a_server_that_does_not_answer_is_unavailable():

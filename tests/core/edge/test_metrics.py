@@ -54,6 +54,15 @@ def test_files_of_ended_processes_are_folded_and_nothing_is_lost(process, tmp_pa
     assert [file.name for file in tmp_path.glob("*.db")] == ["histogram_ended.db"]
 
 
+def test_files_are_folded_even_where_nobody_asks_for_the_numbers(process, tmp_path):
+    process()
+    process()
+
+    metrics.fold_ended(tmp_path)
+
+    assert [file.name for file in tmp_path.glob("*.db")] == ["histogram_ended.db"]
+
+
 def test_the_file_of_a_living_process_is_left_alone(process, tmp_path):
     ended = process()
     (tmp_path / f"histogram_{ended}.db").rename(tmp_path / f"histogram_{os.getpid()}.db")
