@@ -88,6 +88,9 @@ class Robot(TenantRow):
     maintenance = models.BooleanField("in maintenance", default=False)
     maintenance_reason = models.CharField(max_length=300, blank=True)
     maintenance_until = models.DateTimeField(null=True, blank=True, help_text="Ends by itself then. Empty: by hand.")
+    token_generation = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Rises with each rotation, so that the machine's key gives another token."
+    )
     error = models.CharField(max_length=300, blank=True, editable=False)
     error_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)

@@ -115,6 +115,14 @@ def meet_machine(
     return machine
 
 
+def hold_by_key(machine: Machine, key: str) -> None:
+    """Lock a machine whose live key is ``key``, so that the key cannot end meanwhile. Raises ``NotSignedIn``."""
+    Machine.objects.select_for_update().get(pk=machine.pk)
+    row = MachineKey.matching(key)
+    if row is None or row.machine_id != machine.pk:
+        raise NotSignedIn("Invalid machine_key", code="bad_machine_key")
+
+
 def checked_name(name: str) -> str:
     """Return a usable name for a machine or robot. Raises ``Invalid``."""
     name = name.strip()

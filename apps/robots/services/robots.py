@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,8 +17,8 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
-from apps.robots.models import Machine, Robot, RobotFolder, RobotToken
-from apps.robots.services.machines import checked_labels, checked_name, save_named
+from apps.robots.models import Machine, Robot, RobotFolder, RobotSession, RobotToken
+from apps.robots.services.machines import checked_labels, checked_name, hold_by_key, save_named
 from apps.tenancy.models import Folder
 
 #: How long a robot's own token works before it must be rotated.
@@ -38,6 +39,8 @@ def create_robot(
 ) -> tuple[Robot, str]:
     """Make a robot on a machine with a token of its own; the token's text is returned this once."""
     rbac.require(actor, "robots.add_robot", machine)
+    if machine.deleted_at is not None:
+        raise Conflict(f"“{machine.name}” has been deleted. Choose another machine.", code="machine_deleted")
     robot = _new_robot(machine, name=name, description=description, slots=slots, labels=labels, folders=folders)
     token = _make_token(robot)
     audit.record(actor, "robot.created", robot, after=_facts(robot))
@@ -49,10 +52,11 @@ def create_robot(
 def register_robot(machine: Machine, *, actor: Actor, key: str, name: str) -> tuple[Robot, str]:
     """Let a robot introduce itself with its machine's ``key``; the same name gives the same robot and token.
 
-    Raises ``Invalid`` where the name belongs to a robot of another machine.
+    Raises ``NotSignedIn`` where the key is not the machine's, ``Invalid`` where the name belongs to a robot of another
+    machine.
     """
     name = checked_name(name)
-    Machine.objects.select_for_update().get(pk=machine.pk)
+    hold_by_key(machine, key)
     robot = Robot.objects.alive().filter(tenant_id=machine.tenant_id, name__iexact=name).first()
     if robot is None:
         robot = _new_robot(machine, name=name)
@@ -65,8 +69,12 @@ def register_robot(machine: Machine, *, actor: Actor, key: str, name: str) -> tu
 
 @transaction.atomic
 def renew_derived_token(robot: Robot, *, actor: Actor, key: str) -> str:
-    """Return the token that follows from the machine's key, storing its hash if it is new. It never differs."""
-    plain = tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}")
+    """Return the token that follows from the machine's key, storing its hash if it is new.
+
+    It is the same until the key is regenerated or the robot's token rotated. Raises ``NotSignedIn``.
+    """
+    hold_by_key(robot.machine, key)
+    plain = tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}:{robot.token_generation}")
     fields = {"robot": robot, "tenant_id": robot.tenant_id, "is_derived": True}
     if not RobotToken.objects.filter(public=plain.public).exists():
         RobotToken.holding(plain, **fields).save()
@@ -99,8 +107,13 @@ def update_robot(
 
 @transaction.atomic
 def rotate_token(robot: Robot, *, actor: Actor) -> str:
-    """Give a robot a new token and return its text this once; the old ones work ten minutes longer."""
+    """Give a robot a new token and return its text this once; the old ones work ten minutes longer.
+
+    A token that came from the machine's key ends as well; the key gives another one from now on.
+    """
     rbac.require(actor, "robots.rotate_robot", robot)
+    Robot.objects.filter(pk=robot.pk).update(token_generation=F("token_generation") + 1)
+    robot.refresh_from_db(fields=["token_generation"])
     old = RobotToken.objects.filter(robot=robot, revoked_at=None)
     old.update(revoked_at=Now() + tokens.ROTATION_OVERLAP)
     token = _make_token(robot)
@@ -135,6 +148,7 @@ def stop_draining(robot: Robot, *, actor: Actor) -> Robot:
 @transaction.atomic
 def start_maintenance(robot: Robot, *, actor: Actor, reason: str, until: datetime | None = None) -> Robot:
     """Take a robot out of work with a reason, until a moment or until somebody ends it."""
+    rbac.require(actor, "robots.change_robot", robot)
     if not reason.strip():
         raise Invalid.field("reason", "say why, so that others know.")
     if until is not None and until <= timezone.now():
@@ -180,6 +194,8 @@ def delete_robot(robot: Robot, *, actor: Actor) -> None:
         raise Conflict(f"“{robot.name}” is running jobs. Drain it first, or kill them.")
     Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
     RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
+    current = RobotSession.objects.filter(robot=robot, ended_at=None)
+    current.update(ended_at=Now(), end_reason="deleted", waits_until=None)
     audit.record(actor, "robot.deleted", robot, before=_facts(robot))
     events.record("robot.deleted", robot)
 
@@ -211,8 +227,8 @@ def _set_folders(robot: Robot, folders: Iterable[Folder]) -> None:
     if not wanted:
         default = Folder.objects.get(tenant_id=robot.tenant_id, is_default=True, deleted_at=None)
         wanted = {default.pk: default}
-    if any(folder.tenant_id != robot.tenant_id for folder in wanted.values()):
-        raise Invalid.field("folders", "a robot works for folders of its own tenant only.")
+    if any(folder.tenant_id != robot.tenant_id or folder.deleted_at is not None for folder in wanted.values()):
+        raise Invalid.field("folders", "a robot works for living folders of its own tenant only.")
     RobotFolder.objects.filter(robot=robot).exclude(folder_id__in=wanted).delete()
     RobotFolder.objects.bulk_create(
         [RobotFolder(tenant_id=robot.tenant_id, robot=robot, folder_id=pk) for pk in wanted], ignore_conflicts=True

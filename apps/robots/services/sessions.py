@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
+from apps.core import ids
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
 from apps.events import services as events
@@ -59,7 +59,7 @@ def start_session(robot: Robot, *, actor: Actor, newcomer: Newcomer) -> tuple[Ro
     Robot.objects.select_for_update().get(pk=robot.pk)
     current = _current_session(robot)
     if current is not None and current.instance_id == newcomer.instance_id:
-        return _repeat(current)
+        return _repeat(current, newcomer)
     if current is not None and not _may_take_over(current, newcomer):
         _refuse_while_alive(current)
     ended = _end(current, "superseded") if current is not None else []
@@ -101,8 +101,10 @@ def forget_old_sessions(before: timedelta = SESSIONS_KEPT, *, actor: Actor, limi
 
 
 def _begin(robot: Robot, newcomer: Newcomer, *, took_over: bool) -> tuple[RobotSession, str]:
-    secret = secrets.token_urlsafe(32)
+    identity = ids.uuid7()
+    secret = _resume_secret(identity, newcomer)
     session = RobotSession.objects.create(
+        id=identity,
         robot=robot,
         tenant_id=robot.tenant_id,
         instance_id=newcomer.instance_id,
@@ -120,11 +122,19 @@ def _begin(robot: Robot, newcomer: Newcomer, *, took_over: bool) -> tuple[RobotS
     return session, secret
 
 
-def _repeat(current: RobotSession) -> tuple[RobotSession, str, list[UUID]]:
-    """Answer the same process again after a lost reply: the same session, with a fresh resume secret."""
-    secret = secrets.token_urlsafe(32)
-    RobotSession.objects.filter(pk=current.pk).update(resume_digest=_digest(secret), last_seen_at=Now())
+def _repeat(current: RobotSession, newcomer: Newcomer) -> tuple[RobotSession, str, list[UUID]]:
+    """Answer the same process again after a lost reply: the same session and secret. It counts its syncs anew."""
+    secret = _resume_secret(current.pk, newcomer)
+    RobotSession.objects.filter(pk=current.pk).update(
+        resume_digest=_digest(secret), last_seen_at=Now(), seq=0, body_digest=""
+    )
     return current, secret, []
+
+
+def _resume_secret(session_id: UUID, newcomer: Newcomer) -> str:
+    """Return the secret of one process's session: derived, so that the same opening gives the same answer."""
+    purpose = f"resume:{session_id}:{newcomer.instance_id}"
+    return hmac.new(settings.TOKEN_PEPPER.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def _may_take_over(current: RobotSession, newcomer: Newcomer) -> bool:

@@ -82,6 +82,7 @@ def disable_robot(robot: Robot, *, actor: Actor, reason: str = "") -> Robot:
 def connect_classic(robot: Robot, *, actor: Actor, agent: dict[str, Any]) -> RobotSession:
     """Open a new session for a robot that speaks the older calls; what it held before counts as lost."""
     rbac.require(actor, "robots.report_robot", robot)
+    _refuse_unwelcome(robot)
     newcomer = robots.Newcomer(instance_id=uuid4(), agent=agent, is_classic=True)
     session, _, ended = robots.start_session(robot, actor=actor, newcomer=newcomer)
     jobs.hand_over_leases(robot, actor=actor, ended=ended, reason="robot_restarted")
