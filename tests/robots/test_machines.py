@@ -53,7 +53,7 @@ def test_a_new_key_ends_the_old_one(system):
 
 def test_a_new_key_ends_the_tokens_that_came_from_the_old_one(system):
     machine, old = machine_and_key()
-    robot, token = services.register_robot(machine, actor=system, key=old, name="r")
+    robot, _ = services.register_robot(machine, actor=system, key=old, name="r")
     own = services.rotate_token(robot, actor=system)
     derived = services.renew_derived_token(robot, actor=system, key=old)
 
