@@ -185,7 +185,9 @@ class Library:
             loaded = self.load(module)
         except Unparsable:
             return None
-        if name in loaded.definitions or self.file_of(f"{module}.{name}") is None:
+        definition = loaded.definitions.get(name)
+        is_submodule = self.file_of(f"{module}.{name}") is not None
+        if not is_submodule or definition not in (None, Imported(module, name)):  # the latter: `from . import name`
             found = self._name(name, loaded)
             return None if isinstance(found, External) and found.name.startswith("builtins.") else found
         return ModuleName(f"{module}.{name}")
