@@ -8,6 +8,9 @@ from apps.runner.urls import bv_patterns
 #: The canonical API.
 api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.runner.urls")),
+    path("", include("apps.tenancy.urls")),
+    path("", include("apps.accounts.urls")),
+    path("", include("apps.packages.urls")),
 ]
 #: What existing clients call: their dialect first, else the canonical API.
 dialects: list[URLPattern | URLResolver] = [*bv_patterns, *api_v1]

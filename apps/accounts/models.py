@@ -106,7 +106,11 @@ class User(AbstractBaseUser, PermissionsMixin, Row):
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def visible_to(self, actor: Actor) -> ApiTokenQuerySet:
-        return rbac.visible(self, actor, "accounts.view_apitoken")
+        """Return the keys the actor may look at, who always include its own in the tenants it reaches."""
+        known = rbac.visible(self.model._base_manager.all(), actor, "accounts.view_apitoken")
+        own = Q(user=actor.user) if actor.user is not None else Q(pk=None)
+        within = Q(tenant_id=actor.tenant_id) if actor.tenant_id is not None else Q()
+        return self.filter(Q(pk__in=known.values("pk")) | (own & within))
 
 
 class ApiToken(Token):

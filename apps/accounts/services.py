@@ -15,7 +15,7 @@ from apps.accounts.models import ApiToken, User, UserKind, known_time_zone
 from apps.audit import services as audit
 from apps.core import tokens
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, Invalid, Problem
+from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
@@ -78,9 +78,20 @@ def set_password(user: User, *, actor: Actor, password: str) -> None:
 
 
 @transaction.atomic
+def set_time_zone(user: User, *, actor: Actor, time_zone: str) -> User:
+    """Show times to a user in another zone, such as Europe/Paris. Everybody may choose their own."""
+    if actor.user != user:
+        rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    before, user.time_zone = user.time_zone, time_zone
+    _save_named(user, update_fields=["time_zone"])
+    audit.record(actor, "user.updated", user, before={"time_zone": before}, after={"time_zone": time_zone})
+    return user
+
+
+@transaction.atomic
 def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
     """Stop a user from signing in and calling; keys and sessions fail from the next request on."""
-    rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
     if actor.user == user:
         raise Conflict("You cannot disable yourself.")
     user.is_active = False
@@ -93,7 +104,7 @@ def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
 @transaction.atomic
 def enable_user(user: User, *, actor: Actor) -> User:
     """Let a disabled user in again."""
-    rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
     user.is_active = True
     user.save(update_fields=["is_active"])
     audit.record(actor, "user.enabled", user)
@@ -117,9 +128,16 @@ def create_service_account(tenant: Tenant, *, actor: Actor, name: str) -> User:
 def create_api_key(
     user: User, *, actor: Actor, tenant: Tenant, name: str, life: timedelta | None = DEFAULT_KEY_LIFE
 ) -> tuple[ApiToken, str]:
-    """Make a key for ``user`` in one tenant; the text is returned once and stored only as a hash."""
+    """Make a key for ``user`` in one tenant; the text is returned once and stored only as a hash.
+
+    A person's keys act as that person, so nobody but the person makes them. Whoever calls with a key that belongs to
+    one tenant cannot make one for another.
+    """
     if actor.user != user:
         rbac.require(actor, "accounts.add_apitoken", tenant)
+        _refuse_acting_as(user, actor)
+    if actor.tenant_id not in (None, tenant.pk):
+        raise Invalid.field("tenant", "this credential belongs to another tenant.")
     if life is not None and not timedelta(0) < life <= LONGEST_KEY_LIFE:
         raise Invalid.field("life", f"a key lives at most {LONGEST_KEY_LIFE.days} days.")
     if user.tenant_id is not None and user.tenant_id != tenant.pk:
@@ -143,6 +161,11 @@ def revoke_api_key(key: ApiToken, *, actor: Actor, reason: str = "") -> ApiToken
         key.refresh_from_db()
         audit.record(actor, "api_key.revoked", key, reason=reason)
     return key
+
+
+def _refuse_acting_as(user: User, actor: Actor) -> None:
+    if not user.is_service and not _may_make_superusers(actor):
+        raise NotAllowed("A person makes their own keys. Make a service account for a program.", actor=actor)
 
 
 def _may_make_superusers(actor: Actor) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models import F, Func, OuterRef, Q, Subquery
+from django.db.models.functions import JSONObject, Lower
 
 from apps.core.actors import Actor
+from apps.core.errors import NotFound
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.packages.rules.manifests import identity
 from apps.rbac import services as rbac
+from apps.tenancy.models import Folder
 
 
 class AutomationKind(models.TextChoices):
@@ -24,6 +27,10 @@ class PackageQuerySet(models.QuerySet["Package"]):
 
     def visible_to(self, actor: Actor) -> PackageQuerySet:
         return rbac.visible(self, actor, "packages.view_package")
+
+    def with_latest(self) -> PackageQuerySet:
+        """Add ``latest``: id, number and rank of the newest active version, or ``None``."""
+        return self.annotate(latest=newest_version_of(OuterRef("pk")))
 
 
 class Package(TenantRow):
@@ -107,10 +114,32 @@ class PackageVersion(TenantRow):
     def __str__(self) -> str:
         return f"{self.package.name} {self.version}"
 
+    @classmethod
+    def reason_against(cls, folder: Folder, name: str, version: str) -> str:
+        """Return why ``name`` and ``version`` cannot be published in a folder, or nothing."""
+        if problem := identity.name_problem(name) or identity.version_problem(version):
+            return problem
+        taken = cls.objects.filter(folder=folder, package__name__iexact=name, package__deleted_at=None, version=version)
+        return f"Package {name}@{version} already exists" if taken.exists() else ""
+
+    def entrypoint_named(self, name: str) -> Entrypoint:
+        """Return one of its entrypoints. Raises ``NotFound`` that names those there are."""
+        entrypoints = {entrypoint.name: entrypoint for entrypoint in self.entrypoints.all()}
+        if name not in entrypoints:
+            raise NotFound(f"{self} has no such entrypoint. It has: {', '.join(entrypoints) or 'none'}.")
+        return entrypoints[name]
+
     @property
     def file_name(self) -> str:
         """What the file is called when downloaded."""
         return f"{self.package.name}_{self.version}.bvpackage"
+
+
+def newest_version_of(package: OuterRef | Any) -> Subquery:
+    """Return, as a column, ``{id, version, rank}`` of a package's newest active version. Ranks compare as versions."""
+    rank = Func(F("major"), F("minor"), F("patch"), function="jsonb_build_array", output_field=models.JSONField())
+    versions = PackageVersion.objects.filter(package=package, is_active=True, deleted_at=None).newest_first()
+    return Subquery(versions.values(facts=JSONObject(id="id", version="version", rank=rank))[:1])
 
 
 class Entrypoint(TenantRow):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, Any
 
 from django.core.files import File
 from django.core.files.storage import Storage, storages
+from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -18,10 +21,14 @@ from apps.core.errors import Conflict, Invalid, NotFound, Problem
 from apps.events import services as events
 from apps.packages.models import Entrypoint, Package, PackageVersion
 from apps.packages.rules.manifests import Manifest
+from apps.packages.rules.problems import Problem as FileProblem
+from apps.packages.rules.problems import shown
 from apps.packages.rules.validation import Report
 from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
+#: The part of the store in which uploads lie until they are published.
+UPLOADS = ".uploads"
 #: How long the file of a deleted version stays.
 DELETED_FILES_KEPT = timedelta(days=30)
 
@@ -45,28 +52,31 @@ class InUse(Conflict):
 
 
 @transaction.atomic
-def publish_version(folder: Folder, *, actor: Actor, report: Report, file: IO[bytes]) -> PackageVersion:
+def publish_version(
+    folder: Folder, *, actor: Actor, report: Report, file: IO[bytes], name: str = "", version: str = ""
+) -> PackageVersion:
     """Publish a validated file as a new version of the package it names, which is made if need be.
 
     The file reaches its final, random name before the rows are committed: killed in between, it is an orphan that the
-    sweep removes, never half a version. Raises ``PackageRefused`` with every problem, and ``AlreadyPublished``.
+    sweep removes, never half a version. ``name`` and ``version`` are what the sender says the file holds, if anything.
+    Raises ``PackageRefused`` with every problem, and ``AlreadyPublished``.
     """
     rbac.require(actor, "packages.upload_package", folder)
-    manifest = _accepted(report)
+    manifest = _accepted(report, name, version)
     package = _package_named(folder, manifest)
-    version = _new_version(package, manifest, report, actor)
-    version.storage_name = storage().save(version.storage_name, File(file))
+    made = _new_version(package, manifest, report, actor)
+    made.storage_name = storage().save(made.storage_name, _movable(file))
     try:
         with transaction.atomic():
-            version.save()
-            Entrypoint.objects.bulk_create(_entrypoints(version, report))
+            made.save()
+            Entrypoint.objects.bulk_create(_entrypoints(made, report))
     except IntegrityError as error:
-        storage().delete(version.storage_name)
+        storage().delete(made.storage_name)
         raise _published_already(package, manifest, report) from error
     Package.objects.filter(pk=package.pk).update(description=manifest.description[:2000], kind=manifest.kind.value)
-    audit.record(actor, "package.uploaded", version, after={"version": version.version, "sha256": version.sha256})
-    events.record("package.published", version, data={"package": str(package.pk), "version": version.version})
-    return version
+    audit.record(actor, "package.uploaded", made, after={"version": made.version, "sha256": made.sha256})
+    events.record("package.published", made, data={"package": str(package.pk), "version": made.version})
+    return made
 
 
 @transaction.atomic
@@ -149,13 +159,44 @@ def version_for_robot(version_id: Any, *, actor: Actor, robot: Any) -> PackageVe
     return version
 
 
-def _accepted(report: Report) -> Manifest:
-    if not report.is_valid or report.manifest is None:
-        found = [problem.as_json() for problem in report.problems]
-        problems = [Problem(_place(problem), problem.message, problem.code) for problem in report.problems]
-        count = "one problem" if len(found) == 1 else f"{len(found)} problems"
-        raise PackageRefused(f"The package has {count}.", problems=problems, problems_found=found)
+def upload_folder() -> Path | None:
+    """Return where to keep files that are on their way in: on the disk of the store, and under the eye of its sweep.
+
+    ``None`` where packages are not kept on a disk of this machine.
+    """
+    try:
+        return Path(storage().path(UPLOADS))
+    except NotImplementedError:
+        return None
+
+
+def _movable(file: IO[bytes]) -> File:
+    """Return a file that the store can take by renaming it, if it lies on a disk and is still there."""
+    if isinstance(file, TemporaryUploadedFile) and Path(file.temporary_file_path()).exists():
+        return file
+    return File(file)
+
+
+def _accepted(report: Report, name: str, version: str) -> Manifest:
+    """Return what a file says of itself. Raises ``PackageRefused`` with every problem."""
+    problems = [*report.problems, *_contradictions(report.manifest, name, version)]
+    if problems or report.manifest is None:
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise PackageRefused(
+            f"The package has {count}.",
+            problems=[Problem(_place(problem), problem.message, problem.code) for problem in problems],
+            problems_found=[problem.as_json() for problem in problems],
+        )
     return report.manifest
+
+
+def _contradictions(manifest: Manifest | None, name: str, version: str) -> Iterator[FileProblem]:
+    """Yield where the sender says something else than the file."""
+    said = {"name": (name, manifest.name), "version": (version, manifest.version)} if manifest else {}
+    for what, (told, found) in said.items():
+        if told and told != found:
+            message = f"Provided {what} '{shown(told)}' does not match bvproject.yaml {what} '{found}'"
+            yield FileProblem(f"{what}_mismatch", message, file="bvproject.yaml")
 
 
 def _place(problem: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import ManyToOneRel
 from django.db.models.functions import Now
 from django.utils.text import slugify
 
@@ -119,9 +120,21 @@ def delete_folder(folder: Folder, *, actor: Actor) -> None:
         raise Conflict("The default folder of a tenant cannot be deleted.")
     if Folder.objects.alive().filter(parent=folder).exists():
         raise Conflict("There are folders inside. Delete those first.")
+    _refuse_filled(folder)
     Folder.objects.filter(pk=folder.pk).update(deleted_at=Now())
     audit.record(actor, "folder.deleted", folder, before={"name": folder.name})
     events.record("folder.deleted", folder)
+
+
+def _refuse_filled(folder: Folder) -> None:
+    """Refuse while something people made lives in the folder, of whichever app: tenancy knows none of them."""
+    relations = [one for one in Folder._meta.get_fields(include_hidden=True) if isinstance(one, ManyToOneRel)]
+    for relation in relations:
+        model = relation.related_model
+        if model is Folder or not any(field.name == "deleted_at" for field in model._meta.concrete_fields):
+            continue
+        if model._base_manager.filter(**{relation.field.name: folder, "deleted_at": None}).exists():
+            raise Conflict(f"There are {model._meta.verbose_name_plural} inside. Delete those first.", code="not_empty")
 
 
 def _folder_name(name: str) -> str:

@@ -71,10 +71,14 @@ class NewestFirst(BasePagination):
         text = request.query_params.get("cursor")
         self.cursor = self._cursor(text) if text is not None else None
         is_backward = self.cursor is not None and self.cursor.is_backward
-        rows = list(self._from_cursor(queryset, is_backward)[: self.size + 1])
+        rows = self.fetch(self._from_cursor(queryset, is_backward), self.size + 1, view)
         self.has_more, rows = len(rows) > self.size, rows[: self.size]
         self.rows = rows[::-1] if is_backward else rows
         return self.rows
+
+    def fetch(self, rows: QuerySet, count: int, view: APIView | None) -> list[Any]:
+        """Return the first ``count`` of ``rows``, which are in order and begin behind the cursor."""
+        return list(rows[:count])
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"items": data, "next": self._next(), "previous": self._previous()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.plumbing import ResolvedComponent, get_doc
 from drf_spectacular.utils import OpenApiParameter
 
 #: Ways to sign in; an authenticator names those it understands in ``security_schemes``.
@@ -59,6 +59,11 @@ _KEY = OpenApiParameter(
 )
 
 
+def canonical_only(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
+    """Leave out the addresses at which the same views, and the dialects of existing clients, answer as well."""
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/v1/")]
+
+
 class ApiSchema(AutoSchema):
     """Knows what the base views do: input per action, refusals, keys, and who signs requests."""
 
@@ -73,6 +78,23 @@ class ApiSchema(AutoSchema):
         if serializer is None:
             return None, False
         return super()._get_request_for_media_type(serializer, direction)  # type: ignore[no-untyped-call]
+
+    def get_summary(self) -> str:
+        """Return the first sentence of what an operation says of itself."""
+        first, _, _ = " ".join(self.get_description().split()).partition(". ")
+        return first.removesuffix(".")
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return what the handler says of itself; for the plain list and the plain read, what goes without saying."""
+        action = getattr(self.view, "action", None) or self.method.lower()
+        told: str = get_doc(getattr(self.view, action, None))
+        if told or action not in ("list", "retrieve"):
+            return told
+        view: Any = self.view
+        meta = view.queryset.model._meta
+        if action == "list":
+            return f"List the {meta.verbose_name_plural} you may see, newest first."
+        return f"Read one {meta.verbose_name}."
 
     def get_override_parameters(self) -> list[Any]:
         return [_KEY] if self.method == "POST" else []

@@ -9,6 +9,8 @@ from apps.rbac.services.questions import (
     require,
     tenants_where,
     visible,
+    visible_assignments,
+    visible_roles,
 )
 from apps.rbac.services.roles import (
     assign_role,
@@ -38,4 +40,6 @@ __all__ = [
     "unshare_object",
     "update_role",
     "visible",
+    "visible_assignments",
+    "visible_roles",
 ]

@@ -143,34 +143,49 @@ def reach(actor: Actor, permission: str) -> Reach:
     What ``visible`` says as one condition, said as a list: a page of a table of many millions of rows is read from
     each place by its own index, where the one condition would have to walk past everybody else's rows.
     """
-    tenants = apps.get_model("tenancy", "Tenant").objects.order_by()
-    if actor.is_system or (actor.user is not None and actor.user.is_active and actor.user.is_superuser):
-        own = tenants if actor.tenant_id is None else tenants.filter(pk=actor.tenant_id)
-        return Reach(actor.tenant_id is None, tuple(own.values_list("pk", flat=True)))
-    if actor.user is None or not actor.user.is_active:
+    if actor.is_robot or not (actor.is_system or actor.user.is_active):
         return Reach()
-    granting = _granting(actor, permission)
-    folders = _folders_reached(granting)
+    whole = tuple(tenants_where(actor, permission).values_list("pk", flat=True))
+    if _is_almighty(actor):
+        return Reach(actor.tenant_id is None, whole)
+    folders = _folders_reached(_granting(actor, permission)).exclude(tenant_id__in=whole)
     if actor.tenant_id is not None:
         folders = folders.filter(tenant_id=actor.tenant_id)
-    whole = tuple(tenants_where(actor, permission).values_list("pk", flat=True))
-    return Reach(
-        allows(actor, permission, EVERYWHERE),
-        whole,
-        tuple(folders.exclude(tenant_id__in=whole).values_list("pk", flat=True)),
-        tuple(_shared_ids(actor, permission).values_list("shared_id", flat=True)),
-    )
+    shared = _shared_ids(actor, permission).values_list("shared_id", flat=True)
+    everywhere = allows(actor, permission, EVERYWHERE)
+    return Reach(everywhere, whole, tuple(folders.values_list("pk", flat=True)), tuple(shared))
 
 
 def tenants_where(actor: Actor, permission: str) -> models.QuerySet[Any]:
     """Return the ids of the tenants in the whole of which the actor holds ``permission``, as a subquery."""
-    granting = _granting(actor, permission)
-    everywhere = Exists(granting.filter(tenant=None, folder=None))
     tenants = apps.get_model("tenancy", "Tenant").objects.order_by()
-    here = Q(pk__in=granting.filter(folder=None).values("tenant_id"))
     if actor.tenant_id is not None:
         tenants = tenants.filter(pk=actor.tenant_id)
+    if _is_almighty(actor):
+        return tenants.values("pk")
+    granting = _granting(actor, permission)
+    everywhere = Exists(granting.filter(tenant=None, folder=None))
+    here = Q(pk__in=granting.filter(folder=None).values("tenant_id"))
     return tenants.filter(Q(everywhere) | here).values("pk")
+
+
+def visible_roles(actor: Actor) -> models.QuerySet[Role]:
+    """Return the roles the actor may know: those of its tenants, and those of the whole installation."""
+    if not allows(actor, "rbac.view_role"):
+        return Role.objects.none()
+    of_tenants = Q(tenant_id__in=tenants_where(actor, "rbac.view_role"))
+    return Role.objects.filter(of_tenants | Q(tenant=None))
+
+
+def visible_assignments(actor: Actor) -> models.QuerySet[RoleAssignment]:
+    """Return who holds what in the places the actor may look into, and what the actor holds itself."""
+    known = visible(RoleAssignment.objects.all(), actor, "rbac.view_roleassignment")
+    own = Q() if actor.user is None else Q(user=actor.user)
+    return RoleAssignment.objects.filter(Q(pk__in=known.values("pk")) | own)
+
+
+def _is_almighty(actor: Actor) -> bool:
+    return actor.is_system or bool(actor.user is not None and actor.user.is_active and actor.user.is_superuser)
 
 
 def _granting(actor: Actor, permission: str) -> models.QuerySet[RoleAssignment]:

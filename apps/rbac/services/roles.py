@@ -14,10 +14,8 @@ from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed
 from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.rules import OPERATIONAL_APPS
 from apps.rbac.services.questions import EVERYWHERE, allows, require
-
-#: Apps whose permissions an operator may hand out.
-OPERATIONAL_APPS = ("packages", "processes", "jobs", "robots", "audit", "events", "tenancy", "accounts", "rbac")
 
 _VIEWS = ("view_",)
 _BUILTIN: dict[str, tuple[str, Q | None]] = {

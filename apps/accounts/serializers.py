@@ -1,0 +1,198 @@
+"""Users, keys, roles and who holds them, as callers send and see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.accounts.models import ApiToken, User
+from apps.core.api.identifiers import IdField
+from apps.core.api.rows import ChangeSerializer, RowField, RowRef
+from apps.core.api.serializers import InputSerializer, NameField, OutputSerializer
+from apps.core.api.strict_json import shown
+from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.rules import OPERATIONAL_APPS
+from apps.tenancy.models import Folder, Tenant
+
+DEFAULT_LIFE_DAYS, LONGEST_LIFE_DAYS = 90, 365
+MOST_PERMISSIONS = 500
+
+
+class UserOut(OutputSerializer):
+    """Somebody who signs in, or a service account that only holds keys."""
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "name", "email", "kind", "tenant", "time_zone", "is_active", "created_at"]
+
+
+class TenantRef(serializers.Serializer):
+    """A tenant, as far as one needs to know it."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+
+
+class HeldRole(serializers.ModelSerializer):
+    """A role of yours and where you hold it; without tenant and folder: everywhere."""
+
+    role = serializers.CharField(source="role.name")
+    tenant = serializers.UUIDField(source="tenant_id", allow_null=True)
+    folder = serializers.UUIDField(source="folder_id", allow_null=True)
+
+    class Meta:
+        model = RoleAssignment
+        fields = ["role", "tenant", "folder"]
+
+
+class MeOut(serializers.Serializer):
+    """Who you are, and what you may do somewhere."""
+
+    user = UserOut()
+    bound_to = TenantRef(allow_null=True, help_text="The one tenant that this credential reaches; null: all of yours.")
+    is_superuser = serializers.BooleanField()
+    tenants = TenantRef(many=True)
+    roles = HeldRole(many=True)
+    permissions = serializers.ListField(
+        child=serializers.CharField(), help_text="What you hold somewhere, such as `jobs.cancel_job`."
+    )
+
+
+class ServiceAccountOut(OutputSerializer):
+    """An account for programs: it has keys and no password, and lives in one tenant."""
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "name", "tenant", "is_active", "created_at"]
+
+
+class CreateServiceAccount(InputSerializer):
+    name = NameField(max_length=60)
+
+
+class ApiKeyOut(OutputSerializer):
+    """A key, as far as it can be shown: its text was shown once, when it was made."""
+
+    user = serializers.SerializerMethodField()
+    shown_as = serializers.CharField(read_only=True, help_text="How the key begins, so that you know it again.")
+
+    class Meta:
+        model = ApiToken
+        fields = [
+            "id", "tenant", "user", "name", "shown_as", "created_at", "expires_at", "revoked_at", "last_used_at",
+        ]  # fmt: skip
+
+    @extend_schema_field(RowRef)
+    def get_user(self, key: ApiToken) -> dict[str, object]:
+        return {"id": str(key.user_id), "name": str(key.user)}
+
+
+class NewApiKeyOut(ApiKeyOut):
+    """A new key. `key` is shown this once and never again."""
+
+    key = serializers.CharField(read_only=True, help_text="The key itself: `bvu_…`. Keep it now.")
+
+    class Meta(ApiKeyOut.Meta):
+        fields = [*ApiKeyOut.Meta.fields, "key"]
+
+
+class CreateApiKey(InputSerializer):
+    name = NameField(max_length=100, help_text="What uses this key.")
+    user = RowField(
+        User.objects.get_queryset(), required=False, help_text="Whose key it is, such as a service account; you."
+    )
+    life_days = serializers.IntegerField(
+        min_value=1, max_value=LONGEST_LIFE_DAYS, required=False, default=DEFAULT_LIFE_DAYS
+    )
+
+
+class PermissionOut(serializers.Serializer):
+    """Something a role can allow."""
+
+    name = serializers.SerializerMethodField(help_text="Such as `jobs.cancel_job`.")
+    description = serializers.CharField(source="name")
+
+    def get_name(self, permission: Permission) -> str:
+        return permission_name(permission)
+
+
+class RoleOut(OutputSerializer):
+    """A named set of permissions."""
+
+    permissions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Role
+        fields = ["id", "tenant", "name", "description", "is_builtin", "grants_all", "permissions", "created_at"]
+
+    def get_permissions(self, role: Role) -> list[str]:
+        return sorted(permission_name(permission) for permission in role.permissions.all())
+
+
+class PermissionsField(serializers.ListField):
+    """Permissions by their names, which become the permissions."""
+
+    child = serializers.CharField(max_length=200)
+    default_error_messages = {"unknown": "There are no such permissions: {names}."}
+
+    def to_internal_value(self, data: Any) -> list[Permission]:
+        names = set(super().to_internal_value(data))
+        known = {permission_name(permission): permission for permission in operational_permissions()}
+        if unknown := sorted(names - known.keys()):
+            self.fail("unknown", names=", ".join(shown(name) for name in unknown[:10]))
+        return [known[name] for name in sorted(names)]
+
+
+class CreateRole(InputSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    tenant = RowField(
+        Tenant.objects.all(), required=False, allow_null=True, help_text="Null: the whole installation knows the role."
+    )
+    permissions = PermissionsField(max_length=MOST_PERMISSIONS, help_text="Such as `jobs.cancel_job`.")
+
+
+class ChangeRole(ChangeSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, allow_blank=True)
+    permissions = PermissionsField(max_length=MOST_PERMISSIONS)
+
+
+class RoleAssignmentOut(OutputSerializer):
+    """Who holds a role where; without tenant and folder: everywhere."""
+
+    user = serializers.SerializerMethodField()
+    role = RowRef()
+
+    class Meta:
+        model = RoleAssignment
+        fields = ["id", "user", "role", "tenant", "folder", "created_at"]
+
+    @extend_schema_field(RowRef)
+    def get_user(self, assignment: RoleAssignment) -> dict[str, str]:
+        return {"id": str(assignment.user_id), "name": str(assignment.user)}
+
+
+class AssignRole(InputSerializer):
+    role = IdField()
+    user = RowField(User.objects.get_queryset())
+    tenant = RowField(Tenant.objects.all(), required=False, allow_null=True)
+    folder = RowField(
+        Folder.objects.alive(), required=False, allow_null=True, help_text="Neither tenant nor folder: everywhere."
+    )
+
+
+def permission_name(permission: Permission) -> str:
+    """Return what a permission is called everywhere: ``app.codename``."""
+    return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+def operational_permissions() -> QuerySet[Permission]:
+    """Return what roles can be made of."""
+    wanted = Permission.objects.filter(content_type__app_label__in=OPERATIONAL_APPS)
+    return wanted.select_related("content_type").order_by("content_type__app_label", "codename")

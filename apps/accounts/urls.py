@@ -1,0 +1,18 @@
+"""Addresses of users, keys and roles, below ``/api/v1/``."""
+
+from apps.accounts.views.access import Permissions, RoleAssignmentViewSet, RoleViewSet
+from apps.accounts.views.users import ApiKeyViewSet, Me, ServiceAccountViewSet, UserViewSet
+from apps.core.api.routes import ApiRouter, api_path
+
+router = ApiRouter()
+router.register("users", UserViewSet, basename="users")
+router.register("service-accounts", ServiceAccountViewSet, basename="service-accounts")
+router.register("api-keys", ApiKeyViewSet, basename="api-keys")
+router.register("roles", RoleViewSet, basename="roles")
+router.register("role-assignments", RoleAssignmentViewSet, basename="role-assignments")
+
+urlpatterns = [
+    api_path("me", Me.as_view(), name="me"),
+    api_path("permissions", Permissions.as_view(), name="permissions"),
+    *router.urls,
+]

@@ -1,0 +1,136 @@
+"""Who you are, who else there is, and the keys of programs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts import services
+from apps.accounts.filters import ApiKeyFilters, ServiceAccountFilters, UserFilters
+from apps.accounts.models import ApiToken, User, UserKind
+from apps.accounts.serializers import (
+    ApiKeyOut,
+    CreateApiKey,
+    CreateServiceAccount,
+    MeOut,
+    NewApiKeyOut,
+    ServiceAccountOut,
+    UserOut,
+    operational_permissions,
+    permission_name,
+)
+from apps.core.actors import Actor
+from apps.core.api.filters import refuse_unknown_parameters
+from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.serializers import InputSerializer
+from apps.core.api.views import ApiView
+from apps.core.errors import NotFound
+from apps.rbac.models import RoleAssignment
+from apps.tenancy.models import Tenant
+from apps.tenancy.views.places import TENANT_PARAMETER, tenant_for
+
+
+class Me(ApiView):
+    """Who you are."""
+
+    @extend_schema(responses=MeOut, operation_id="me_retrieve")
+    def get(self, request: Request) -> Response:
+        """Say who you are: your account, your tenants, your roles, and what you may do somewhere."""
+        refuse_unknown_parameters(request)
+        user = self.actor.user
+        if user is None:
+            raise NotFound("Only people and service accounts have an account.")
+        tenants = list(Tenant.objects.visible_to(self.actor).order_by("name"))
+        facts = {
+            "user": user,
+            "bound_to": next((tenant for tenant in tenants if tenant.pk == self.actor.tenant_id), None),
+            "is_superuser": user.is_superuser,
+            "tenants": tenants,
+            "roles": _assignments(self.actor).select_related("role"),
+            "permissions": [permission_name(permission) for permission in _held(self.actor)],
+        }
+        return Response(MeOut(facts).data)
+
+
+class UserViewSet(RowViewSet):
+    """Users: people and service accounts you share a tenant with."""
+
+    http_method_names = ["get", "head", "options"]
+    queryset = User.objects.get_queryset()
+    serializer_class = UserOut
+    filterset_class = UserFilters
+    orderings = ("username", "created_at")
+
+
+class ServiceAccountViewSet(RowViewSet):
+    """Service accounts: accounts of programs, with keys and no password."""
+
+    queryset = User.objects.get_queryset().filter(kind=UserKind.SERVICE)
+    serializer_class = ServiceAccountOut
+    filterset_class = ServiceAccountFilters
+    orderings = ("name", "created_at")
+    input_serializers = {"create": CreateServiceAccount, "disable": Reason, "enable": InputSerializer}
+
+    @extend_schema(parameters=[TENANT_PARAMETER])
+    def create(self, request: Request) -> Response:
+        """Make a service account in a tenant. Give it a role, then a key."""
+        tenant = tenant_for(request, self.actor)
+        return self.created(services.create_service_account(tenant, actor=self.actor, **self.asked()))
+
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, id: Any) -> Response:
+        """Turn away every key of a service account, until it is enabled again."""
+        return self.operate(services.disable_user)
+
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, id: Any) -> Response:
+        """Let a disabled service account call again."""
+        return self.operate(services.enable_user)
+
+
+class ApiKeyViewSet(RowViewSet):
+    """API keys: yours, and those of service accounts you look after."""
+
+    queryset = ApiToken.objects.select_related("user")
+    serializer_class = ApiKeyOut
+    filterset_class = ApiKeyFilters
+    orderings = ("created_at",)
+    input_serializers = {"create": CreateApiKey, "revoke": Reason}
+
+    @extend_schema(parameters=[TENANT_PARAMETER], responses={201: NewApiKeyOut})
+    def create(self, request: Request) -> Response:
+        """Make a key for yourself or for a service account. The answer holds the key this once."""
+        asked = self.asked()
+        user = asked.get("user") or self.actor.user
+        if user is None:
+            raise NotFound("Only people and service accounts have keys.")
+        tenant = user.tenant or tenant_for(request, self.actor)
+        life = timedelta(days=asked["life_days"])
+        key, text = services.create_api_key(user, actor=self.actor, tenant=tenant, name=asked["name"], life=life)
+        return self.created(key, key=text)
+
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, id: Any) -> Response:
+        """End a key at once. Asking again changes nothing."""
+        return self.operate(services.revoke_api_key)
+
+
+def _assignments(actor: Actor) -> Any:
+    """Return what the actor holds, as far as its credential reaches."""
+    held = RoleAssignment.objects.filter(user=actor.user)
+    return held if actor.tenant_id is None else held.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
+
+
+def _held(actor: Actor) -> Any:
+    held: Any = operational_permissions()
+    if actor.user.is_superuser or _assignments(actor).filter(role__grants_all=True).exists():
+        return held
+    through = _assignments(actor).values("role__permissions")
+    return held.filter(pk__in=Permission.objects.filter(pk__in=through))
