@@ -1,8 +1,8 @@
 """Real robots for tests: ``bv-robot`` installed from ``robot/`` into an environment of its own, run as a process.
 
-    robot = robots_at_work.start(home=tmp_path, url=server.url, key=machine_key)
-    ...
-    robot.stop()
+robot = robots_at_work.start(home=tmp_path, url=server.url, key=machine_key)
+...
+robot.stop()
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +191,14 @@ def clean_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
-def run_command(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run another ``bv-robot`` command to its end."""
     return subprocess.run(
         [command(), *arguments],
         env=clean_environ() | dict(environ or {}),
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,

@@ -19,15 +19,18 @@ GZIP_ABOVE = 4096
 
 def register_robot(http: Client, enrolment: dict[str, Any]) -> dict[str, Any]:
     """Enrol by a machine's key; the answer holds the robot's token."""
-    return client.body_of(http.call("POST", "/runner/register-robot", json=enrolment))
+    answer = http.call("POST", "/runner/register-robot", json=enrolment)
+    return client.body_of(answer, "robot_id", "machine_id", "name", "api_token")
 
 
 def open_session(http: Client, opening: dict[str, Any]) -> dict[str, Any]:
-    return client.body_of(http.call("POST", "/runner/sessions", json=opening))
+    answer = http.call("POST", "/runner/sessions", json=opening)
+    return client.body_of(answer, "session", "resume_secret", "robot", "leases", "settings", "epoch", "tick")
 
 
 def sync(http: Client, report: dict[str, Any]) -> dict[str, Any]:
-    return client.body_of(http.call("POST", "/runner/sync", json=report))
+    answer = http.call("POST", "/runner/sync", json=report)
+    return client.body_of(answer, "leases", "grants", "next_sync_in", "config", "epoch", "tick")
 
 
 def start(http: Client, lease: str, session: str) -> None:
@@ -39,7 +42,7 @@ def release(http: Client, lease: str, session: str, reason: str) -> None:
 
 
 def finish(http: Client, lease: str, report: dict[str, Any]) -> dict[str, Any]:
-    return client.body_of(http.call("POST", f"/runner/leases/{lease}/finish", json=report))
+    return client.body_of(http.call("POST", f"/runner/leases/{lease}/finish", json=report), "answer")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
 log = logging.getLogger("bv_robot")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The robot of BV Orchestrator.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The robot of BV Orchestrator."
+)
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
 app.add_typer(package_app, name="package")
 

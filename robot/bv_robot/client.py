@@ -153,8 +153,8 @@ class Client:
             raise unreachable(error) from error
 
 
-def body_of(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of an answer.
+def body_of(response: httpx.Response, *names: str) -> dict[str, Any]:
+    """The JSON object of an answer, which holds at least these names.
 
     Raises:
         ServerTrouble: when something else came, for instance the sign-in page of a hotel.
@@ -163,8 +163,8 @@ def body_of(response: httpx.Response) -> dict[str, Any]:
         body = response.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict):
-        raise ServerTrouble("the answer is not a JSON object: is this an orchestrator?", status=502)
+    if not isinstance(body, dict) or not set(names) <= set(body):
+        raise ServerTrouble("the answer is not what was asked for: is this an orchestrator?", status=502)
     return body
 
 

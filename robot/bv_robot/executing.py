@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -257,7 +256,7 @@ class Assignment:
         self._should_end_at = self._should_end_at or now + self._lease["kill_grace"] + FORCE_AFTER
         if now >= self._should_end_at:
             platforms.kill(platforms.strays(self.mark))
-            platforms.send([pid], signal.SIGCONT)
+            platforms.thaw(pid)
 
     def _report_death(self) -> None:
         platforms.kill(platforms.strays(self.mark))

@@ -178,7 +178,10 @@ class Listener:
 
     def _listen_to_signals(self) -> None:
         signal.signal(signal.SIGTERM, self._on_terminate)
-        signal.signal(signal.SIGINT, self._on_interrupt)
+        for number in platforms.STOP_SIGNALS:
+            # Under nohup the hang-up signal is ignored, and stays so.
+            if number != signal.SIGTERM and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_interrupt)
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1

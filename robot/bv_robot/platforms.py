@@ -153,17 +153,24 @@ class Exit:
     """Waits for the end of a process, whoever's child it is, without using the processor."""
 
     def __init__(self, pid: int) -> None:
+        self._descriptor: int | None = None
+        if IS_LINUX:
+            self._open(pid)
+
+    def _open(self, pid: int) -> None:
         try:
-            self._descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+            self._descriptor = os.pidfd_open(pid)
         except OSError:  # Gone already, or a kernel before 5.3: the caller's own check decides.
-            self._descriptor = None
+            return
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
 
     def wait(self, seconds: float) -> None:
         """Return at the process's end or after ``seconds``, whichever comes first."""
         if self._descriptor is None:
             time.sleep(min(seconds, 0.05))
         else:
-            select.select([self._descriptor], [], [], seconds)
+            self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -228,6 +235,12 @@ def send(pids: Iterable[int], number: int) -> None:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def thaw(pid: int) -> None:
+    """Let a process go on that somebody stopped with SIGSTOP."""
+    if not IS_WINDOWS:
+        send([pid], signal.SIGCONT)
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:

@@ -232,7 +232,6 @@ class Syncing:
             "mark": secrets.token_hex(16),
             "deadline": sent + lease["ttl"] * SAFE_PART,
             "start_by": sent + lease["start_within"] * SAFE_PART,
-            "boot": platforms.boot_id(),
         }
         try:
             files = self._desk.spool.add(record)

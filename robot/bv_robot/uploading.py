@@ -38,7 +38,7 @@ class Uploading:
         self._end.set()
 
     def _run(self) -> None:
-        backoff = client.Backoff()
+        backoff = client.Backoff(cap=self._desk.settings.sync_max)
         pause = 0.0
         while not self._end.wait(pause or self._desk.settings.log_every):
             try:

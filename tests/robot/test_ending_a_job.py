@@ -209,7 +209,9 @@ def test_what_a_finished_job_leaves_behind_is_ended_and_said(done):
 
 def test_a_frozen_job_is_killed(give, shared_robot):
     server, _ = shared_robot
-    job = give("import os, signal\ndef main():\n    print('begun', flush=True)\n    os.kill(os.getpid(), signal.SIGSTOP)")
+    job = give(
+        "import os, signal\ndef main():\n    print('begun', flush=True)\n    os.kill(os.getpid(), signal.SIGSTOP)"
+    )
     begun(server, job)
 
     server.ask(job, "cancel")
@@ -259,7 +261,8 @@ def test_a_supervisor_that_is_asked_to_end_ends_its_job_and_says_so(give, shared
 
 
 @pytest.mark.parametrize(
-    ("what", "outcome", "code"), [("stop", "cancelled", None), ("cancel", "cancelled", None), ("kill", "failed", "killed")]
+    ("what", "outcome", "code"),
+    [("stop", "cancelled", None), ("cancel", "cancelled", None), ("kill", "failed", "killed")],
 )
 def test_a_job_asked_to_end_while_its_package_is_fetched_never_begins(server, start_robot, what, outcome, code):
     server.faults.answer("start", 503, times=1000)

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from bv_robot import environments
+
 from tests.robot.packages import package, wheel
 
 USES_LIBRARY = "import sys, tinylib\ndef main():\n    print('ran')\n    return [tinylib.VERSION, sys.prefix]"

@@ -3,6 +3,7 @@
 import os
 
 from bv_robot import logs
+
 from tests.robot.packages import package
 
 

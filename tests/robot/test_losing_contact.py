@@ -6,7 +6,9 @@ from tests.robot.packages import package
 from tests.robot.stand_in import MACHINE_KEY
 
 COUNTS_ITS_RUNS = "def main(path):\n    open(path, 'a').write('x')\n    return 1"
-RUNS_A_WHILE = "import time\ndef main(seconds=1):\n    print('begun', flush=True)\n    time.sleep(seconds)\n    return 1"
+RUNS_A_WHILE = (
+    "import time\ndef main(seconds=1):\n    print('begun', flush=True)\n    time.sleep(seconds)\n    return 1"
+)
 
 
 @pytest.fixture

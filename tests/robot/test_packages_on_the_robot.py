@@ -5,9 +5,9 @@ import stat
 import zipfile
 
 import pytest
-
 from bv_robot.packages import archives
 from bv_robot.packages.archives import UnsafeArchive
+
 from tests.robot.packages import MANIFEST, package, zipped
 
 
@@ -78,7 +78,8 @@ def test_a_project_in_the_one_folder_of_its_package_is_found(server, start_robot
 @pytest.mark.parametrize(
     "name",
     [
-        "../outside.py", "a/../../outside.py", "/etc/outside", "C:/outside", "a\\..\\outside", "a//b", "./a", "line\nbreak",
+        "../outside.py", "a/../../outside.py", "/etc/outside", "C:/outside", "a\\..\\outside", "a//b", "./a",
+        "line\nbreak",
     ],
 )  # fmt: skip
 def test_a_name_that_leads_outside_is_refused_before_anything_is_written(tmp_path, name):

@@ -1,7 +1,6 @@
 """Scripts that lie on the robot's own disk, which its operator must have allowed."""
 
 import pytest
-
 from bv_robot import preparing
 from bv_robot.preparing import UnusableSource
 

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-
 from bv_robot import platforms, spool
 from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
+
 from tests import robots_at_work
-from tests.robot import stand_in
 from tests.robot.packages import package
+from tests.robot.stand_in import records
 
 SPOOL_FULL = {"BV_ROBOT_DISK_RESERVE_BYTES": str(2**60)}
 
@@ -133,7 +133,13 @@ def test_a_damaged_record_is_put_aside_and_the_robot_goes_on(server, start_robot
 
 
 def test_a_damaged_result_is_put_aside_and_the_job_is_called_lost(server, start_robot, home, tmp_path):
-    source = "import os, time\ndef main(go):\n    print('begun', flush=True)\n    while not os.path.exists(go): time.sleep(.05)"
+    source = """
+        import os, time
+        def main(go):
+            print("begun", flush=True)
+            while not os.path.exists(go):
+                time.sleep(0.05)
+    """
     job = server.add_job(server.add_package(package(source)), parameters={"go": str(tmp_path / "go")})
     robot = start_robot()
     server.wait_until(lambda: job.executions and b"begun" in job.last.log)
@@ -189,7 +195,7 @@ def test_a_lease_that_cannot_be_written_down_goes_back(server, start_robot, home
     in_the_way = home / "spool" / "executions" / "in-the-way"
     in_the_way.parent.mkdir(parents=True)
     in_the_way.touch()
-    monkeypatch.setattr(stand_in, "new_execution_id", lambda: "in-the-way")
+    monkeypatch.setattr(records, "new_execution_id", lambda: "in-the-way")
     job = server.add_job(server.add_package(package("def main(): return 1")))
 
     robot = start_robot()

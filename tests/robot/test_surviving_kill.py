@@ -168,9 +168,7 @@ def test_a_delivered_result_is_not_offered_again_by_the_next_listener(server, st
     assert len(server.calls("finish")) == 1
 
 
-def test_a_result_whose_acknowledgement_was_lost_in_a_crash_is_known_again(
-    server, start_robot, running, job, tmp_path
-):
+def test_a_result_whose_acknowledgement_was_lost_in_a_crash_is_known_again(server, start_robot, running, job, tmp_path):
     server.faults.delay("finish", 1)
     let_it_end(tmp_path)
     server.wait_until(lambda: server.calls("finish"))
