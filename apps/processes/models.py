@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 from django.db.models.functions import Lower
 
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
-from apps.packages.models import AutomationKind, Entrypoint, PackageVersion
+from apps.packages.models import AutomationKind, Entrypoint, PackageVersion, newest_version_of
 from apps.rbac import services as rbac
 
 
@@ -38,6 +40,10 @@ class ProcessQuerySet(models.QuerySet["Process"]):
 
     def visible_to(self, actor: Actor) -> ProcessQuerySet:
         return rbac.visible(self, actor, "processes.view_process")
+
+    def with_latest(self) -> ProcessQuerySet:
+        """Add ``latest``: id, number and rank of the package's newest active version, or ``None``."""
+        return self.annotate(latest=newest_version_of(OuterRef("package_id")))
 
 
 class NothingToRun(Conflict):
@@ -147,9 +153,27 @@ class Process(TenantRow):
             models.CheckConstraint(name="process_max_attempts_positive", condition=Q(max_attempts__gte=1)),
         ]
         permissions = [("run_process", "Can run a process")]
+        verbose_name_plural = "processes"
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def runs_version(self) -> Any:
+        """What a job made now would run, of a row read ``with_latest``; ``None`` where it would be refused."""
+        if self.version_policy == VersionPolicy.NEWEST:
+            return self.latest  # type: ignore[attr-defined]
+        pinned = self.pinned_version
+        return pinned if pinned is not None and pinned.is_active and pinned.deleted_at is None else None
+
+    @property
+    def upgrade_available(self) -> bool:
+        """Whether it is pinned below the newest active version, of a row read ``with_latest``."""
+        latest: dict[str, Any] | None = self.latest  # type: ignore[attr-defined]
+        pinned = self.pinned_version
+        if latest is None or pinned is None:
+            return False
+        return [pinned.major, pinned.minor, pinned.patch] < list(latest["rank"])
 
     def version_to_run(self) -> PackageVersion:
         """Return the version a job made now would run. Raises ``NothingToRun``."""

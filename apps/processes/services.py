@@ -14,6 +14,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
 from apps.packages.models import PackageVersion
+from apps.packages.rules import parameters as parameter_rules
 from apps.processes.models import NothingToRun, Process, VersionPolicy
 from apps.rbac import services as rbac
 from apps.robots import rules as robot_rules
@@ -26,6 +27,11 @@ SETTABLE = (
     "on_lost", "lease_ttl", "kill_grace", "required_labels", "target_machine", "target_robot", "concurrency_limit",
     "limit_parameter", "limit_per_value", "robot_version_floor", "enabled",
 )  # fmt: skip
+
+#: Changing one of these decides anew which parameters there are.
+_DECIDING_PARAMETERS = frozenset(
+    {"parameters", "package", "entrypoint_name", "version_policy", "pinned_version", "limit_parameter"}
+)
 
 
 @transaction.atomic
@@ -44,6 +50,7 @@ def create_process(folder: Folder, *, actor: Actor, **fields: Any) -> Process:
 def update_process(process: Process, *, actor: Actor, **fields: Any) -> Process:
     """Change any of ``SETTABLE``; jobs already made keep what they were made for, limits apply at once."""
     rbac.require(actor, "processes.change_process", process)
+    _lock(process)
     before = _facts(process)
     _fill(process, fields)
     process.revision += 1
@@ -57,6 +64,7 @@ def update_process(process: Process, *, actor: Actor, **fields: Any) -> Process:
 def upgrade_process(process: Process, *, actor: Actor, version: PackageVersion | None = None) -> Process:
     """Pin a process to ``version``, or to the newest active one; an older version rolls it back."""
     rbac.require(actor, "processes.change_process", process)
+    _lock(process)
     if process.package is None:
         raise Conflict("This process runs a script; there is no version to change.")
     version = version or process.package.newest_version()
@@ -94,6 +102,11 @@ def delete_process(process: Process, *, actor: Actor) -> None:
     events.record("process.deleted", process)
 
 
+def _lock(process: Process) -> None:
+    """Read a process again and hold it, so that two changes at once do not undo each other."""
+    process.refresh_from_db(from_queryset=Process.objects.select_for_update(of=("self",)))
+
+
 def _facts(process: Process) -> dict[str, Any]:
     """Return what of a process is worth comparing in the audit trail."""
     values = {name: getattr(process, name) for name in SETTABLE}
@@ -110,6 +123,8 @@ def _fill(process: Process, fields: dict[str, Any]) -> None:
     if process.version_policy == VersionPolicy.NEWEST:
         process.pinned_version = None
     problems = [*_field_problems(process), *_reference_problems(process), *_source_problems(process)]
+    if not problems and not _DECIDING_PARAMETERS.isdisjoint(fields):
+        problems = _parameter_problems(process)
     if problems:
         raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
 
@@ -164,6 +179,22 @@ def _entrypoint_problems(process: Process) -> list[Problem]:
         field = refusal.extra.get("field", "package")
         return [Problem(field, str(refusal), "unknown")] if process._state.adding or process.enabled else []
     return []
+
+
+def _parameter_problems(process: Process) -> list[Problem]:
+    """Say which defaults do not fit the entrypoint; what it requires may be left to each job."""
+    if process.package is None:
+        return []
+    try:
+        schema = process.entrypoint_to_run(process.version_to_run()).input_schema
+    except NothingToRun:
+        return []
+    told = parameter_rules.problems({**schema, "required": []}, process.parameters)
+    problems = [Problem(f"parameters.{path}" if path else "parameters", message) for path, message in told]
+    is_closed = schema.get("additionalProperties") is False
+    if process.limit_parameter and is_closed and process.limit_parameter not in schema.get("properties", {}):
+        problems.append(Problem("limit_parameter", "is not a parameter of the entrypoint.", "unknown"))
+    return problems
 
 
 def _save(process: Process) -> None:

@@ -1,0 +1,85 @@
+"""Processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.serializers import InputSerializer
+from apps.processes import services
+from apps.processes.filters import ProcessFilters
+from apps.processes.models import Process
+from apps.processes.serializers import (
+    CreateProcess,
+    ProcessOut,
+    ProcessSignatureOut,
+    UpdateProcess,
+    UpgradeProcess,
+)
+from apps.tenancy.views.places import FOLDER_PARAMETERS, folder_for
+
+
+class ProcessViewSet(RowViewSet):
+    """Processes: what can be run, and how."""
+
+    http_method_names = ["get", "head", "post", "patch", "delete", "options"]
+    queryset = (
+        Process.objects.alive()
+        .with_latest()
+        .select_related("folder", "package", "pinned_version", "target_machine", "target_robot")
+    )
+    serializer_class = ProcessOut
+    filterset_class = ProcessFilters
+    orderings = ("name", "priority", "created_at")
+    input_serializers = {
+        "create": CreateProcess,
+        "partial_update": UpdateProcess,
+        "upgrade": UpgradeProcess,
+        "enable": InputSerializer,
+        "disable": Reason,
+    }
+
+    @extend_schema(parameters=[*FOLDER_PARAMETERS])
+    def create(self, request: Request) -> Response:
+        """Make a process: a package's entrypoint, or a script, bound to how it shall run."""
+        asked = self.asked()
+        folder = folder_for(request, self.actor, asked.pop("folder", None))
+        return self.created(services.create_process(folder, actor=self.actor, **asked))
+
+    def partial_update(self, request: Request, id: Any) -> Response:
+        """Change a process. Jobs already made keep what they were made for; limits count at once."""
+        return self.operate(services.update_process)
+
+    def destroy(self, request: Request, id: Any) -> Response:
+        """Take a process out of every list; its jobs stay. Refused while jobs of it are unfinished."""
+        return self.remove(services.delete_process)
+
+    @action(detail=True, methods=["post"])
+    def enable(self, request: Request, id: Any) -> Response:
+        """Let the jobs of a process start again."""
+        return self.operate(services.enable_process)
+
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, id: Any) -> Response:
+        """Keep the jobs of a process waiting. What runs goes on."""
+        return self.operate(services.disable_process)
+
+    @action(detail=True, methods=["post"])
+    def upgrade(self, request: Request, id: Any) -> Response:
+        """Pin a process to a version, or to the newest active one; an older version rolls it back."""
+        return self.operate(services.upgrade_process)
+
+    @extend_schema(operation_id="processes_signature", responses=ProcessSignatureOut)
+    @action(detail=True, methods=["get"])
+    def signature(self, request: Request, id: Any) -> Response:
+        """Tell what a job of this process takes now: parameters, their schema, and the defaults."""
+        process: Any = self.get_object()
+        version = process.version_to_run()
+        entrypoint = process.entrypoint_to_run(version)
+        entrypoint.version, entrypoint.defaults = version, process.parameters
+        return Response(ProcessSignatureOut(entrypoint).data)
