@@ -1,5 +1,6 @@
 """Addresses that exist for tests only."""
 
+from django.contrib import admin
 from django.urls import include, path
 
 from apps.core.api.routes import ApiRouter, api_path
@@ -9,6 +10,7 @@ router = ApiRouter()
 router.register("records", doors.RecordViewSet, basename="record")
 
 urlpatterns = [
+    path("admin/", admin.site.urls),
     api_path("api/test/echo", doors.Echo.as_view()),
     api_path("api/test/echo-small", doors.EchoSmall.as_view()),
     api_path("api/test/echo-lists", doors.EchoLists.as_view()),
