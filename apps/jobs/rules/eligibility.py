@@ -166,6 +166,7 @@ def condition(*about: About, only: Iterable[str] | None = None) -> str:
     return " AND ".join(f"({predicate.sql})" for predicate in wanted)
 
 
-def columns() -> str:
-    """Return a select list with one boolean column for each predicate, named after it."""
-    return ", ".join(f"coalesce({predicate.sql}, false) AS {predicate.name}" for predicate in PREDICATES)
+def columns(*about: About) -> str:
+    """Return a select list with one boolean column for each predicate (about ``about``), named after it."""
+    wanted = (predicate for predicate in PREDICATES if not about or predicate.about in about)
+    return ", ".join(f"coalesce({predicate.sql}, false) AS {predicate.name}" for predicate in wanted)

@@ -1,0 +1,213 @@
+"""*Why?*: what keeps a job waiting and a robot idle, told by the very conditions a claim asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from apps.jobs.models.executions import Execution
+from apps.jobs.models.jobs import Job, JobStatus
+from apps.jobs.rules import eligibility
+from apps.jobs.rules.eligibility import About, Predicate
+from apps.robots.models import Robot
+
+MOST_ROBOTS, MOST_JOBS = 50, 20
+#: A place further back is only told as "more than".
+FURTHEST_PLACE = 1000
+
+_FACTS = """
+    r.id AS robot_id, r.name AS robot_name, r.error AS robot_error, r.maintenance_reason, r.slots,
+    coalesce(s.problem, '') AS problem, p.id AS process_id, p.name AS process_name, p.concurrency_limit,
+    p.limit_per_value, p.limit_parameter, p.robot_version_floor AS version_floor,
+    (SELECT name FROM tenancy_folder WHERE id = j.folder_id) AS folder,
+    array_to_string(ARRAY(SELECT unnest(p.required_labels) EXCEPT SELECT unnest(r.labels || m.labels)), ', ')
+        AS missing_labels,
+    j.id AS job_id, j.available_at, j.priority
+"""
+_PAIRS = f"""
+    SELECT {_FACTS}, {eligibility.columns()}
+    FROM jobs_job j
+    JOIN processes_process p ON p.id = j.process_id
+    JOIN tenancy_tenant n ON n.id = j.tenant_id
+    JOIN robots_robot r ON r.tenant_id = j.tenant_id AND r.deleted_at IS NULL
+    JOIN robots_machine m ON m.id = r.machine_id
+    LEFT JOIN robots_robotsession s ON s.robot_id = r.id AND s.ended_at IS NULL
+"""
+_ROBOTS_OF_JOB = f"{_PAIRS} WHERE j.id = %(job)s"
+_JOBS_OF_ROBOT = f"""{_PAIRS}
+    WHERE r.id = %(robot)s AND j.id IN (
+        SELECT c.id FROM processes_process q CROSS JOIN LATERAL (
+            SELECT w.id FROM jobs_job w WHERE w.process_id = q.id AND w.status = 'pending'
+            ORDER BY w.priority DESC, w.available_at, w.id LIMIT %(most)s) c
+        WHERE q.tenant_id = r.tenant_id)
+    ORDER BY j.priority DESC, j.available_at, j.id LIMIT %(most)s
+"""
+_ROBOT_ALONE = f"""
+    SELECT r.error AS robot_error, r.maintenance_reason, r.slots, coalesce(s.problem, '') AS problem,
+        {eligibility.columns(About.ROBOT)}
+    FROM robots_robot r
+    JOIN robots_machine m ON m.id = r.machine_id
+    JOIN tenancy_tenant n ON n.id = r.tenant_id
+    LEFT JOIN robots_robotsession s ON s.robot_id = r.id AND s.ended_at IS NULL
+    WHERE r.id = %(robot)s
+"""
+#: Jobs of the folder that go first, counted process by process along the index of the line.
+_AHEAD = """
+    SELECT coalesce(sum(c.ahead), 0) FROM processes_process p CROSS JOIN LATERAL (
+        SELECT count(*) AS ahead FROM (
+            SELECT 1 FROM jobs_job o
+            WHERE o.process_id = p.id AND o.status = 'pending' AND o.available_at <= statement_timestamp()
+              AND (o.priority > %(priority)s
+                   OR (o.priority = %(priority)s AND (o.available_at, o.id) < (%(available_at)s, %(job)s)))
+            LIMIT %(most)s) x) c
+    WHERE p.tenant_id = %(tenant)s AND p.folder_id = %(folder)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One condition that does not hold: its name, what is the case, and the nearest thing to do."""
+
+    name: str
+    says: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class RobotView:
+    """A candidate robot and what keeps it from taking the job; nothing means that it will."""
+
+    id: UUID
+    name: str
+    obstacles: list[Obstacle]
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A waiting job and what keeps the robot from taking it."""
+
+    id: UUID
+    process_name: str
+    priority: int
+    obstacles: list[Obstacle]
+
+
+@dataclass(frozen=True, slots=True)
+class JobWhy:
+    """Why a job is not running: in one sentence, by robot, and what is nearest to be done."""
+
+    summary: str
+    fix: str = ""
+    ahead: int | None = None
+    robot_count: int = 0
+    robots: list[RobotView] = field(default_factory=list)
+    #: How many robots each condition keeps away, by its name.
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RobotWhy:
+    """Why a robot is idle: what is the matter with itself, and with the jobs first in line."""
+
+    summary: str
+    obstacles: list[Obstacle]
+    jobs: list[JobView]
+
+
+def why_job(job: Job) -> JobWhy:
+    """Explain why a job is not running, with two statements whatever the number of robots."""
+    if job.status != JobStatus.PENDING:
+        return JobWhy(_not_waiting(job))
+    rows = _query(_ROBOTS_OF_JOB, job=job.pk)
+    views = [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
+    views.sort(key=lambda view: (len(view.obstacles), view.name))
+    counts = Counter(obstacle.name for view in views for obstacle in view.obstacles)
+    summary, fix = _nearest(views, counts)
+    return JobWhy(summary, fix, _ahead(job), len(views), views[:MOST_ROBOTS], dict(counts.most_common()))
+
+
+def why_robot(robot: Robot) -> RobotWhy:
+    """Explain why a robot is idle: its own state first, then the jobs it might take."""
+    (alone,) = _query(_ROBOT_ALONE, robot=robot.pk)
+    obstacles = _obstacles(alone, About.ROBOT)
+    rows = _query(_JOBS_OF_ROBOT, robot=robot.pk, most=MOST_JOBS)
+    jobs = [
+        JobView(row["job_id"], row["process_name"], row["priority"], _obstacles(row, About.PROCESS, About.JOB))
+        for row in rows
+    ]
+    return RobotWhy(_idle(obstacles, jobs), obstacles, jobs)
+
+
+def _query(statement: str, **facts: Any) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"silence": settings.OFFLINE_AFTER, **facts})
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _obstacles(row: dict[str, Any], *about: About) -> list[Obstacle]:
+    failing = (one for one in eligibility.PREDICATES if not about or one.about in about)
+    return [_obstacle(one, row) for one in failing if not row[one.name]]
+
+
+def _obstacle(predicate: Predicate, row: dict[str, Any]) -> Obstacle:
+    return Obstacle(predicate.name, predicate.fails.format_map(row), predicate.fix.format_map(row))
+
+
+def _nearest(views: list[RobotView], counts: Counter[str]) -> tuple[str, str]:
+    """Say in one sentence what keeps the job waiting, from the robot that is nearest to taking it."""
+    if not views:
+        return "There is no robot in this tenant.", "Make a machine and enrol a robot on it."
+    nearest = views[0]
+    if not nearest.obstacles:
+        return f"Nothing is in the way: {nearest.name} takes it on its next contact.", ""
+    first = nearest.obstacles[0]
+    shared = next((obstacle for obstacle in nearest.obstacles if counts[obstacle.name] == len(views)), None)
+    if shared is not None and len(views) > 1:
+        return f"No robot can take it: {shared.says}.", _sentence(shared.fix)
+    return f"{nearest.name} is nearest to taking it, but {first.says}.", _sentence(first.fix)
+
+
+def _idle(obstacles: list[Obstacle], jobs: Iterable[JobView]) -> str:
+    if obstacles:
+        return f"It takes no work because {obstacles[0].says}."
+    jobs = list(jobs)
+    if not jobs:
+        return "There is no work: no job is pending in this tenant."
+    if any(not job.obstacles for job in jobs):
+        return "Nothing is in the way: it takes a job on its next contact."
+    return f"It is ready, but can take none of the {len(jobs)} jobs first in line."
+
+
+def _ahead(job: Job) -> int:
+    facts = {
+        "job": job.pk,
+        "tenant": job.tenant_id,
+        "folder": job.folder_id,
+        "priority": job.priority,
+        "available_at": job.available_at,
+        "most": FURTHEST_PLACE,
+    }
+    (row,) = _query(_AHEAD, **facts)
+    return min(int(row["coalesce"]), FURTHEST_PLACE)
+
+
+def _not_waiting(job: Job) -> str:
+    match job.status:
+        case JobStatus.WAITING:
+            return "It waits for a person: its last try was lost, and what that did outside is unknown. Resume or settle it."
+        case JobStatus.RUNNING | JobStatus.CANCELLING:
+            execution = Execution.objects.open().filter(job=job).select_related("robot").first()
+            robot = execution.robot.name if execution else "a robot"
+            return f"It is {job.status} on {robot}."
+    return f"It has ended: {job.status}."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
