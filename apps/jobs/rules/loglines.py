@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +60,3 @@ def first_error(data: bytes) -> int | None:
     match = _ERROR.search(data)
     return None if match is None else data.rfind(b"\n", 0, match.start()) + 1
 
-
-def merge(*streams: Iterable[Line]) -> list[Line]:
-    """Merge lines by their time; lines without one stay behind the line before them."""
-    keyed = []
-    for order, lines in enumerate(streams):
-        last = ""
-        for place, line in enumerate(lines):
-            last = max(last, line.time)
-            keyed.append((last, order, place, line))
-    return [line for *_, line in sorted(keyed, key=lambda entry: entry[:3])]
