@@ -1,5 +1,6 @@
 """Jobs, their executions and leases: everything that changes one."""
 
+from apps.jobs.services._making import DuplicateJob, ProcessDisabled, Wanted
 from apps.jobs.services._waking import ROBOT_CALLED, WORK_WAITS
 from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
 from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
@@ -12,14 +13,7 @@ from apps.jobs.services.controlling import (
     resume_job,
     stop_job,
 )
-from apps.jobs.services.creating import (
-    DuplicateJob,
-    ProcessDisabled,
-    Wanted,
-    create_job,
-    create_jobs,
-    retry_job,
-)
+from apps.jobs.services.creating import create_job, create_jobs, retry_job
 from apps.jobs.services.finishing import Answer, Decision, Report, finish_execution
 from apps.jobs.services.leases import (
     JobEnding,

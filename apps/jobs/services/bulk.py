@@ -16,11 +16,13 @@ from apps.core.errors import DomainError, Invalid, NotSignedIn
 from apps.core.later import later
 from apps.events import services as events
 from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Execution, Job, JobStatus
-from apps.jobs.services import _waking, creating
+from apps.jobs.services import _making, _waking
+from apps.processes.models import NothingToRun
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
 BATCH = 1000
+_RETRIED_WITH = ("process__package", "process__pinned_version", "target_robot", "target_machine")
 
 
 @transaction.atomic
@@ -37,7 +39,7 @@ def request_bulk_change(
     rbac.require(actor, action.permission, None)
     if (action == BulkAction.PRIORITISE) != (priority is not None):
         raise Invalid.field("priority", "name the new priority for this action, and only for it.")
-    if priority is not None and not creating.LOWEST_PRIORITY <= priority <= creating.HIGHEST_PRIORITY:
+    if priority is not None and not _making.LOWEST_PRIORITY <= priority <= _making.HIGHEST_PRIORITY:
         raise Invalid.field("priority", "must lie between -1000 and 1000.")
     matching = Job.objects.changeable(tenant.pk, actor=actor, action=action, filters=filters)
     change = BulkChange.objects.create(
@@ -100,9 +102,8 @@ def _cancel(change: BulkChange, batch: list[UUID]) -> int:
     running = by_status[JobStatus.RUNNING]
     ended = {"reason": "cancelled", "finished_at": Now(), "cancel_requested_at": Now()}
     done = Job.objects.filter(pk__in=idle).move_all_to(JobStatus.CANCELLED, **ended)
-    events.record_each(
-        "job.cancelled", Job.objects.filter(pk__in=idle), data={"status": "cancelled", "bulk": str(change.pk)}
-    )
+    facts = {"status": "cancelled", "reason": "cancelled", "bulk": str(change.pk)}
+    events.record_each("job.cancelled", Job.objects.filter(pk__in=idle), data=facts)
     done += Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
     events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling"})
     for robot_id in set(Execution.objects.open().filter(job_id__in=running).values_list("robot_id", flat=True)):
@@ -119,9 +120,16 @@ def _prioritise(change: BulkChange, batch: list[UUID]) -> int:
 
 def _retry(change: BulkChange, batch: list[UUID]) -> int:
     by_process: dict[UUID, list[Job]] = {}
-    for job in Job.objects.filter(pk__in=batch).order_by("pk"):
+    for job in Job.objects.filter(pk__in=batch).select_related(*_RETRIED_WITH).order_by("pk"):
         by_process.setdefault(job.process_id, []).append(job)
-    return sum(creating.retry_together(jobs, created_by=str(change.requested_by)) for jobs in by_process.values())
+    return sum(_retry_of_one_process(change, jobs) for jobs in by_process.values())
+
+
+def _retry_of_one_process(change: BulkChange, jobs: list[Job]) -> int:
+    try:
+        return len(_making.again(jobs, created_by=str(change.requested_by)))
+    except (_making.ProcessDisabled, NothingToRun):
+        return 0  # They count as refused; other processes go on.
 
 
 def _end(change: BulkChange, status: BulkStatus, problem: str = "") -> None:

@@ -14,7 +14,7 @@ from apps.events import services as events
 from apps.jobs.models import Execution, Job, JobStatus
 from apps.jobs.rules.reports import End, Verdict
 from apps.jobs.services import _settling, _waking
-from apps.jobs.services.creating import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.rbac import services as rbac
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from apps.core import masking
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, TooLarge
 from apps.jobs.models import Execution, LogChunk, LogStream
 from apps.jobs.rules import loglines
 from apps.rbac import services as rbac
@@ -41,6 +42,8 @@ def append_log(execution: Execution, *, actor: Actor, offset: int, data: bytes, 
     if zlib.crc32(data) != crc32:
         raise Invalid("The checksum does not match the bytes.", code="bad_crc")
     execution = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
+    if execution.log_truncated and offset >= execution.log_length:
+        return execution  # Nothing more is stored, so nothing is missing before it either.
     if offset > execution.log_length:
         raise LogGap(f"The log is known up to byte {execution.log_length}.", offset=execution.log_length)
     known = execution.log_length - offset
@@ -57,12 +60,14 @@ def append_log(execution: Execution, *, actor: Actor, offset: int, data: bytes, 
 
 @transaction.atomic
 def append_lines(execution: Execution, *, actor: Actor, lines: Sequence[bytes]) -> Execution:
-    """Append whole lines that a program sent by itself, beside the robot's own stream."""
+    """Append whole lines that a program sent by itself, beside the robot's own stream. Raises ``TooLarge``."""
     rbac.require(actor, "jobs.report_execution", execution)
     execution = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
     data = masking.mask_tokens(b"".join(lines))
-    if not data or execution.log_api_length + len(data) > settings.LOG_LIMIT_BYTES:
+    if not data:
         return execution
+    if execution.log_api_length + len(data) > settings.LOG_LIMIT_BYTES:
+        raise TooLarge("This log is full; nothing more is stored.", limit=settings.LOG_LIMIT_BYTES)
     _insert(execution, LogStream.API, execution.log_api_length, data)
     execution.log_api_length += len(data)
     execution.save(update_fields=["log_api_length"])
@@ -95,17 +100,26 @@ def _insert(execution: Execution, stream: LogStream, offset: int, data: bytes) -
 
 
 def _mask_across_border(execution: Execution, fresh: bytes) -> bytes:
-    """Mask tokens in ``fresh`` and any that began in the stored piece before it, whose end is then rewritten."""
-    before = LogChunk.of(execution.pk, LogStream.ROBOT).order_by("offset").last()
-    if before is None:
+    """Mask tokens in ``fresh``, and any that began in what is stored before it, whose end is then rewritten."""
+    border = execution.log_length
+    if not border:
         return masking.mask_tokens(fresh)
-    stored = bytes(before.data)
-    tail = stored[-(masking.LONGEST_TOKEN - 1) :]
+    reach = min(border, masking.LONGEST_TOKEN - 1)
+    tail = LogChunk.read(execution.pk, LogStream.ROBOT, border - reach, reach)
     masked = masking.mask_tokens(tail + fresh)
     if masked[: len(tail)] != tail:
-        before.data = stored[: len(stored) - len(tail)] + masked[: len(tail)]
-        before.save(update_fields=["data"])
+        _write_over(execution, border - len(tail), masked[: len(tail)])
     return masked[len(tail) :]
+
+
+def _write_over(execution: Execution, offset: int, data: bytes) -> None:
+    """Put ``data`` in place of what is stored from ``offset`` on; it may lie in several small pieces."""
+    pieces = LogChunk.of(execution.pk, LogStream.ROBOT).filter(offset__lt=offset + len(data))
+    for piece in pieces.filter(offset__gt=offset - F("size")):
+        stored, begins = bytes(piece.data), offset - piece.offset
+        kept, put = stored[: max(0, begins)], data[max(0, -begins) :]
+        piece.data = kept + put[: piece.size - len(kept)]
+        piece.save(update_fields=["data"])
 
 
 def _refuse_difference(execution: Execution, offset: int, again: bytes) -> None:
@@ -113,5 +127,5 @@ def _refuse_difference(execution: Execution, offset: int, again: bytes) -> None:
     if not again:
         return
     stored = LogChunk.read(execution.pk, LogStream.ROBOT, offset, len(again))
-    if stored != again and any(kept not in (sent, _STAR) for kept, sent in zip(stored, again, strict=True)):
+    if stored != again and any(kept not in (sent, _STAR) for kept, sent in zip(stored, again, strict=False)):
         raise LogDiffers("These bytes were sent before with another content.", offset=execution.log_length)

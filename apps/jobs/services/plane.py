@@ -13,6 +13,9 @@ from apps.rbac import services as rbac
 #: A clock that jumps further than this is not believed (seconds).
 CLOCK_JUMP = 60
 
+#: Nobody can have seen more epochs, or ticks within one, than this beyond ours: a robot that says so is not believed.
+MOST_EPOCHS_AHEAD, MOST_TICKS_AHEAD = 100, 100_000_000
+
 #: One conditional UPDATE: at most one process advances the tick in each period, and a gap is noted by whoever ends it.
 _ADVANCE = """
     UPDATE jobs_plane SET
@@ -20,9 +23,13 @@ _ADVANCE = """
         gap_ended_at = CASE WHEN clock_timestamp() - ticked_at > make_interval(secs => %(outage)s)
                             THEN clock_timestamp() ELSE gap_ended_at END,
         frozen_until = CASE WHEN clock_timestamp() < ticked_at - make_interval(secs => 1)
+                                 OR clock_timestamp() - ticked_at > make_interval(secs => %(jump)s)
                             THEN clock_timestamp() + make_interval(secs => %(ttl)s) ELSE frozen_until END,
         frozen_reason = CASE WHEN clock_timestamp() < ticked_at - make_interval(secs => 1)
-                             THEN 'the database clock went backwards' ELSE frozen_reason END,
+                             THEN 'the database clock went backwards'
+                             WHEN clock_timestamp() - ticked_at > make_interval(secs => %(jump)s)
+                             THEN 'the control plane was away, or the database clock jumped'
+                             ELSE frozen_reason END,
         ticked_at = clock_timestamp()
     WHERE clock_timestamp() - ticked_at >= make_interval(secs => %(every)s * 0.9) OR clock_timestamp() < ticked_at
     RETURNING tick, epoch
@@ -31,7 +38,12 @@ _ADVANCE = """
 
 def advance_tick() -> tuple[int, int] | None:
     """Advance the plane's tick if it is time; returns (tick, epoch), or ``None`` where another process was first."""
-    facts = {"outage": settings.OUTAGE_AFTER, "ttl": settings.LEASE_TTL, "every": settings.TICK_EVERY}
+    facts = {
+        "outage": settings.OUTAGE_AFTER,
+        "ttl": settings.LEASE_TTL,
+        "every": settings.TICK_EVERY,
+        "jump": CLOCK_JUMP,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_ADVANCE, facts)
         row = cursor.fetchone()
@@ -50,11 +62,13 @@ def ensure_plane(*, actor: Actor) -> Plane:
 def notice_tick(plane: Plane, *, actor: Actor, epoch: int, tick: int) -> Plane:
     """Take note of the highest (epoch, tick) somebody saw: one higher than ours means that commits were lost.
 
-    The epoch rises, sweeps wait one lease, robots offer their recent results again.
+    The epoch rises, sweeps wait one lease, robots offer their recent results again. What nobody can have seen changes
+    nothing.
     """
     rbac.require(actor, "jobs.change_plane", rbac.EVERYWHERE)
     plane = Plane.objects.select_for_update().get(pk=plane.pk)
-    if (epoch, tick) <= (plane.epoch, plane.tick):
+    beyond_belief = epoch > plane.epoch + MOST_EPOCHS_AHEAD or tick > plane.tick + MOST_TICKS_AHEAD
+    if beyond_belief or (epoch, tick) <= (plane.epoch, plane.tick):
         return plane
     with connection.cursor() as cursor:
         cursor.execute(
