@@ -144,7 +144,7 @@ def test_a_big_log_opens_at_its_end_by_reading_little(execution, django_assert_m
 
 
 def test_the_text_has_every_line(execution):
-    execution = write(execution, *(line(n, f"line {n}") for n in range(2500)))
+    execution = write(execution, b"".join(line(n, f"line {n}") for n in range(2500)))
 
     text = "".join(logreading.as_text(execution))
 

@@ -66,8 +66,8 @@ class _Entry:
 
 def page_after(execution: Execution, place: Place, *, limit: int = MOST_LINES) -> Page:
     """Return up to ``limit`` lines from ``place`` on."""
-    robot = _forwards(execution, LogStream.ROBOT, place.robot)
-    api = _forwards(execution, LogStream.API, place.api)
+    robot = _forwards(execution, LogStream.ROBOT, place.robot, limit)
+    api = _forwards(execution, LogStream.API, place.api, limit)
     entries = _merged(robot, api)[:limit]
     following = _behind(entries, place)
     ends = Place(execution.log_length, execution.log_api_length)
@@ -76,8 +76,8 @@ def page_after(execution: Execution, place: Place, *, limit: int = MOST_LINES) -
 
 def page_before(execution: Execution, place: Place, *, limit: int = MOST_LINES) -> Page:
     """Return up to ``limit`` lines that end at ``place``."""
-    robot = _backwards(execution, LogStream.ROBOT, min(place.robot, execution.log_length))
-    api = _backwards(execution, LogStream.API, min(place.api, execution.log_api_length))
+    robot = _backwards(execution, LogStream.ROBOT, min(place.robot, execution.log_length), limit)
+    api = _backwards(execution, LogStream.API, min(place.api, execution.log_api_length), limit)
     entries = _merged(robot, api)[-limit:]
     return Page([entry.line for entry in entries], _ahead(entries, place), place, True)
 
@@ -95,7 +95,7 @@ def first_error_page(execution: Execution, *, limit: int = MOST_LINES) -> Page:
     """Return the lines from the robot's first error on; the last page where there was none."""
     if execution.log_first_error is None:
         return last_page(execution, limit=limit)
-    first = next(iter(_forwards(execution, LogStream.ROBOT, execution.log_first_error)), None)
+    first = next(iter(_forwards(execution, LogStream.ROBOT, execution.log_first_error, 1)), None)
     return page_after(execution, Place(execution.log_first_error, _api_place(execution, first)), limit=limit)
 
 
@@ -126,31 +126,30 @@ def _length(execution: Execution, stream: LogStream) -> int:
     return execution.log_length if stream is LogStream.ROBOT else execution.log_api_length
 
 
-def _forwards(execution: Execution, stream: LogStream, start: int) -> list[_Entry]:
-    """Return the whole lines of a stream from ``start`` on, as far as one window reaches."""
+def _forwards(execution: Execution, stream: LogStream, start: int, limit: int) -> list[_Entry]:
+    """Return up to ``limit`` whole lines of a stream from ``start`` on, as far as one window reaches."""
     if start >= _length(execution, stream):
         return []
     data = LogChunk.read(execution.pk, stream, start, WINDOW)
     whole = data.rfind(b"\n") + 1
     # What is left without a line feed is a line still being written, unless nothing more will come or it fills it all.
-    if execution.finished_at is not None and len(data) < WINDOW or not whole and len(data) == WINDOW:
+    if (execution.finished_at is not None and len(data) < WINDOW) or (not whole and len(data) == WINDOW):
         whole = len(data)
-    return _entries(stream, start, data[:whole])
+    return _entries(stream, start, _lines(data[:whole])[:limit])
 
 
-def _backwards(execution: Execution, stream: LogStream, end: int) -> list[_Entry]:
-    """Return the whole lines of a stream that end at ``end``, as far back as one window reaches."""
+def _backwards(execution: Execution, stream: LogStream, end: int, limit: int) -> list[_Entry]:
+    """Return up to ``limit`` whole lines of a stream that end at ``end``, as far back as one window reaches."""
     start = max(0, end - WINDOW)
     data = LogChunk.read(execution.pk, stream, start, end - start) if end else b""
-    if start:
-        broken = data.find(b"\n") + 1
-        start, data = start + broken, data[broken:]
-    return _entries(stream, start, data)
+    whole = data.find(b"\n") + 1 if start else 0
+    lines = _lines(data[whole:])[-limit:]
+    return _entries(stream, end - sum(map(len, lines)), lines)
 
 
-def _entries(stream: LogStream, start: int, data: bytes) -> list[_Entry]:
+def _entries(stream: LogStream, start: int, lines: list[bytes]) -> list[_Entry]:
     entries, at, key = [], start, ""
-    for raw in _lines(data):
+    for raw in lines:
         line = loglines.parse_line(raw.rstrip(b"\n"))
         key = max(key, line.time)  # a line without a time, or with an earlier one, stays behind the line before it
         entries.append(_Entry(key, stream, at, at + len(raw), line))
@@ -182,7 +181,7 @@ def _api_place(execution: Execution, first: _Entry | None) -> int:
     """Return where the programs' stream goes on at the time of ``first``."""
     place = 0
     while first is not None:
-        entries = _forwards(execution, LogStream.API, place)
+        entries = _forwards(execution, LogStream.API, place, MOST_LINES)
         earlier = [entry for entry in entries if entry.key < first.key]
         if not earlier:
             break

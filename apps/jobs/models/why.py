@@ -201,7 +201,7 @@ def _ahead(job: Job) -> int:
 def _not_waiting(job: Job) -> str:
     match job.status:
         case JobStatus.WAITING:
-            return "It waits for a person: its last try was lost, and what that did outside is unknown. Resume or settle it."
+            return "It waits for a person: its last try was lost, and what it did is unknown. Resume or settle it."
         case JobStatus.RUNNING | JobStatus.CANCELLING:
             execution = Execution.objects.open().filter(job=job).select_related("robot").first()
             robot = execution.robot.name if execution else "a robot"
