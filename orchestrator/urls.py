@@ -11,6 +11,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.tenancy.urls")),
     path("", include("apps.accounts.urls")),
     path("", include("apps.packages.urls")),
+    path("", include("apps.robots.urls")),
     path("", include("apps.processes.urls")),
 ]
 #: What existing clients call: their dialect first, else the canonical API.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models import Count, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import Coalesce, Lower, Now
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
@@ -20,6 +20,13 @@ class MachineQuerySet(models.QuerySet["Machine"]):
 
     def visible_to(self, actor: Actor) -> MachineQuerySet:
         return rbac.visible(self, actor, "robots.view_machine")
+
+    def with_robots(self) -> MachineQuerySet:
+        """Add ``robot_count``, the robots there are on each, and read its live key with it."""
+        robots = Robot.objects.alive().order_by().filter(machine=OuterRef("pk")).values("machine")
+        count = Coalesce(Subquery(robots.annotate(count=Count("pk")).values("count")), 0)
+        live_keys = Prefetch("keys", queryset=MachineKey.objects.filter(MachineKey.live()), to_attr="live_keys")
+        return self.annotate(robot_count=count).prefetch_related(live_keys)
 
 
 class Machine(TenantRow):
@@ -47,6 +54,17 @@ class Machine(TenantRow):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a host has introduced itself, so that no other can use the key."""
+        return bool(self.signature)
+
+    @property
+    def live_key(self) -> MachineKey | None:
+        """The key with which robots enrol now, of a row read ``with_robots``."""
+        keys: list[MachineKey] = self.live_keys  # type: ignore[attr-defined]
+        return keys[0] if keys else None
 
 
 class MachineKey(Token):

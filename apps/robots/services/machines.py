@@ -40,11 +40,24 @@ def create_machine(
 
 
 @transaction.atomic
-def update_machine(machine: Machine, *, actor: Actor, name: str, description: str, labels: Sequence[str]) -> Machine:
-    """Change what a machine is called and which labels its robots have through it."""
+def update_machine(
+    machine: Machine,
+    *,
+    actor: Actor,
+    name: str | None = None,
+    description: str | None = None,
+    labels: Sequence[str] | None = None,
+) -> Machine:
+    """Change what a machine is called and which labels its robots have through it; what is ``None`` stays."""
     rbac.require(actor, "robots.change_machine", machine)
+    lock(machine)
     before = _facts(machine)
-    machine.name, machine.description, machine.labels = checked_name(name), description, checked_labels(labels)
+    if name is not None:
+        machine.name = checked_name(name)
+    if description is not None:
+        machine.description = description
+    if labels is not None:
+        machine.labels = checked_labels(labels)
     save_named(machine, update_fields=["name", "description", "labels"])
     audit.record(actor, "machine.updated", machine, before=before, after=_facts(machine))
     events.record("machine.updated", machine)
@@ -137,6 +150,11 @@ def checked_labels(labels: Sequence[str]) -> list[str]:
     if wrong := rules.wrong_labels(normal):
         raise Invalid.field("labels", f"use letters, digits and . _ : / = - only, not {', '.join(wrong)}.")
     return normal
+
+
+def lock(row: Any) -> None:
+    """Read a row again and hold it, so that two changes at once do not undo each other."""
+    row.refresh_from_db(from_queryset=type(row)._base_manager.select_for_update(of=("self",)))
 
 
 def save_named(row: Machine | Robot, **options: Any) -> None:

@@ -18,7 +18,7 @@ from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot, RobotFolder, RobotSession, RobotToken
-from apps.robots.services.machines import checked_labels, checked_name, hold_by_key, save_named
+from apps.robots.services.machines import checked_labels, checked_name, hold_by_key, lock, save_named
 from apps.tenancy.models import Folder
 
 #: How long a robot's own token works before it must be rotated.
@@ -87,19 +87,31 @@ def update_robot(
     robot: Robot,
     *,
     actor: Actor,
-    name: str,
-    description: str,
-    slots: int,
-    labels: Sequence[str],
-    folders: Iterable[Folder],
+    name: str | None = None,
+    description: str | None = None,
+    slots: int | None = None,
+    labels: Sequence[str] | None = None,
+    folders: Iterable[Folder] | None = None,
 ) -> Robot:
-    """Change what a robot is called, how much it runs at once, and for which folders."""
+    """Change what a robot is called, how much it runs at once, and for which folders; what is ``None`` stays.
+
+    Folders that the actor may not see stay too: nobody takes away what they do not know of.
+    """
     rbac.require(actor, "robots.change_robot", robot)
+    lock(robot)
     before = _facts(robot)
-    robot.name, robot.description = checked_name(name), description
-    robot.slots, robot.labels = _checked_slots(slots), checked_labels(labels)
+    if name is not None:
+        robot.name = checked_name(name)
+    if description is not None:
+        robot.description = description
+    if slots is not None:
+        robot.slots = _checked_slots(slots)
+    if labels is not None:
+        robot.labels = checked_labels(labels)
     save_named(robot, update_fields=["name", "description", "slots", "labels"])
-    _set_folders(robot, folders)
+    if folders is not None:
+        unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
+        _set_folders(robot, [*folders, *unseen])
     audit.record(actor, "robot.updated", robot, before=before, after=_facts(robot))
     events.record("robot.updated", robot)
     return robot

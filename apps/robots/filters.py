@@ -1,0 +1,43 @@
+"""Narrowing lists of machines and robots."""
+
+from __future__ import annotations
+
+import django_filters
+from django.db.models import Q, QuerySet
+
+from apps.core.api.filters import ApiFilterSet, TextFilter
+from apps.core.api.identifiers import IdFilter
+from apps.robots.models import Machine, Robot
+
+
+class MachineFilters(ApiFilterSet):
+    """Machines of a tenant, by part of a name or by a label."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+    label = django_filters.CharFilter(method="with_label", max_length=63)
+
+    class Meta(ApiFilterSet.Meta):
+        model = Machine
+        fields = ["tenant", "name", "label"]
+
+    def with_label(self, machines: QuerySet[Machine], name: str, label: str) -> QuerySet[Machine]:
+        return machines.filter(labels__contains=[label.lower()])
+
+
+class RobotFilters(ApiFilterSet):
+    """Robots of a tenant, folder or machine, by part of a name, by a label, or by whether they are enabled."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+    machine = IdFilter(field_name="machine_id")
+    folder = IdFilter(field_name="robot_folders__folder_id")
+    label = django_filters.CharFilter(method="with_label", max_length=63)
+
+    class Meta(ApiFilterSet.Meta):
+        model = Robot
+        fields = ["tenant", "machine", "folder", "name", "label", "enabled", "draining", "maintenance"]
+
+    def with_label(self, robots: QuerySet[Robot], name: str, label: str) -> QuerySet[Robot]:
+        wanted = [label.lower()]
+        return robots.filter(Q(labels__contains=wanted) | Q(machine__labels__contains=wanted))

@@ -1,0 +1,87 @@
+"""Machines and robots, as callers send and see them."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apps.core.api.rows import ChangeSerializer, RowField
+from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
+from apps.robots.models import Machine
+from apps.tenancy.models import Folder
+
+MOST_LABELS, MOST_FOLDERS, MOST_SLOTS = 64, 100, 64
+
+
+class LabelsField(serializers.ListField):
+    """Labels: letters, digits and ``. _ : / = -``."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(child=serializers.CharField(max_length=63), max_length=MOST_LABELS, **kwargs)  # type: ignore[arg-type]
+
+
+class KeyOut(serializers.Serializer):
+    """A machine's enrolment key, as far as it can be shown."""
+
+    shown_as = serializers.CharField(help_text="How the key begins, so that you know it again.")
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class MachineOut(OutputSerializer):
+    """A computer on which robots run."""
+
+    info = serializers.DictField(help_text="What its robots told of it.")
+    is_bound = serializers.BooleanField(help_text="A host has introduced itself, and no other may use the key.")
+    robot_count = serializers.IntegerField()
+    key = KeyOut(source="live_key", allow_null=True)
+
+    class Meta:
+        model = Machine
+        fields = [
+            "id", "tenant", "name", "description", "labels", "info", "is_bound", "robot_count", "key", "last_seen_at",
+            "created_at",
+        ]  # fmt: skip
+
+
+class NewMachineOut(MachineOut):
+    """A new machine. `machine_key` is shown this once and never again."""
+
+    machine_key = serializers.CharField(help_text="The enrolment key: `bvm_…`. Keep it now.")
+
+    class Meta(MachineOut.Meta):
+        fields = [*MachineOut.Meta.fields, "machine_key"]
+
+
+class CreateMachine(InputSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    labels = LabelsField(required=False, help_text="Every robot on it has these labels too.")
+
+
+class UpdateMachine(ChangeSerializer, CreateMachine):
+    pass
+
+
+class CreateRobot(InputSerializer):
+    name = NameField(max_length=100)
+    machine = RowField(Machine.objects.alive())
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    slots = serializers.IntegerField(
+        min_value=1, max_value=MOST_SLOTS, required=False, help_text="How many jobs it runs at once."
+    )
+    labels = LabelsField(required=False)
+    folders = serializers.ListField(
+        child=RowField(Folder.objects.alive()),
+        max_length=MOST_FOLDERS,
+        required=False,
+        help_text="The folders it works for. Empty: the tenant's *Shared* folder.",
+    )
+
+
+class UpdateRobot(ChangeSerializer, CreateRobot):
+    machine = None  # type: ignore[assignment]
+
+
+class StartMaintenance(InputSerializer):
+    reason = serializers.CharField(max_length=300, help_text="Say why, so that others know.")
+    until = MomentField(required=False, allow_null=True, help_text="It ends by itself then. Left out: by hand.")
