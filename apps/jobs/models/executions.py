@@ -6,8 +6,8 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import JSONObject, Now
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
@@ -62,15 +62,19 @@ class Execution(Stateful, TenantRow):
         ExecutionStatus.ADOPTED: set(),
     }
 
-    folder = InTenant("tenancy.Folder", related_name="+")
-    job = InTenant(Job, related_name="executions")
-    process = InTenant("processes.Process", related_name="+")
+    # Without indexes of their own: each is the first column of a constraint or an index below.
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    folder = InTenant("tenancy.Folder", related_name="+", db_index=False)
+    job = InTenant(Job, related_name="executions", db_index=False)
+    process = InTenant("processes.Process", related_name="+", db_index=False)
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=16, choices=ExecutionStatus, default=ExecutionStatus.RUNNING)
     reason = models.CharField(max_length=40, blank=True)
     lease_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    robot = InTenant("robots.Robot", related_name="executions")
-    session = InTenant("robots.RobotSession", related_name="+")
+    robot = InTenant("robots.Robot", related_name="executions", db_index=False)
+    session = InTenant("robots.RobotSession", related_name="+", db_index=False)
     claim_request_id = models.UUIDField()
     limit_value = models.CharField(max_length=200, blank=True)
     granted_at = models.DateTimeField(db_default=Now())
@@ -127,7 +131,8 @@ class Execution(Stateful, TenantRow):
                 fields=["process", "limit_value"], name="execution_open_by_process", condition=Q(status="running")
             ),
             models.Index(fields=["robot", "-id"], name="execution_newest_of_robot"),
-            models.Index(fields=["tenant", "-id"], name="execution_newest"),
+            models.Index(fields=["folder", "-id"], name="execution_newest_of_folder"),
+            models.Index(fields=["process", "-id"], name="execution_newest_of_process"),
         ]
         permissions = [
             ("report_execution", "Can report about an execution"),
@@ -136,6 +141,14 @@ class Execution(Stateful, TenantRow):
 
     def __str__(self) -> str:
         return f"try {self.number} of job {str(self.job_id)[:13]}"
+
+
+def with_latest_execution(jobs: models.QuerySet[Job]) -> models.QuerySet[Job]:
+    """Add ``latest_execution``: id, number, status, progress and robot of each job's last try, or ``None``."""
+    tries = Execution.objects.filter(job=OuterRef("pk")).order_by("-number")
+    robot = JSONObject(id="robot_id", name="robot__name")
+    facts = JSONObject(id="id", number="number", status="status", progress="progress", robot=robot)
+    return jobs.annotate(latest_execution=Subquery(tries.values(facts=facts)[:1]))
 
 
 class LateKind(models.TextChoices):

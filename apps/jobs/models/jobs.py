@@ -114,13 +114,17 @@ class Job(Stateful, TenantRow):
         JobStatus.CANCELLED: set(),
     }
 
-    folder = InTenant("tenancy.Folder", related_name="+")
-    process = InTenant("processes.Process", related_name="jobs")
+    # Without indexes of their own: each is the first column of one below, or nothing is ever found by it.
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    folder = InTenant("tenancy.Folder", related_name="+", db_index=False)
+    process = InTenant("processes.Process", related_name="jobs", db_index=False)
     status = models.CharField(max_length=16, choices=JobStatus, default=JobStatus.PENDING)
     reason = models.CharField(max_length=40, blank=True, help_text="Why it ended or waits, as a code.")
 
     # What it was created for, whatever the process says later.
-    package_version = InTenant("packages.PackageVersion", null=True, related_name="+")
+    package_version = InTenant("packages.PackageVersion", null=True, related_name="+", db_index=False)
     package_name = models.CharField(max_length=100, blank=True)
     package_version_number = models.CharField("package version", max_length=50, blank=True)
     package_sha256 = models.CharField(max_length=64, blank=True)
@@ -134,15 +138,15 @@ class Job(Stateful, TenantRow):
     priority = models.SmallIntegerField(default=0)
     available_at = models.DateTimeField(db_default=Now())
     start_deadline = models.DateTimeField(null=True)
-    target_machine = InTenant("robots.Machine", null=True, related_name="+")
-    target_robot = InTenant("robots.Robot", null=True, related_name="+")
+    target_machine = InTenant("robots.Machine", null=True, related_name="+", db_index=False)
+    target_robot = InTenant("robots.Robot", null=True, related_name="+", db_index=False)
     dedupe_key = models.CharField(max_length=200, blank=True)
     limit_value = models.CharField(max_length=200, blank=True)
 
     max_attempts = models.PositiveSmallIntegerField(default=1)
     attempts_used = models.PositiveSmallIntegerField(default=0)
     last_execution_no = models.PositiveIntegerField(default=0)
-    last_robot = InTenant("robots.Robot", null=True, related_name="+")
+    last_robot = InTenant("robots.Robot", null=True, related_name="+", db_index=False)
     timeout = models.PositiveIntegerField(null=True)
     backoff_base = models.PositiveIntegerField(default=10)
     backoff_cap = models.PositiveIntegerField(default=3600)
@@ -153,7 +157,7 @@ class Job(Stateful, TenantRow):
 
     source = models.CharField(max_length=16, default="manual", help_text="manual, api, trigger, retry, …")
     created_by = models.CharField(max_length=200)
-    retry_of = InTenant("self", null=True, related_name="retries")
+    retry_of = InTenant("self", null=True, related_name="retries", db_index=False)
     cancel_requested_at = models.DateTimeField(null=True)
     stop_requested_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
@@ -213,9 +217,12 @@ class Job(Stateful, TenantRow):
                 name="job_unfinished",
                 condition=Q(status__in=["pending", "waiting", "running", "cancelling"]),
             ),
-            models.Index(fields=["tenant", "-id"], name="job_newest"),
+            # The newest rows of a tenant as such are read from its key, backwards.
+            models.Index(fields=["folder", "-id"], name="job_newest_of_folder"),
             models.Index(fields=["process", "-id"], name="job_newest_of_process"),
+            models.Index(fields=["package_version", "-id"], name="job_newest_of_version"),
             models.Index(fields=["tenant", "status", "-id"], name="job_newest_by_status"),
+            models.Index(fields=["tenant", "reason", "-id"], name="job_newest_by_reason", condition=~Q(reason="")),
             models.Index(fields=["retry_of"], name="job_by_original", condition=Q(retry_of__isnull=False)),
         ]
         permissions = [
