@@ -102,6 +102,10 @@ class Desk:
         """The work that holds a slot: everything but what waits for its result to be delivered."""
         return [assignment for assignment in self.assignments() if assignment.occupies_slot]
 
+    def held(self) -> list[Assignment]:
+        """The work whose lease is renewed: what runs, and what has ended but is not answered for yet."""
+        return [assignment for assignment in self.assignments() if assignment.holds_lease]
+
     def problem(self) -> str:
         """Why this robot takes no new work, in one word; empty when it does."""
         if self.wants_drain:

@@ -47,12 +47,21 @@ class Assignment:
         self.asked: str = control.get("ask", "continue")
         self.deadline: float = control.get("deadline") or record["deadline"]
         """Until when, on the steady clock, the lease is surely ours: a margin before it runs out at the server."""
-        self.occupies_slot = files.result() is None
+        self.occupies_slot = self.holds_lease = files.result() is None
         self.is_running = files.owner() is not None and self.occupies_slot
         self.offered = threading.Event()
         """Set once the result was offered, or there is none to offer."""
         self._uploading = Uploading(desk, self.lease_id, files.log)
         self._should_end_at: float | None = None
+
+    @classmethod
+    def of_result(cls, desk: Desk, files: ExecutionFiles, result: Record) -> Assignment:
+        """What is left to do where only the result survived: it names all that delivering it takes."""
+        lease = {name: result[name] for name in ("lease", "job", "number")} | {
+            "package": None,
+            "script_path": "unknown",
+        }
+        return cls(desk, files, {"lease": lease, "mark": "", "deadline": 0.0})
 
     def __str__(self) -> str:
         package = self._lease.get("package")
@@ -79,7 +88,9 @@ class Assignment:
         return told | {name: state[name] for name in ("cpu", "memory") if name in state}
 
     def renewed(self, asked: str, deadline: float) -> None:
-        """The server answered: do as it asks, and trust the lease until ``deadline``."""
+        """The server answered: do as it asks, and trust the lease until ``deadline``. After its end a job is deaf."""
+        if not self.occupies_slot:
+            return
         if asked != "lost":
             self.deadline = max(self.deadline, deadline)
         self.ask(asked)
@@ -117,6 +128,7 @@ class Assignment:
         self._uploading.end()
         if self.files.result() is not None:
             delivering.deliver(self._desk, self.files, self._uploading, self.offered)
+        self.holds_lease = False
         self.offered.set()
         if not self._desk.ended.is_set():
             shutil.rmtree(self._work, ignore_errors=True)

@@ -96,20 +96,25 @@ class Listener:
 
     def _sort_out(self, files: ExecutionFiles) -> Assignment | None:
         try:
-            if files.delivery() is not None:
-                return None
-            assignment = Assignment(self._desk, files, files.lease())
-            if files.result() is not None:
-                self._desk.take(assignment)
-                return None
-            owner = files.owner()
-            if owner is not None and platforms.still_runs(owner):
-                return assignment
-            return self._settle(assignment)
+            if files.is_blank():
+                self._desk.spool.remove(files)
+            elif files.delivery() is None:
+                return self._sort_out_open(files)
         except (CorruptRecord, KeyError) as damage:
             log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
             self._desk.spool.set_aside(files)
+        return None
+
+    def _sort_out_open(self, files: ExecutionFiles) -> Assignment | None:
+        result = files.result()
+        if result is not None:
+            self._desk.take(Assignment.of_result(self._desk, files, result))
             return None
+        assignment = Assignment(self._desk, files, files.lease())
+        owner = files.owner()
+        if owner is not None and platforms.still_runs(owner):
+            return assignment
+        return self._settle(assignment)
 
     def _settle(self, assignment: Assignment) -> Assignment | None:
         """Decide about a job without a live supervisor. It is never run again: the next session calls it lost."""
@@ -233,11 +238,17 @@ class Listener:
         oldest = time.time() - self._settings.keep_records_seconds
         try:
             for files in self._desk.spool.executions():
-                delivery = files.delivery()
-                if delivery and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch:
+                if self._is_forgettable(files, oldest):
                     self._desk.spool.remove(files)
-        except (CorruptRecord, OSError) as error:
-            log.error("The spool could not be cleaned; the next start looks at it again: %s", error)
+        except OSError as error:
+            log.error("The spool could not be cleaned; this is tried again: %s", error)
+
+    def _is_forgettable(self, files: ExecutionFiles, oldest: float) -> bool:
+        try:
+            delivery = files.delivery()
+        except CorruptRecord:  # The next start puts it into quarantine.
+            return False
+        return delivery is not None and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch
 
 
 def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:

@@ -160,6 +160,10 @@ class ExecutionFiles:
             raise CorruptRecord(f"{self.directory}: there is no lease")
         return record
 
+    def is_blank(self) -> bool:
+        """Say whether a crash came between making the directory and writing the lease: nothing was begun."""
+        return not self.is_owned() and not any(self.directory.glob("*.json"))
+
     def result(self) -> Record | None:
         """What came of it, or None so far. Raises CorruptRecord."""
         return read_record(self.directory / "result.json")

@@ -174,9 +174,9 @@ class Syncing:
     # One sync
 
     def _sync(self) -> float:
-        held = {assignment.lease_id: assignment for assignment in self._desk.occupied()}
+        held = {assignment.lease_id: assignment for assignment in self._desk.held()}
         is_accepting = self._desk.is_accepting()
-        self._wish(self._desk.slots - len(held) if is_accepting else 0)
+        self._wish(self._desk.slots - len(self._desk.occupied()) if is_accepting else 0)
         self._seq += 1
         sent = platforms.steady()
         self._in_doubt.update(self._wishes)
@@ -254,7 +254,7 @@ class Syncing:
         """Follow the server's pace with jitter, but renew in time."""
         paced = float(answer["next_sync_in"])
         pause = random.uniform(min(1.0, paced), paced)
-        if self._desk.occupied():
+        if self._desk.held():
             pause = min(pause, sent + self._desk.settings.renew_every - platforms.steady())
         return max(0.0, pause)
 

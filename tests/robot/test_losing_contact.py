@@ -1,5 +1,7 @@
 """Lost replies, servers that are away, fail or refuse: nothing is lost, nothing runs twice."""
 
+import signal
+
 import pytest
 
 from tests.robot.packages import package
@@ -149,6 +151,35 @@ def test_a_result_waits_while_the_robot_is_not_allowed_to_report(server, start_r
 
     server.wait_for_end(counted, 30)
     assert counted.status == "completed"
+
+
+def test_a_lease_is_renewed_until_its_result_is_answered(server, start_robot, counted):
+    server.faults.answer("finish", 503, times=1000)
+    start_robot()
+    server.wait_until(lambda: server.calls("finish"))
+
+    before = len(counted.last.renewals)
+
+    server.wait_until(lambda: len(counted.last.renewals) > before + 2)
+    server.faults.clear()
+    server.wait_for_end(counted, 60)
+    assert counted.last.status == "completed"
+
+
+def test_a_lease_that_comes_while_the_robot_drains_goes_back(server, start_robot):
+    server.slots = 2
+    job = server.add_job(server.add_package(package(RUNS_A_WHILE)), parameters={"seconds": 3})
+    robot = start_robot()
+    begun(server, job)
+    server.faults.drop_request("sync", times=3)
+    robot.wait_until(lambda: "does not answer as hoped" in robot.messages())
+
+    other = server.add_job(server.add_package(package("def main(): pass")))
+    robot.signal(signal.SIGTERM)
+
+    server.wait_until(lambda: other.executions and other.executions[0].status == "released")
+    assert robot.wait() == 0
+    assert job.report["result"] == 1
 
 
 def test_a_result_the_server_cannot_take_becomes_a_failure_that_says_so(server, start_robot, counted):

@@ -13,6 +13,13 @@ from tests.robot.packages import package
 from tests.robot.stand_in import records
 
 SPOOL_FULL = {"BV_ROBOT_DISK_RESERVE_BYTES": str(2**60)}
+WAITS_FOR_A_FILE = """
+    import os, time
+    def main(go):
+        print("begun", flush=True)
+        while not os.path.exists(go):
+            time.sleep(0.05)
+"""
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
@@ -133,14 +140,7 @@ def test_a_damaged_record_is_put_aside_and_the_robot_goes_on(server, start_robot
 
 
 def test_a_damaged_result_is_put_aside_and_the_job_is_called_lost(server, start_robot, home, tmp_path):
-    source = """
-        import os, time
-        def main(go):
-            print("begun", flush=True)
-            while not os.path.exists(go):
-                time.sleep(0.05)
-    """
-    job = server.add_job(server.add_package(package(source)), parameters={"go": str(tmp_path / "go")})
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters={"go": str(tmp_path / "go")})
     robot = start_robot()
     server.wait_until(lambda: job.executions and b"begun" in job.last.log)
     robot.kill()
@@ -152,6 +152,21 @@ def test_a_damaged_result_is_put_aside_and_the_job_is_called_lost(server, start_
 
     server.wait_for_end(job)
     assert [execution.status for execution in job.executions] == ["lost", "completed"]
+
+
+def test_a_result_is_delivered_also_when_only_it_survived(server, start_robot, home, tmp_path):
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters={"go": str(tmp_path / "go")})
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    robot.kill()
+    (tmp_path / "go").touch()
+    robot.wait_until(lambda: list(home.glob("spool/executions/*/result.json")))
+    next(home.glob("spool/executions/*/lease.json")).write_bytes(b"rubbish")
+
+    start_robot()
+
+    server.wait_for_end(job)
+    assert [execution.status for execution in job.executions] == ["completed"]
 
 
 def test_two_robots_on_one_home_refuse_each_other(server, start_robot):

@@ -219,3 +219,35 @@ def test_a_frozen_supervisor_is_overruled_by_its_listener(server, start_robot, j
 
     robot.wait_until(lambda: not child.is_running())
     server.wait_for_end(job)
+
+
+def test_a_listener_killed_again_and_again_loses_and_doubles_nothing(server, start_robot, tmp_path, home):
+    server.slots = 4
+    source = """
+        import os, time
+        def main(directory):
+            open(f"{directory}/{os.environ['BV_EXECUTION_ID']}", "a").write("x")
+            time.sleep(0.4)
+            return os.environ["BV_EXECUTION_ID"]
+    """
+    content = server.add_package(package(source))
+    jobs = [server.add_job(content, parameters={"directory": str(tmp_path)}) for _ in range(10)]
+
+    for number in range(1, 4):
+        robot = start_robot()
+        server.wait_until(lambda: sum(job.status == "completed" for job in jobs) >= number * 2)  # noqa: B023
+        robot.kill()
+    start_robot(flags=("--until-idle",)).wait(60)
+
+    ended = [[execution.id for execution in job.executions if execution.status == "completed"] for job in jobs]
+    assert ended == [[job.report["result"]] for job in jobs]
+    assert {path.read_text() for path in tmp_path.iterdir() if path.is_file() and path.stem == path.name} == {"x"}
+
+
+def test_a_crash_before_a_lease_was_written_down_leaves_no_trace(server, start_robot, home):
+    (home / "spool" / "executions" / "begun" / "channel").mkdir(parents=True)
+
+    start_robot(flags=("--until-idle",)).wait()
+
+    assert list(home.glob("spool/executions/*")) == []
+    assert list(home.glob("spool/quarantine/*")) == []

@@ -49,6 +49,14 @@ class Faults:
 
         self._planned.append(Fault(endpoint, act, times))
 
+    def drop_request(self, endpoint: str, times: int = 1) -> None:
+        """Close the connection without carrying the call out."""
+
+        def act(call: Callable[[], Answer]) -> Answer:
+            raise DropConnection
+
+        self._planned.append(Fault(endpoint, act, times))
+
     def answer(self, endpoint: str, status: int, code: str = "", times: int = 1, **more: Any) -> None:
         """Answer this instead of carrying the call out."""
 
