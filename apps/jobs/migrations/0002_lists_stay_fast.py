@@ -29,10 +29,21 @@ class Migration(migrations.Migration):
             name='folder',
             field=apps.core.models.InTenant(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenancy.folder'),
         ),
+        # Dropping the key's own index would take every unique index over that one column with it.
+        migrations.RemoveConstraint(model_name='execution', name='execution_one_open_per_job'),
+        migrations.RemoveConstraint(model_name='execution', name='execution_one_success_per_job'),
         migrations.AlterField(
             model_name='execution',
             name='job',
             field=apps.core.models.InTenant(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='jobs.job'),
+        ),
+        migrations.AddConstraint(
+            model_name='execution',
+            constraint=models.UniqueConstraint(condition=models.Q(('status', 'running')), fields=('job',), name='execution_one_open_per_job'),
+        ),
+        migrations.AddConstraint(
+            model_name='execution',
+            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['completed', 'adopted'])), fields=('job',), name='execution_one_success_per_job'),
         ),
         migrations.AlterField(
             model_name='execution',
