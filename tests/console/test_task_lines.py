@@ -23,7 +23,7 @@ def task():
     def lines():
         LINES.put(structlog.contextvars.get_contextvars())
 
-    with start_worker(app, pool="solo", perform_ping_check=False, loglevel="CRITICAL"):
+    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=60, loglevel="CRITICAL"):
         yield lines
 
 
