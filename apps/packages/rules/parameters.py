@@ -145,7 +145,7 @@ def _unknown(known: Iterable[str]) -> str:
 def _nearest(error: ValidationError) -> Iterator[Told]:
     """Say what is wrong with the one alternative that was meant, or else list what would be right."""
     inner = error.context or []
-    of_right_type = [one for one in inner if one.validator != "type" or len(one.relative_path) > 0]
+    of_right_type = [one for one in inner if one.validator not in {"type", "enum"} or len(one.relative_path) > 0]
     branches = {one.relative_schema_path[0] for one in of_right_type}
     if len(branches) == 1:
         for one in of_right_type:

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from apps.packages.rules import archives, manifests, signatures
@@ -87,9 +87,6 @@ def _contents(
 def _is_newer(python_version: str) -> bool:
     """Whether a package asks for a Python that may know syntax which this one does not."""
     here = sys.version_info[:2]
-    try:
-        if python_version[:1].isdigit():
-            return Version(python_version).release[:2] > here
-        return bool(python_version) and not SpecifierSet(python_version).contains(Version(f"{here[0]}.{here[1]}.99"))
-    except InvalidSpecifier:
-        return False
+    if python_version[:1].isdigit():
+        return Version(python_version).release[:2] > here
+    return bool(python_version) and not SpecifierSet(python_version).contains(Version(f"{here[0]}.{here[1]}.99"))

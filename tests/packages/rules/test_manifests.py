@@ -209,6 +209,24 @@ def test_of_several_entrypoints_exactly_one_is_the_default(defaults, told):
     assert told in found.problems[0].message
 
 
+def test_a_project_without_entrypoints_is_refused():
+    assert places(project("name: demo\nversion: 1.0.0\n")) == [("entrypoints", "bvproject.yaml", 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("true", "true or false"), ("{a: b}", "a mapping"), ("'x'", "'x'"), ("5", "the number or date 5")],
+)
+def test_a_message_says_what_was_found_instead(value, kind):
+    found = project(f"name: demo\nversion: 1.0.0\nentrypoints: {value}\n")
+
+    assert found.problems[0].message == f"entrypoints must be a list with at least one entry, not {kind}."
+
+
+def test_nothing_is_called_nothing():
+    assert project("project:\n").problems[0].message == "A mapping with name, version, … is expected, not nothing."
+
+
 def test_two_entrypoints_of_one_name_are_refused():
     entries = "  - {name: a, command: 'main:run', default: true}\n  - {name: a, command: main.py}\n"
 

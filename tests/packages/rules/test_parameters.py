@@ -88,6 +88,7 @@ SCHEMA = signature(
             ("order.lines[0].article", "must be text, not 1"),
             ("order.lines[0].amount", "must be at least 1, not 0"),
         ]),
+        ({"at": 5}, [("at", "must be a time such as 10:00:00, not 5")]),
         ({"order": 5}, [("order", "must be an object or null, not 5")]),
         ({"either": "x"}, [("either", "must be an integer or a list, not 'x'")]),
         ({"either": ["x"]}, [("either[0]", "must be an integer, not 'x'")]),
@@ -174,6 +175,30 @@ def test_a_pattern_is_for_people_and_never_run():
     schema = signature("def run(a: Annotated[str, Field(pattern='(a+)+$')]): ...").input_schema
 
     assert parameters.problems(schema, {"a": "a" * 50 + "!"}) == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        ("Literal['a', 'b'] | None", "must be one of 'a', 'b' or null, not 'x'"),
+        ("Literal['a'] | int", "must be 'a' or an integer, not 'x'"),
+        ("list[Literal[" + ", ".join(map(str, range(25))) + "]] | int", "must be a list or an integer, not 'x'"),
+    ],
+)
+def test_choices_among_alternatives_are_listed(annotation, told):
+    schema = signature(f"from typing import Literal\ndef run(a: {annotation}): ...").input_schema
+
+    assert parameters.problems(schema, {"a": "x"}) == [("a", told)]
+
+
+def test_long_lists_of_choices_are_cut():
+    schema = {"enum": list(range(30))}
+
+    assert parameters.problems(schema, "x")[0][1].endswith("18, 19, … (10 more), not 'x'")
+
+
+def test_rules_that_are_not_ours_are_told_in_the_words_of_the_library():
+    assert parameters.problems({"not": {}}, 1) == [("", "1 should not be valid under {}")]
 
 
 def test_many_parameters_are_checked_with_one_checker():

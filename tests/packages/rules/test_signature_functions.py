@@ -1,7 +1,14 @@
 """Finding the function of an entrypoint, and what it takes and returns."""
 
+import io
+
 import pytest
 
+from apps.packages.rules import archives
+from apps.packages.rules.limits import Limits
+from apps.packages.rules.problems import Findings
+from apps.packages.rules.signatures import Library
+from apps.packages.rules.signatures.sources import Unparsable
 from tests.packages.rules import zips
 from tests.packages.rules.reports import places, report, signature, warnings
 from tests.packages.rules.test_manifests import FLAT
@@ -317,6 +324,16 @@ def test_a_missing_module_is_refused_in_the_line_of_its_entrypoint():
 
     assert places(found) == [("missing_module", "bvproject.yaml", 4)]
     assert "neither mian.py nor mian/__init__.py. Did you mean 'main'?" in found.problems[0].message
+
+
+def test_a_module_that_is_not_there_cannot_be_loaded():
+    with archives.opened(io.BytesIO(zips.package()), Limits(), Findings(10)) as archive:
+        library = Library(archive, "", Limits())
+
+        with pytest.raises(Unparsable) as refusal:
+            library.load("nothing")
+
+    assert refusal.value.code == "missing_module"
 
 
 def test_a_missing_script_is_refused_in_the_line_of_its_entrypoint():

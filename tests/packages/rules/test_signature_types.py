@@ -76,6 +76,12 @@ TYPING = """
         ("'not an [annotation'", {}),
         ("Final[int]", INT),
         ("Unheard[int]", {}),
+        ("tuple[int, *Others]", {"type": "array"}),
+        ("Literal[Literal['a'], Literal['b', 1]]", {"enum": ["a", "b", 1]}),
+        ("Literal[unheard.of]", {}),
+        ("Literal[(" + "0, " * 2_000 + ")]", {}),
+        (" | ".join(f"list[Literal[{number}]]" for number in range(40)), {}),
+        (repr("list[" + "int, " * 1_000 + "]"), {}),
         ("unheard.of", {}),
         ("collections.abc.Callable[[int], str]", {}),
         ("1 + 1", {}),
@@ -320,6 +326,52 @@ def test_a_dataclass_over_something_unknown_lets_more_in():
 )
 def test_a_class_that_says_nothing_lets_anything_in(body):
     assert schema_of("Box", body) == {}
+
+
+def test_classes_within_classes_are_found():
+    before = """
+        from enum import Enum
+        from typing import Literal
+        class Outer:
+            class Inner(Enum):
+                A = 1
+            NAME = "x"
+    """
+
+    assert schema_of("Outer.Inner", before) == {"enum": [1], "x-names": ["A"]}
+    assert schema_of("Literal[Outer.Inner.A]", before) == {"enum": [1]}
+    assert schema_of("Outer.Missing", before) == {}
+
+
+def test_a_class_that_is_inherited_on_two_ways_counts_once():
+    before = """
+        from dataclasses import dataclass
+        @dataclass
+        class Top:
+            a: int
+        class Left(Top): ...
+        class Right(Top): ...
+        @dataclass
+        class Bottom(Left, Right):
+            b: int
+            class Helper: ...
+    """
+
+    assert schema_of("Bottom", before)["x-order"] == ["a", "b"]
+
+
+def test_following_names_ends_somewhere_for_all_types_together():
+    chain = "\n".join(f"A{number} = A{number + 1}" for number in range(50))
+    functions = "\n".join(
+        f"def f{number}({', '.join(f'p{count}: A0' for count in range(150))}): ..." for number in range(10)
+    )
+    entrypoints = "".join(f"  - {{name: e{number}, command: 'main:f{number}'}}\n" for number in range(10))
+    project = f"name: demo\nversion: 1.0.0\nentrypoints:\n{entrypoints}".replace("main:f0'", "main:f0', default: true")
+
+    found = report({"bvproject.yaml": project, "main.py": f"{chain}\nA50 = int\n{functions}"}, entry_ratio=1_000)
+
+    assert found.is_valid
+    assert "signature_cut" in warnings(found)
 
 
 def test_a_class_within_itself_is_described_once():

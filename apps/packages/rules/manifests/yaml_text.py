@@ -5,7 +5,7 @@ class, and a document can be left in the middle when it holds too much.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -69,9 +69,7 @@ class _Builder:
                 return Located(self._fields(events, depth), line, column)
             case yaml.SequenceStartEvent():
                 return Located(self._items(events, depth), line, column)
-            case yaml.ScalarEvent():
-                return Located(_scalar(event), line, column)
-        raise _refusal("bad_yaml", "A value is expected here.", event)
+        return Located(_scalar(cast(yaml.ScalarEvent, event)), line, column)
 
     def _fields(self, events: Events, depth: int) -> dict[str, Located]:
         fields: dict[str, Located] = {}
