@@ -12,9 +12,11 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.jobs.models import Job
 from apps.jobs.services import _making
-from apps.jobs.services._making import Wanted
+from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY, Wanted
 from apps.processes.models import Process
 from apps.rbac import services as rbac
+
+__all__ = ["HIGHEST_PRIORITY", "LOWEST_PRIORITY", "create_job", "create_jobs", "retry_job"]
 
 MOST_AT_ONCE = 1000
 
