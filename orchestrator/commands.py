@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 
 from orchestrator import embedded
 
@@ -62,4 +64,10 @@ def _servers_for(name: str, argv: Sequence[str]) -> AbstractContextManager[None]
         return nullcontext()
     from orchestrator.embedded import sharing
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # Their default ends a process without ending what it started.
+        signal.signal(number, _exit)
     return sharing.servers_for_command(embedded.default_data_dir())
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

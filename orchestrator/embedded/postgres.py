@@ -71,7 +71,8 @@ class Cluster:
 
     @property
     def stop_signal(self) -> signal.Signals:
-        return signal.SIGINT  # The fast way: ends connections and leaves nothing to recover.
+        # The fast way ends connections and leaves nothing to recover; the immediate one leaves that undone.
+        return signal.SIGINT if self.is_durable else signal.SIGQUIT
 
     @property
     def environment(self) -> dict[str, str]:

@@ -32,8 +32,8 @@ def throwaway(say: Callable[[str], None]) -> Iterator[dict[str, str]]:
         yield _start(folder, supervisor)
     finally:
         supervisor.stop()
-        places.remove_socket_folder(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        for leftover in (places.socket_folder(folder), folder):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _start(folder: Path, supervisor: Supervisor) -> dict[str, str]:

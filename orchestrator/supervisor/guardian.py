@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.05
+TOTAL_SECONDS = 9.5  # All ranks together; what the others did not need, the last one, the database, may use.
 PROC = Path("/proc")
 
 
@@ -47,9 +48,12 @@ class Identity:
 
 def end_all(targets: Iterable[Target], is_alive: Callable[[int], bool]) -> None:
     """End processes rank by rank: ask, wait, then kill their groups and whatever descends from them."""
+    begun = time.monotonic()
     ordered = sorted(targets, key=lambda target: target.rank)
-    for rank in dict.fromkeys(target.rank for target in ordered):
-        _end_rank([target for target in ordered if target.rank == rank], is_alive)
+    ranks = list(dict.fromkeys(target.rank for target in ordered))
+    for rank in ranks:
+        left = TOTAL_SECONDS - (time.monotonic() - begun) if rank == ranks[-1] and len(ranks) > 1 else 0.0
+        _end_rank([target for target in ordered if target.rank == rank], is_alive, at_least=left)
 
 
 def kill_group(leader: int) -> None:
@@ -82,23 +86,23 @@ def exists(pid: int) -> bool:
     return _state(pid) not in {"Z", "X"}
 
 
-def _end_rank(targets: list[Target], is_alive: Callable[[int], bool]) -> None:
+def _end_rank(targets: list[Target], is_alive: Callable[[int], bool], *, at_least: float) -> None:
     # Who descends from whom must be asked now: when a parent is gone, its children are nobody's.
     offspring = [child for target in targets for child in descendants(target.pid)]
     for target in targets:
         _ask(target)
-    _await_end(targets, is_alive)
+    _await_end(targets, is_alive, at_least)
     for target in targets:
         kill_group(target.pid)
     _kill_survivors(offspring)
 
 
-def _await_end(targets: list[Target], is_alive: Callable[[int], bool]) -> None:
+def _await_end(targets: list[Target], is_alive: Callable[[int], bool], at_least: float) -> None:
     begun = time.monotonic()
     to_urge = [target for target in targets if target.urge_after is not None]
     while alive := {target.pid for target in targets if is_alive(target.pid)}:
         passed = time.monotonic() - begun
-        if passed >= max(target.grace for target in targets if target.pid in alive):
+        if passed >= max(at_least, *(target.grace for target in targets if target.pid in alive)):
             return
         due = [target for target in to_urge if target.urge_after is not None and passed >= target.urge_after]
         for target in due:

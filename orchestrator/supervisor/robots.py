@@ -50,7 +50,10 @@ class Robots:
         if mark.exists() and mark.read_text() == self._url:
             return
         self._home(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._run("enroll", self._url, "--key", self._key(manage), "--name", name, "--home", str(self._home(name)))
+        command = [str(self.executable), "enroll", self._url, "--name", name, "--home", str(self._home(name))]
+        # Not as an argument: those are for all to see.
+        environment = _environment() | {"ORCHESTRATOR_API_KEY": self._key(manage)}
+        self._supervisor.run(Program("robot-set-up", command, environment))
         mark.write_text(self._url)
 
     def program(self, name: str) -> Program:
@@ -76,10 +79,6 @@ class Robots:
             with os.fdopen(descriptor, "w") as file:
                 file.write(key)
         return path.read_text()
-
-    def _run(self, *arguments: str) -> None:
-        command = [str(self.executable), *arguments]
-        self._supervisor.run(Program("robot-set-up", command, _environment()))
 
     def _build_by_uv_or_pip(self) -> None:
         uv = Path(sys.executable).with_name("uv")

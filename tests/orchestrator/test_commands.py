@@ -1,5 +1,6 @@
 """Which management commands get the embedded servers beside them."""
 
+import signal
 from contextlib import nullcontext
 
 import pytest
@@ -19,6 +20,7 @@ def served(monkeypatch):
 
     for name in ("DATABASE_URL", "CELERY_BROKER_URL", commands.SUPERVISED):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     monkeypatch.setattr(sharing, "servers_for_command", servers_for_command)
     return asked
 

@@ -41,7 +41,7 @@ def data_dir():
     yield folder
     for server in servers.needed(folder):
         servers.end(server)
-    places.remove_socket_folder(folder)
+    shutil.rmtree(places.socket_folder(folder), ignore_errors=True)
     shutil.rmtree(folder)
 
 
@@ -176,6 +176,18 @@ def test_the_next_command_ends_what_a_killed_one_left(data_dir):
     end_command(start_command(data_dir))
 
     assert left
+    assert not any(server.is_ready() for server in servers.needed(data_dir))
+
+
+def test_a_command_that_is_asked_to_end_by_a_signal_ends_its_servers(data_dir):
+    environment = os.environ | {"BV_DATA_DIR": str(data_dir), "BV_NO_BOOTSTRAP": "1"}
+    code = "import time; print('here', flush=True); time.sleep(600)"
+    command = [sys.executable, "manage.py", "shell", "-c", code]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        eventually(lambda: process.stdout.readline() == "here\n")
+        process.terminate()
+
+    assert process.returncode == 143
     assert not any(server.is_ready() for server in servers.needed(data_dir))
 
 

@@ -195,6 +195,22 @@ def test_a_child_that_waits_for_a_second_word_gets_it(supervisor, tmp_path):
     assert note.read_text() == "ended well"
 
 
+def test_the_last_rank_may_use_the_time_that_the_others_did_not_need(supervisor, tmp_path):
+    note, sign = tmp_path / "end", tmp_path / "ready"
+    code = (
+        "import signal, sys, time\n"
+        f"def end(*_):\n    time.sleep(0.5)\n    open({str(note)!r}, 'w').write('ended well')\n    sys.exit()\n"
+        f"signal.signal(signal.SIGTERM, end)\nopen({str(sign)!r}, 'w')\ntime.sleep(600)"
+    )
+    supervisor.start(python(SLEEPS, "web", rank=1))
+    supervisor.start(python(code, "database", rank=3, grace=0.1, is_ready=sign.exists))
+    supervisor.wait_ready("database", timeout=20)
+
+    supervisor.stop()
+
+    assert note.read_text() == "ended well"
+
+
 def test_grandchildren_in_sessions_of_their_own_end_too(supervisor, tmp_path):
     note = tmp_path / "pids"
     code = (

@@ -26,7 +26,7 @@ def data_dir():
     folder = Path(tempfile.mkdtemp(prefix="bv-test-"))
     folder.chmod(0o711)
     yield folder
-    places.remove_socket_folder(folder)
+    shutil.rmtree(places.socket_folder(folder), ignore_errors=True)
     shutil.rmtree(folder)
 
 
