@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bv_robot import client
+from bv_robot import client, logs
 from bv_robot.client import Client
 
 GZIP_ABOVE = 4096
@@ -38,7 +38,8 @@ def start(http: Client, lease: str, session: str) -> None:
 
 
 def release(http: Client, lease: str, session: str, reason: str) -> None:
-    http.call("POST", f"/runner/leases/{lease}/release", json={"session": session, "reason": reason})
+    body = {"session": session, "reason": logs.clean(reason)}
+    http.call("POST", f"/runner/leases/{lease}/release", json=body)
 
 
 def finish(http: Client, lease: str, report: dict[str, Any]) -> dict[str, Any]:

@@ -39,12 +39,14 @@ def enrol(home: Home, settings: Config, key: str) -> Identity:
 
 def enrol_patiently(home: Home, settings: Config, key: str) -> Identity:
     """The same, but wait for an orchestrator that is not there yet; a refusal is still raised at once."""
-    backoff = Backoff()
+    backoff, told = Backoff(), ""
     while True:
         try:
             return enrol(home, settings, key)
         except (client.Unreachable, client.ServerTrouble) as trouble:
-            log.warning("The orchestrator at %s cannot be reached yet: %s", settings.url, trouble)
+            if str(trouble) != told:
+                log.warning("The orchestrator at %s cannot be reached yet: %s", settings.url, trouble)
+            told = str(trouble)
             time.sleep(backoff.pause(trouble))
 
 

@@ -25,6 +25,8 @@ from bv_robot.uploading import Uploading
 
 log = logging.getLogger("bv_robot")
 
+SAFE_PART = 0.8
+"""Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
 PAUSE = 0.1
 FORCE_AFTER = 5.0
 """Seconds beyond its grace after which a job whose supervisor does not end it is ended from here."""
@@ -68,6 +70,11 @@ class Assignment:
         what = f"{package['name']} {package['version']}" if package else self._lease["script_path"]
         return f"job {self._lease['job']} ({what})"
 
+    @property
+    def renew_within(self) -> float:
+        """Seconds after which this lease should be renewed, so that a lost answer or two do no harm."""
+        return float(self._lease["ttl"]) / 4
+
     def is_safe(self) -> bool:
         """Say whether nothing runs any more and the result, already offered once, can wait in the spool."""
         return not self.occupies_slot and self.offered.is_set()
@@ -85,20 +92,25 @@ class Assignment:
         told: Record = {"lease": self.lease_id}
         if progress := preparing.progress_of(spool.read_note(self.files.channel / "progress.json")):
             told["progress"] = progress
+        if self.is_running and "started" in state:
+            told["running_for"] = round(platforms.steady() - state["started"], 3)
         return told | {name: state[name] for name in ("cpu", "memory") if name in state}
 
-    def renewed(self, asked: str, deadline: float) -> None:
-        """The server answered: do as it asks, and trust the lease until ``deadline``. After its end a job is deaf."""
+    def renewed(self, asked: str, sent: float) -> None:
+        """The server answered what was asked at ``sent`` (steady clock): do as it says. After its end a job is deaf."""
         if not self.occupies_slot:
             return
         if asked != "lost":
-            self.deadline = max(self.deadline, deadline)
+            self._trust_from(sent)
         self.ask(asked)
 
-    def extended(self, deadline: float) -> None:
-        """Trust the lease for longer."""
-        self.deadline = max(self.deadline, deadline)
+    def extended(self, now: float) -> None:
+        """Trust the lease as if it had just been renewed."""
+        self._trust_from(now)
         self._write_control()
+
+    def _trust_from(self, moment: float) -> None:
+        self.deadline = max(self.deadline, moment + self._lease["ttl"] * SAFE_PART)
 
     def ask(self, asked: str) -> None:
         """Pass something on to the job's supervisor. What ends a job is never taken back."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bv_robot import api, client, environments, platforms
+from bv_robot import api, client, environments, logs, platforms
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk
 from bv_robot.environments import Workshop
@@ -230,7 +230,7 @@ def progress_of(told: Mapping[str, Any]) -> Record:
         progress["percent"] = max(0, min(100, percent))
     for name, longest in (("step", 200), ("message", 1000)):
         if isinstance(told.get(name), str):
-            progress[name] = told[name].replace("\x00", "")[:longest]
+            progress[name] = logs.clean(told[name])[:longest]
     return progress
 
 

@@ -97,6 +97,7 @@ class Supervision:
         self._ending: Ending | None = None
         self._told_to_end = False
         self._max_memory = 0
+        self._state: spool.Record = {}
         for number in platforms.STOP_SIGNALS:
             signal.signal(number, self._on_terminate)
 
@@ -124,6 +125,7 @@ class Supervision:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._started = platforms.steady()
+        self._note_state(started=self._started)
         with self._request() as request:
             return subprocess.Popen(
                 [self._plan.python, str(CHILD)],
@@ -240,8 +242,13 @@ class Supervision:
                 continue
         self._max_memory = max(self._max_memory, int(memory))
         average = cpu / max(now - self._started, 0.001)
+        self._note_state(cpu=round(average, 3), memory=int(memory))
+
+    def _note_state(self, **facts: float) -> None:
+        """Tell the listener what its next sync can say about this job."""
+        self._state |= facts
         try:
-            spool.write_note(self._files.state, {"cpu": round(average, 3), "memory": int(memory)})
+            spool.write_note(self._files.state, self._state)
         except OSError:  # A full disk must not end the job; the figures come with the next sample.
             return
 

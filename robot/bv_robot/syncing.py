@@ -17,19 +17,19 @@ import psutil
 from bv_robot import __version__, api, client, platforms
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk, Settings
-from bv_robot.executing import Assignment
+from bv_robot.executing import SAFE_PART, Assignment
 from bv_robot.spool import Record
 from bv_robot.waiting import Waiting
 
 log = logging.getLogger("bv_robot")
 
-SAFE_PART = 0.8
-"""Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
 LEAST_PAUSE = 0.2
 """Seconds between two syncs, however much there is to say."""
 HIGHEST_EVERY = 60.0
 """Seconds between two notes of the highest tick seen; an epoch that rises is noted at once."""
 CLONED_PAUSE = 60.0
+MOST_AT_ONCE = 64
+"""Leases, and wishes, that one sync may name."""
 
 
 class Syncing:
@@ -64,8 +64,7 @@ class Syncing:
         while not self._desk.ended.is_set():
             try:
                 pause = self._sync() if self._desk.session else self._open_session()
-                self._backoff.reset()
-                self._desk.trouble = ""
+                self._tell_all_is_well()
             except client.Conflict as conflict:
                 pause = self._after_conflict(conflict)
             except client.NotSignedIn as refusal:
@@ -85,7 +84,7 @@ class Syncing:
         self._tell(conflict)
         if conflict.code == "session_over":
             self._end_session()
-            return 0.0
+            return LEAST_PAUSE
         if conflict.code == "sequence_conflict":
             log.error("Another robot speaks with this robot's identity: was this machine's disk copied?")
             self._end_session()
@@ -113,10 +112,16 @@ class Syncing:
 
     def _outlast_server(self) -> None:
         """Where the orchestrator itself is down its sweep stands still too, so what runs may run on."""
-        deadline = platforms.steady() + self._desk.settings.lease_ttl * SAFE_PART
+        now = platforms.steady()
         for assignment in [*self._desk.occupied(), *self._adopted]:
             if assignment.is_running:
-                assignment.extended(deadline)
+                assignment.extended(now)
+
+    def _tell_all_is_well(self) -> None:
+        self._backoff.reset()
+        if self._desk.trouble:
+            log.info("The orchestrator answers again")
+        self._desk.trouble = ""
 
     def _tell(self, trouble: Trouble) -> None:
         if str(trouble) != self._desk.trouble:
@@ -139,7 +144,7 @@ class Syncing:
         self._resume_secret = answer["resume_secret"]
         self._desk.settings, self._desk.slots = settings, int(answer["robot"]["slots"])
         self._note_highest(answer, at_once=True)
-        self._judge(running, answer["leases"], sent + settings.lease_ttl * SAFE_PART)
+        self._judge(running, answer["leases"], sent)
         self._seq = 0
         self._desk.session = answer["session"]
         log.info("Session open as %s, %s slots", answer["robot"]["name"], self._desk.slots)
@@ -162,19 +167,21 @@ class Syncing:
             "capabilities": {"executors": ["robot"], "legacy_scripts": bool(self._desk.config.script_directories)},
         }
 
-    def _judge(self, running: list[Assignment], verdicts: dict[str, str], deadline: float) -> None:
+    def _judge(self, running: list[Assignment], verdicts: dict[str, str], sent: float) -> None:
         """Go on with what the server continues; everything else from before this session is lost."""
         for assignment in self._adopted:
             self._desk.take(assignment)
         self._adopted = []
         for assignment in self._desk.occupied():
             is_continued = assignment in running and verdicts.get(assignment.lease_id) == "continue"
-            assignment.renewed("continue" if is_continued else "lost", deadline)
+            assignment.renewed("continue" if is_continued else "lost", sent)
 
     # One sync
 
     def _sync(self) -> float:
-        held = {assignment.lease_id: assignment for assignment in self._desk.held()}
+        # Should there ever be more, what still runs comes first.
+        first = sorted(self._desk.held(), key=lambda assignment: not assignment.occupies_slot)[:MOST_AT_ONCE]
+        held = {assignment.lease_id: assignment for assignment in first}
         is_accepting = self._desk.is_accepting()
         self._wish(self._desk.slots - len(self._desk.occupied()) if is_accepting else 0)
         self._seq += 1
@@ -189,7 +196,7 @@ class Syncing:
         """Keep one wish per free slot. One that was sent and not answered is repeated, whatever has changed since."""
         fresh = [wish for wish in self._wishes if wish not in self._in_doubt]
         self._wishes = [wish for wish in self._wishes if wish in self._in_doubt]
-        while len(self._wishes) < free:
+        while len(self._wishes) < min(free, MOST_AT_ONCE):
             self._wishes.append(fresh.pop() if fresh else str(uuid.uuid4()))
 
     def _report(self, held: list[Assignment], *, is_accepting: bool) -> Record:
@@ -210,10 +217,9 @@ class Syncing:
         }
 
     def _take_answer(self, answer: dict[str, Any], held: dict[str, Assignment], sent: float) -> None:
-        deadline = sent + self._desk.settings.lease_ttl * SAFE_PART
         for lease_id, asked in answer["leases"].items():
             if lease_id in held:
-                held[lease_id].renewed(asked, deadline)
+                held[lease_id].renewed(asked, sent)
         for grant in answer["grants"]:
             self._wishes = [wish for wish in self._wishes if wish != grant["wish"]]
             self._take_lease(grant["lease"], sent)
@@ -254,8 +260,9 @@ class Syncing:
         """Follow the server's pace with jitter, but renew in time."""
         paced = float(answer["next_sync_in"])
         pause = random.uniform(min(1.0, paced), paced)
-        if self._desk.held():
-            pause = min(pause, sent + self._desk.settings.renew_every - platforms.steady())
+        if held := self._desk.held():
+            renew_in = min(self._desk.settings.renew_every, *(assignment.renew_within for assignment in held))
+            pause = min(pause, sent + renew_in - platforms.steady())
         return max(0.0, pause)
 
     def _note_highest(self, answer: dict[str, Any], *, at_once: bool = False) -> None:

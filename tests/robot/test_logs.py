@@ -181,11 +181,13 @@ def test_a_log_the_server_does_not_want_does_not_hold_the_result_up(server, star
 
 
 def test_the_result_goes_first_when_much_of_the_log_is_owed(server, start_robot):
-    server.faults.answer("log", 500, times=2)
+    server.faults.answer("log", 500, times=1000)
     job = server.add_job(server.add_package(package("def main():\n    for n in range(30_000): print('x' * 60)")))
 
     start_robot()
 
+    server.wait_until(lambda: job.status == "completed", 40)
+    server.faults.clear()
     server.wait_for_end(job, 40)
     assert len(job.last.messages("stdout")) == 30_000
     assert len(server.calls("finish")) >= 2

@@ -96,8 +96,8 @@ def test_a_job_runs_on_while_the_server_itself_is_away(server, start_robot):
 
 
 def test_a_job_is_ended_when_its_robot_hears_nothing_for_too_long(server, start_robot):
-    server.settings["lease_ttl"] = 2
-    job = server.add_job(server.add_package(package(RUNS_A_WHILE)), parameters={"seconds": 60})
+    server.settings["lease_ttl"] = 600
+    job = server.add_job(server.add_package(package(RUNS_A_WHILE)), parameters={"seconds": 60}, ttl=2)
     robot = start_robot()
     begun(server, job)
 

@@ -141,15 +141,15 @@ def test_progress_travels_with_the_renewals(done):
         import time
         from bv_robot import job
         def main():
-            job.progress(40, step="reading", message="page 2")
+            job.progress(40, step="reading", message="page \\udc80 2")
             time.sleep(1.2)
     """
 
-    job = done(source)
+    renewals = done(source).last.renewals
 
-    assert {"percent": 40, "step": "reading", "message": "page 2"} in [
-        renewal.get("progress") for renewal in job.last.renewals
-    ]
+    told = {"percent": 40, "step": "reading", "message": "page \\udc80 2"}
+    assert told in [renewal.get("progress") for renewal in renewals]
+    assert any(0 < renewal.get("running_for", 0) < 10 and renewal.get("memory") for renewal in renewals)
 
 
 def test_what_a_job_used_is_reported(done):

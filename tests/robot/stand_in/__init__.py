@@ -101,7 +101,6 @@ class StandIn(Decisions):
             "entrypoint": {"name": "main", "command": command},
             "script_path": None,
             "package": package,
-            "ttl": self.settings["lease_ttl"],
         }
         with self.changed:
             job = Job(usual | lease)

@@ -146,7 +146,6 @@ class Decisions:
         if execution is None or execution.status != "open":
             return "lost"
         execution.renewals.append(told)
-        execution.expires_at = time.monotonic() + self.settings["lease_ttl"]
         return execution.job.ask
 
     def _grant(self, wish: str) -> dict[str, Any] | None:
@@ -159,19 +158,22 @@ class Decisions:
         if job is None:
             return None
         execution = Execution(str(uuid.uuid4()), job, len(job.executions) + 1, str(self.session), wish)
-        execution.expires_at = time.monotonic() + self.settings["lease_ttl"]
         job.executions.append(execution)
         job.status = "running"
         return {"wish": wish, "lease": self._lease(execution)}
 
     def _lease(self, execution: Execution) -> dict[str, Any]:
-        return execution.job.lease | {
-            "lease": execution.lease_id,
-            "job": execution.job.id,
-            "execution": execution.id,
-            "number": execution.number,
-            "effect_key": f"effect-of-{execution.job.id}",
-        }
+        return (
+            {"ttl": self.settings["lease_ttl"]}
+            | execution.job.lease
+            | {
+                "lease": execution.lease_id,
+                "job": execution.job.id,
+                "execution": execution.id,
+                "number": execution.number,
+                "effect_key": f"effect-of-{execution.job.id}",
+            }
+        )
 
     def _execution(self, lease: str) -> Execution | None:
         return next((one for job in self.jobs for one in job.executions if one.lease_id == lease), None)

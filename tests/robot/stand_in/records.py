@@ -25,7 +25,6 @@ class Execution:
     log: bytearray = field(default_factory=bytearray)
     report: dict[str, Any] | None = None
     renewals: list[dict[str, Any]] = field(default_factory=list)
-    expires_at: float = 0.0
 
     def lines(self) -> list[dict[str, Any]]:
         """The log, line by line."""
