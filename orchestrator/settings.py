@@ -51,12 +51,12 @@ TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 
 # ------------------------------------------------------------------------------------------------------------- apps
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # leaves the choice of the admin's site to the line of the admin below
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.inlines",
     "unfold.contrib.guardian",
-    "django.contrib.admin",
+    "apps.console.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -102,6 +102,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "apps.console.views.local_time.LocalTime",
 ]
 
 ROOT_URLCONF = "orchestrator.urls"
@@ -288,6 +289,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["apps.core.api.schema.canonical_only"],
+    "ENUM_NAME_OVERRIDES": {
+        "AutomationKindEnum": "apps.packages.models.AutomationKind",
+        "UserKindEnum": "apps.accounts.models.UserKind",
+        "TenantStatusEnum": "apps.tenancy.models.TenantStatus",
+        "JobStatusEnum": "apps.jobs.models.JobStatus",
+        "RobotStatusEnum": "apps.jobs.models.RobotStatus",
+        "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
+        "BulkStatusEnum": "apps.jobs.models.BulkStatus",
+        "BulkActionEnum": "apps.jobs.models.BulkAction",
+    },
 }
 
 # ------------------------------------------------------------------------------------------------- the edge of the API
@@ -323,3 +335,33 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if sys.stderr.isatty() else "json")
 LOGGING_CONFIG = "apps.core.logs.configure_from"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
+
+# ------------------------------------------------------------------------------------------------------------- admin
+UNFOLD = {
+    "SITE_TITLE": "BV Orchestrator",
+    "SITE_HEADER": "BV Orchestrator",
+    "SITE_SYMBOL": "precision_manufacturing",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,  # the audit trail is the one history
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(54.6% .245 262.881)",
+            "700": "oklch(48.8% .243 264.376)",
+            "800": "oklch(42.4% .199 265.638)",
+            "900": "oklch(37.9% .146 265.522)",
+            "950": "oklch(28.2% .091 267.935)",
+        }
+    },
+    "STYLES": ["apps.console.views.assets.stylesheet"],
+    "SCRIPTS": ["apps.console.views.assets.script"],
+    "ACCOUNT": {"navigation": "apps.console.views.assets.account_links"},
+    "SIDEBAR": {"navigation": "apps.console.views.navigation.sidebar"},
+}

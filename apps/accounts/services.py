@@ -22,6 +22,8 @@ from apps.tenancy.models import Tenant
 #: How long an API key works when its maker names no end.
 DEFAULT_KEY_LIFE = timedelta(days=90)
 LONGEST_KEY_LIFE = timedelta(days=365)
+#: What of a user can be changed; a password and being active have operations of their own.
+SETTABLE = ("email", "name", "time_zone", "is_staff", "is_superuser")
 
 
 @transaction.atomic
@@ -38,13 +40,15 @@ def create_user(
 ) -> User:
     """Make somebody who can sign in; without a password nobody can until one is set. Raises ``Invalid``."""
     rbac.require(actor, "accounts.add_user", rbac.EVERYWHERE)
+    if is_superuser and not _is_almighty(actor):
+        raise Invalid.field("is_superuser", "only a superuser decides who is one.")
     user = User(
         username=username.strip().lower(),
         email=email.strip().lower(),
         name=name,
         time_zone=time_zone,
         is_staff=is_staff,
-        is_superuser=is_superuser and _may_make_superusers(actor),
+        is_superuser=is_superuser,
     )
     _set_password(user, password)
     _save_named(user)
@@ -54,10 +58,13 @@ def create_user(
 
 @transaction.atomic
 def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
-    """Change profile facts of a user: email, name, time_zone, is_staff, is_superuser."""
+    """Change profile facts of a user, any of ``SETTABLE``. Raises ``Invalid``."""
     rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    _refuse_above(user, actor)
+    if unknown := sorted(set(changes) - set(SETTABLE)):
+        raise Invalid("Unknown fields.", problems=[Problem(name, "is not a field.") for name in unknown])
     before = _facts(user)
-    if changes.get("is_superuser", user.is_superuser) != user.is_superuser and not _may_make_superusers(actor):
+    if changes.get("is_superuser", user.is_superuser) != user.is_superuser and not _is_almighty(actor):
         raise Invalid.field("is_superuser", "only a superuser decides who is one.")
     for field, value in changes.items():
         setattr(user, field, value)
@@ -69,9 +76,15 @@ def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
 
 @transaction.atomic
 def set_password(user: User, *, actor: Actor, password: str) -> None:
-    """Give a user another password. Everybody may change their own; sessions made with the old one end."""
-    if actor.user != user:
+    """Give a user another password. Everybody may change their own; sessions made with the old one end.
+
+    A credential that belongs to one tenant cannot: with the password it would reach beyond.
+    """
+    if actor.user != user or actor.tenant_id is not None:
         rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
+    _refuse_above(user, actor)
+    if user.is_service:
+        raise Invalid.field("password", "a service account has keys and no password.")
     _set_password(user, password)
     user.save(update_fields=["password"])
     audit.record(actor, "user.password_changed", user)
@@ -92,6 +105,7 @@ def set_time_zone(user: User, *, actor: Actor, time_zone: str) -> User:
 def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
     """Stop a user from signing in and calling; keys and sessions fail from the next request on."""
     rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
+    _refuse_above(user, actor)
     if actor.user == user:
         raise Conflict("You cannot disable yourself.")
     user.is_active = False
@@ -105,6 +119,7 @@ def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
 def enable_user(user: User, *, actor: Actor) -> User:
     """Let a disabled user in again."""
     rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
+    _refuse_above(user, actor)
     user.is_active = True
     user.save(update_fields=["is_active"])
     audit.record(actor, "user.enabled", user)
@@ -164,17 +179,25 @@ def revoke_api_key(key: ApiToken, *, actor: Actor, reason: str = "") -> ApiToken
 
 
 def _refuse_acting_as(user: User, actor: Actor) -> None:
-    if not user.is_service and not _may_make_superusers(actor):
+    if not user.is_service and not _is_almighty(actor):
         raise NotAllowed("A person makes their own keys. Make a service account for a program.", actor=actor)
 
 
-def _may_make_superusers(actor: Actor) -> bool:
+def _refuse_above(user: User, actor: Actor) -> None:
+    """Whoever may change a superuser could sign in as one, so only superusers may."""
+    if user.is_superuser and not _is_almighty(actor):
+        raise NotAllowed("Only a superuser changes a superuser.", permission="accounts.change_user", actor=actor)
+
+
+def _is_almighty(actor: Actor) -> bool:
     return actor.is_system or bool(actor.user is not None and actor.user.is_superuser)
 
 
 def _refuse_losing_last_administrator(user: User) -> None:
-    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
-    if not (user.is_superuser and user.is_active) and not others.exists():
+    administrators = User.objects.filter(is_superuser=True, is_active=True)
+    was_one = administrators.filter(pk=user.pk).exists()
+    is_one = user.is_superuser and user.is_active
+    if was_one and not is_one and not administrators.exclude(pk=user.pk).exists():
         raise Conflict("This is the last administrator. Make another one first.")
 
 

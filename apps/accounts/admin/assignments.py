@@ -1,0 +1,120 @@
+"""Pages of role assignments: who holds which role where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from apps.accounts.admin.roles import known_to
+from apps.accounts.models import User
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.filters import RelatedFilter
+from apps.core.admin.forms import OperatorForm
+from apps.core.admin.operations import Creation, Operation
+from apps.core.admin.pages import OperatorAdmin
+from apps.core.admin.panels import Facts, Page
+from apps.rbac import services as rbac
+from apps.rbac.models import Role, RoleAssignment
+from apps.tenancy.admin.places import PlaceField
+from apps.tenancy.models import Folder
+
+
+class NewAssignmentForm(OperatorForm):
+    user = forms.ModelChoiceField(User.objects.all(), empty_label="Choose a user")
+    role = forms.ModelChoiceField(Role.objects.all(), empty_label="Choose a role")
+    place = PlaceField(label="Where", help_text="In a folder it holds for everything inside it too.")
+
+    def offer(self) -> None:
+        role: Any = self.fields["role"]
+        place: Any = self.fields["place"]
+        role.queryset = known_to(self.actor)
+        place.offer(self.actor, "rbac.add_roleassignment", everywhere=True)
+
+
+def _make(actor: Actor, asked: dict[str, Any]) -> tuple[RoleAssignment, None]:
+    place = asked["place"]
+    where = {"folder": place} if isinstance(place, Folder) else {"tenant": place}
+    return rbac.assign_role(asked["role"], actor=actor, user=asked["user"], **where), None
+
+
+@display.column("Role")
+def holding(assignment: RoleAssignment) -> str:
+    """Name the role; it leads to the page of the assignment."""
+    return str(assignment.role)
+
+
+@display.column("Where")
+def scope(assignment: RoleAssignment) -> str:
+    """Name the place."""
+    return assignment.scope
+
+
+@admin.register(RoleAssignment)
+class RoleAssignmentAdmin(OperatorAdmin):
+    """Who holds which role where."""
+
+    list_display = [holding, display.linked("user", "User"), scope, display.when("created_at", "Given")]
+    list_filter = [("tenant", RelatedFilter)]
+    list_select_related = ["user", "role", "tenant", "folder"]
+    linked_rows = ["user"]
+    search_fields = ["user__username", "user__name", "role__name"]
+    ordering = ["user__username", "role__name"]
+    sortable_by = ()
+    empty_title = "Nobody holds a role yet"
+    empty_text = "Give a user a role somewhere, and they may do there what it lets them."
+    empty_icon = "assignment_ind"
+    creation = Creation(
+        title="Give a role",
+        permission="rbac.add_roleassignment",
+        form=NewAssignmentForm,
+        make=_make,
+        button="Give it",
+        explain="Nobody can hand out what they do not hold in the same place themselves.",
+    )
+    operations = [
+        Operation(
+            name="revoke",
+            title="Take away",
+            permission="rbac.delete_roleassignment",
+            service=rbac.revoke_role,
+            explain="They may no longer do what the role let them do there, from their next request on.",
+            icon="person_remove",
+            tone="danger",
+            done="The role is taken away.",
+            is_bulk=True,
+            is_main=True,
+            ends_row=True,
+        ),
+    ]
+
+    def visible(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the assignments in the tenants where the person may see them; those everywhere, to who sees everywhere."""
+        actor, rows = self.actor(request), RoleAssignment.objects.all()
+        if rbac.allows(actor, "rbac.view_roleassignment", rbac.EVERYWHERE):
+            return rows
+        if not self.admin_site.holds(request, "rbac.view_roleassignment"):
+            return rows.none()
+        seen = Q(tenant__in=rbac.tenants_where(actor, "rbac.view_roleassignment"))
+        return rows.filter(seen | Q(folder__in=rbac.visible(Folder.objects.all(), actor, "rbac.view_roleassignment")))
+
+    def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
+        """An assignment is changed by whoever may do so in its place."""
+        place = row if not isinstance(row, RoleAssignment) else row.folder or row.tenant or rbac.EVERYWHERE
+        return rbac.allows(self.actor(request), permission, place)
+
+    def page(self, request: HttpRequest, row: RoleAssignment) -> Page:
+        facts = [
+            ("User", self.links(request)(row.user)),
+            ("Role", display.link(row.role, may_open=self.admin_site.holds(request, "rbac.view_role"))),
+            ("Where", row.scope),
+            ("Given", display.moment(row.created_at)),
+        ]
+        return Page(main=[Facts("About it", facts)])
+
+    def title_of(self, row: RoleAssignment) -> str:
+        return f"{row.role} for {row.user}"

@@ -1,0 +1,134 @@
+"""Pages of API keys."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from apps.accounts import services
+from apps.accounts.models import ApiToken, User
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.base import SimpleListFilter
+from apps.core.admin.filters import RelatedFilter
+from apps.core.admin.forms import OperatorForm, ReasonForm
+from apps.core.admin.operations import Creation, Operation, Secret
+from apps.core.admin.pages import OperatorAdmin
+from apps.core.admin.panels import Facts, Page
+from apps.tenancy.models import Tenant
+
+LIVES = [(30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "1 year")]
+
+
+class NewKeyForm(OperatorForm):
+    name = forms.CharField(max_length=100, help_text="What uses this key, so that you know it again.")
+    user = forms.ModelChoiceField(User.objects.all(), help_text="Whose rights the key has.")
+    tenant = forms.ModelChoiceField(Tenant.objects.all(), help_text="The one tenant that the key reaches.")
+    life = forms.TypedChoiceField(choices=LIVES, coerce=int, initial=90, label="Works for")
+
+    def clean_life(self) -> timedelta:
+        """Return the life as a span of time."""
+        return timedelta(days=self.cleaned_data["life"])
+
+
+def _make(actor: Actor, asked: dict[str, Any]) -> tuple[ApiToken, Secret]:
+    user = asked.pop("user")
+    key, text = services.create_api_key(user, actor=actor, **asked)
+    commands = (f'curl -H "Authorization: Bearer {text}" …/api/v1/jobs',)
+    return key, Secret("API key", text, f"Programs send it with each request, with the rights of {user}:", commands)
+
+
+@display.column("Status")
+def state(key: ApiToken) -> SafeString:
+    """Say whether the key works."""
+    if key.revoked_at is not None:
+        return display.badge("revoked", "bad")
+    if not key.is_live(timezone.now()):
+        return display.badge("expired", "care")
+    return display.badge("works", "good")
+
+
+class StateFilter(SimpleListFilter):
+    """Narrows to keys that work, or to those that do not."""
+
+    title = "status"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "Works"), ("ended", "Revoked or expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(ApiToken.live()) if self.value() == "live" else queryset.exclude(ApiToken.live())
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(OperatorAdmin):
+    """The keys with which programs call. Their texts are shown once, when they are made."""
+
+    list_display = [
+        "name", display.column("Key")(lambda key: key.shown_as), display.linked("user", "User"),
+        display.linked("tenant", "Tenant"), state, display.when("expires_at", "Until"), display.when("last_used_at", "Last used"),
+    ]  # fmt: skip
+    list_filter = [StateFilter, ("tenant", RelatedFilter)]
+    list_select_related = ["user", "tenant"]
+    linked_rows = ["user", "tenant"]
+    search_fields = ["name", "user__username"]
+    ordering = ["-id"]
+    empty_title = "No API keys yet"
+    empty_text = "Programs and pipelines call the API with a key. It is shown once, when it is made."
+    empty_icon = "key"
+    creation = Creation(title="Add an API key", permission="accounts.add_apitoken", form=NewKeyForm, make=_make)
+    operations = [
+        Operation(
+            name="revoke",
+            title="Revoke",
+            permission="accounts.delete_apitoken",
+            service=services.revoke_api_key,
+            explain="It stops working at once, for good.",
+            form=ReasonForm,
+            icon="key_off",
+            tone="danger",
+            done="The key is revoked.",
+            applies=lambda key: key.revoked_at is None,
+            is_bulk=True,
+            is_main=True,
+        ),
+    ]
+
+    def visible(self, request: HttpRequest) -> QuerySet[Any]:
+        """Everybody sees their own keys."""
+        actor = self.actor(request)
+        shared = ApiToken.objects.visible_to(actor).values("pk")
+        return ApiToken.objects.filter(Q(pk__in=shared) | Q(user=actor.user))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Everybody may make keys of their own."""
+        return True
+
+    def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
+        """Everybody may revoke their own keys."""
+        return (isinstance(row, ApiToken) and row.user == request.user) or super().allows(request, permission, row)
+
+    def page(self, request: HttpRequest, row: ApiToken) -> Page:
+        facts = [
+            ("Key", row.shown_as),
+            ("User", row.user),
+            ("Tenant", row.tenant),
+            ("Works until", display.moment(row.expires_at) if row.expires_at else "it is revoked"),
+            ("Last used", display.moment(row.last_used_at)),
+            ("Made", display.moment(row.created_at)),
+            ("Revoked", display.moment(row.revoked_at)),
+        ]
+        return Page(badges=[state(row)], main=[Facts("About it", facts)])
+
+    def title_of(self, row: ApiToken) -> str:
+        return row.name

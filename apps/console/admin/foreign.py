@@ -1,0 +1,17 @@
+"""Pages that libraries bring along. They would write around the services, and show rows to whoever has a Django permission."""
+
+from __future__ import annotations
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+
+FOREIGN = (
+    Group, AccessAttempt, AccessFailureLog, AccessLog, ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask,
+    SolarSchedule,
+)  # fmt: skip
+
+for model in FOREIGN:
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)

@@ -1,0 +1,120 @@
+"""The first page: how things stand, and what to do first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core import ids
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.site import OperatorSite
+from apps.core.api.callers import actor_of
+from apps.jobs.models import Job, JobStatus
+from apps.packages.models import Package
+from apps.processes.models import Process
+from apps.robots.models import Machine, Robot
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A figure with where it leads."""
+
+    title: str
+    value: int
+    address: str
+    tone: str = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do before the first job can run."""
+
+    title: str
+    text: str
+    address: str
+    is_done: bool
+
+
+def contents(request: HttpRequest, site: OperatorSite) -> dict[str, Any]:
+    """Return what the dashboard shows to this person."""
+    actor = actor_of(request)
+    steps = _steps(actor) if site.holds(request, "packages.upload_package") else []
+    return {
+        "numbers": _numbers(request, site, actor),
+        "steps": [] if all(step.is_done for step in steps) else steps,
+        "live": reverse("admin:index"),
+    }
+
+
+def _numbers(request: HttpRequest, site: OperatorSite, actor: Actor) -> list[Number]:
+    numbers = []
+    if site.holds(request, "jobs.view_job"):
+        numbers += _job_numbers(actor)
+    if site.holds(request, "robots.view_robot"):
+        numbers += _robot_numbers(actor)
+    return numbers
+
+
+def _job_numbers(actor: Actor) -> list[Number]:
+    day_ago = ids.first_id_at(timezone.now() - timedelta(days=1))
+    jobs = Job.objects.visible_to(actor).order_by()
+    live = dict(jobs.live().values_list("status").annotate(count=Count("pk")))
+    ended = jobs.filter(pk__gte=day_ago).aggregate(
+        completed=Count("pk", filter=Q(status=JobStatus.COMPLETED)),
+        failed=Count("pk", filter=Q(status=JobStatus.FAILED)),
+    )
+    running = live.get(JobStatus.RUNNING, 0) + live.get(JobStatus.CANCELLING, 0)
+    waiting = live.get(JobStatus.WAITING, 0)
+
+    def of(status: str, **query: str) -> str:
+        return display.list_of(Job, status__exact=status, **query)
+
+    return [
+        Number("Jobs in line", live.get(JobStatus.PENDING, 0), of(JobStatus.PENDING, since="all")),
+        Number("Running", running, of(JobStatus.RUNNING, since="all"), "busy"),
+        Number("Wait for a person", waiting, of(JobStatus.WAITING, since="all"), "care" if waiting else "calm"),
+        Number("Completed, 24 h", ended["completed"], of(JobStatus.COMPLETED, since="24h"), "good"),
+        Number(
+            "Failed, 24 h", ended["failed"], of(JobStatus.FAILED, since="24h"), "bad" if ended["failed"] else "calm"
+        ),
+    ]
+
+
+def _robot_numbers(actor: Actor) -> list[Number]:
+    robots = Robot.objects.visible_to(actor).alive()
+    heard = Now() - timedelta(seconds=settings.OFFLINE_AFTER)
+    online = robots.filter(sessions__ended_at=None, sessions__last_seen_at__gt=heard).count()
+    wrong = robots.exclude(error="").count()
+    return [
+        Number("Robots online", online, display.list_of(Robot), "good" if online else "calm"),
+        Number("Robots put aside", wrong, display.list_of(Robot, status="error"), "bad" if wrong else "calm"),
+    ]
+
+
+def _steps(actor: Actor) -> list[Step]:
+    """Return the way to a first job, with what is done already."""
+    packages = Package.objects.visible_to(actor).alive().exists()
+    processes = Process.objects.visible_to(actor).alive().exists()
+    machines = Machine.objects.visible_to(actor).alive().exists()
+    robots = Robot.objects.visible_to(actor).alive().exists()
+    return [
+        Step("Upload a package", "A .bvpackage file, made by “bv-robot package build”.",
+             reverse("admin:packages_package_add"), packages),
+        Step("Make a process", "It says which entrypoint runs, with which defaults and limits.",
+             reverse("admin:processes_process_add"), processes),
+        Step("Add a machine", "You get a key, and the command to type on that machine.",
+             reverse("admin:robots_machine_add"), machines),
+        Step("See its robot come online", "A robot enrols by itself once the command runs there.",
+             display.list_of(Robot), robots),
+        Step("Run the process", "Open it and press “Run now”; then follow its log.",
+             display.list_of(Process), Job.objects.visible_to(actor).exists()),
+    ]  # fmt: skip

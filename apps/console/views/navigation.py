@@ -1,0 +1,104 @@
+"""What stands in the sidebar: only what the person may open, and numbers only of what they may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from apps.core.actors import Actor
+from apps.core.admin.site import OperatorSite
+from apps.core.api.callers import actor_of
+from apps.jobs.models import Job, JobStatus
+from apps.robots.models import Robot
+
+#: A badge never counts further: it says that somebody should look, not how much there is.
+MOST_COUNTED = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the navigation."""
+
+    title: str
+    icon: str
+    name: str
+    permission: str = ""
+    #: The rows that want somebody's attention.
+    wanting: Callable[[Actor], QuerySet[Any]] | None = None
+
+
+def _held_jobs(actor: Actor) -> QuerySet[Job]:
+    return Job.objects.visible_to(actor).filter(status=JobStatus.WAITING)
+
+
+def _failing_robots(actor: Actor) -> QuerySet[Robot]:
+    return Robot.objects.visible_to(actor).alive().exclude(error="")
+
+
+GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
+    ("", (Place("Dashboard", "dashboard", "index"),)),
+    (
+        "Automation",
+        (
+            Place("Packages", "deployed_code", "packages_package_changelist", "packages.view_package"),
+            Place("Processes", "account_tree", "processes_process_changelist", "processes.view_process"),
+            Place("Jobs", "play_circle", "jobs_job_changelist", "jobs.view_job", _held_jobs),
+            Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job"),
+        ),
+    ),
+    (
+        "Infrastructure",
+        (
+            Place("Machines", "computer", "robots_machine_changelist", "robots.view_machine"),
+            Place("Robots", "smart_toy", "robots_robot_changelist", "robots.view_robot", _failing_robots),
+        ),
+    ),
+    (
+        "Administration",
+        (
+            Place("Tenants", "domain", "tenancy_tenant_changelist", "tenancy.view_tenant"),
+            Place("Folders", "folder", "tenancy_folder_changelist", "tenancy.view_folder"),
+            Place("Users", "group", "accounts_user_changelist", "accounts.view_user"),
+            Place("Roles", "badge", "rbac_role_changelist", "rbac.view_role"),
+            Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
+            Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
+            Place("Audit", "policy", "audit_auditentry_changelist", "audit.view_auditentry"),
+            Place("Events", "bolt", "events_event_changelist", "events.view_event"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of the sidebar in unfold's terms."""
+    groups = [
+        {"title": title, "separator": bool(title), "items": [_item(request, place) for place in places]}
+        for title, places in ((title, open_places(request, places)) for title, places in GROUPS)
+    ]
+    return [group for group in groups if group["items"]]
+
+
+def open_places(request: HttpRequest, places: tuple[Place, ...]) -> list[Place]:
+    """Return those of ``places`` that the person may open."""
+    site = cast(OperatorSite, admin.site)
+    return [place for place in places if not place.permission or site.holds(request, place.permission)]
+
+
+def address_of(place: Place) -> str:
+    """Return where an entry leads."""
+    return reverse(f"admin:{place.name}")
+
+
+def _item(request: HttpRequest, place: Place) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": address_of(place)}
+    if place.wanting is not None:
+        count = place.wanting(actor_of(request))[: MOST_COUNTED + 1].count()
+        if count:
+            item |= {"badge": str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+", "badge_variant": "warning"}
+    return item

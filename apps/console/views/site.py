@@ -1,0 +1,65 @@
+"""The admin site: what it is called, what one may open in it, and its search."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from guardian.models import UserObjectPermission
+
+from apps.console.views import dashboard, searching
+from apps.core.admin.site import OperatorSite
+from apps.core.api.callers import actor_of
+from apps.rbac.models import Role, RoleAssignment
+
+
+class _Everything:
+    """What superusers hold, and whoever has a role that grants all."""
+
+    def __contains__(self, permission: str) -> bool:
+        return True
+
+
+EVERYTHING: Final = _Everything()
+
+
+class ConsoleSite(OperatorSite):
+    """The operators' site."""
+
+    index_title = "Dashboard"
+
+    def holds(self, request: HttpRequest, permission: str) -> bool:
+        """Answer from what the person holds anywhere, which is asked of the database once for each request."""
+        held = getattr(request, "permissions_held", None)
+        if held is None:
+            held = request.permissions_held = permissions_held(request)  # type: ignore[attr-defined]
+        return permission in held
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the dashboard."""
+        context = {**self.each_context(request), "title": self.index_title, **dashboard.contents(request, self)}
+        return TemplateResponse(request, "console/dashboard.html", context)
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Answer the command palette by pages and rows that the person may open."""
+        found = searching.find(request, self, request.GET.get("s", ""))
+        return TemplateResponse(request, "console/search_results.html", {"results": found})
+
+
+def permissions_held(request: HttpRequest) -> set[str] | _Everything:
+    """Return the permissions that the person holds somewhere, by a role or on a single object."""
+    actor = actor_of(request)
+    if actor.user.is_superuser:
+        return EVERYTHING
+    assigned = RoleAssignment.objects.filter(user=actor.user)
+    if actor.tenant_id is not None:
+        assigned = assigned.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
+    if assigned.filter(role__grants_all=True).exists():
+        return EVERYTHING
+    by_role = Role.permissions.through.objects.filter(role_id__in=assigned.values("role_id")).values("permission_id")
+    on_objects = UserObjectPermission.objects.filter(user=actor.user).values("permission_id")
+    held = Permission.objects.filter(Q(pk__in=by_role) | Q(pk__in=on_objects))
+    return {f"{app}.{code}" for app, code in held.order_by().values_list("content_type__app_label", "codename")}

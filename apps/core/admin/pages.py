@@ -1,0 +1,278 @@
+"""The pages of a model: its list, the page of a row, and a form for everything that can be done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from apps.core.admin import display, refusals
+from apps.core.admin.access import GuardedAdmin
+from apps.core.admin.forms import OperatorForm
+from apps.core.admin.operations import Creation, Operation, Secret, Tally, for_each
+from apps.core.admin.panels import Page
+from apps.core.errors import DomainError, NotFound
+
+#: An action on ticked rows handles at most so many within one request.
+MOST_AT_ONCE = 500
+#: So many refusals are told one by one.
+MOST_TOLD = 10
+#: Stands in a page for the version that is known only once the page is made.
+UNKNOWN_VERSION = "version-not-known"
+
+Chips = Sequence[Sequence["display.Chip"]]
+
+
+class OperatorAdmin(GuardedAdmin):
+    """The pages of a model. What changes a row is an operation, and what makes one the creation: each calls a service.
+
+    ``page`` returns what the page of a row shows.
+    """
+
+    operations: ClassVar[Sequence[Operation]] = ()
+    creation: ClassVar[Creation | None] = None
+    #: What the list says while it is empty: a headline, and what to do next.
+    empty_title: ClassVar[str] = "Nothing here yet"
+    empty_text: ClassVar[str] = ""
+    empty_icon: ClassVar[str] = "inbox"
+    row_template: ClassVar[str] = "operator/page.html"
+    list_before_template = "operator/quick_filters.html"
+
+    # ------------------------------------------------------------------------------------------------------------ pages
+
+    def page(self, request: HttpRequest, row: Any) -> Page:
+        """Return what the page of a row shows."""
+        raise NotImplementedError
+
+    def title_of(self, row: Any) -> str:
+        """Return what the page of a row is called."""
+        return str(row)
+
+    def quick_filters(self, request: HttpRequest) -> Chips:
+        """Return groups of links above the list that narrow it by one press."""
+        return ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
+        return super().changelist_view(request, context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the page of a row."""
+        row = self.row_or_404(request, _as_id(object_id))
+        return self.render(request, self.row_template, row, **self.page_context(request, row, self.page(request, row)))
+
+    def is_live(self, row: Any) -> bool:
+        """Say whether the page of a row refreshes by itself, as it is now."""
+        return False
+
+    def live_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Answer the part of a row's page that refreshes, or nothing (204) while the reader has it as it is."""
+        row = self.row_or_404(request, object_id)
+        context = self.page_context(request, row, self.page(request, row))
+        whole = {"opts": self.opts, "row": row, "title": self.title_of(row), **context}
+        text = render_to_string("operator/page_body.html", whole, request)
+        version = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if request.GET.get("v") == version:
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        return HttpResponse(text.replace(UNKNOWN_VERSION, version))
+
+    def page_context(self, request: HttpRequest, row: Any, page: Page) -> dict[str, Any]:
+        """Return what the template of a row's page is given."""
+        possible = self.possible_operations(request, row)
+        return {
+            "page": page,
+            "operations": [one for one in possible if one.is_main],
+            "more_operations": [one for one in possible if not one.is_main],
+            "history_url": self.history_address(request, row),
+            "live_url": f"{self.address(row, 'live')}?v={UNKNOWN_VERSION}" if self.is_live(row) else "",
+        }
+
+    def render(self, request: HttpRequest, template: str, row: Any = None, **context: Any) -> TemplateResponse:
+        """Return one of our own pages, with all that every page of the site has."""
+        title = self.title_of(row) if row is not None else str(self.opts.verbose_name_plural).capitalize()
+        site = self.admin_site.each_context(request)
+        whole = {**site, "opts": self.opts, "row": row, "model_admin": self, "title": title, **context}
+        return TemplateResponse(request, template, whole)
+
+    def address(self, row: Any, name: str = "change") -> str:
+        """Return the address of one of a row's pages."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[row.pk])
+
+    def list_address(self) -> str:
+        """Return the address of the list."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def history_address(self, request: HttpRequest, row: Any) -> str:
+        """Return where the audit trail of a row is read; empty for whoever may not read it."""
+        if not self.admin_site.holds(request, "audit.view_auditentry"):
+            return ""
+        return f"{reverse('admin:audit_auditentry_changelist')}?target={row.pk}&since=all"
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Send on to the audit trail, which is the one history."""
+        row = self.row_or_404(request, _as_id(object_id))
+        return HttpResponseRedirect(self.history_address(request, row) or self.address(row))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say that there is no such page: where rows can go, an operation of that name stands in its place."""
+        raise Http404
+
+    def get_urls(self) -> list[URLPattern]:
+        operations = [
+            self.url(f"<uuid:object_id>/{one.name}/", one.name, partial(self.operation_view, operation=one))
+            for one in self.operations
+        ]
+        live = self.url("<uuid:object_id>/live/", "live", self.live_view)
+        return [*operations, live, *self.own_urls(), *super().get_urls()]
+
+    def own_urls(self) -> list[URLPattern]:
+        """Return the addresses that only this model has (see ``url``)."""
+        return []
+
+    def url(self, route: str, name: str, view: Callable[..., HttpResponseBase]) -> URLPattern:
+        """Return an address of this model's, for the signed-in only."""
+        wrapped = self.admin_site.admin_view(view)
+        return path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+
+    # ------------------------------------------------------------------------------------------------------ making a row
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.creation is not None and self.admin_site.holds(request, self.creation.permission)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask for what a new row needs, and have it made."""
+        if self.creation is None:
+            raise Http404
+        if not self.has_add_permission(request):
+            self.require(request, self.creation.permission, None)
+        form = self._form(request, self.creation.form)
+        if request.method == "POST" and form.is_valid():
+            try:
+                row, secret = self.creation.make(self.actor(request), form.cleaned_data)
+            except DomainError as refusal:
+                refusals.note(refusal)
+                form.refuse(refusal)
+            else:
+                return self._after_making(request, row, secret)
+        context = {"creation": self.creation, "form": form, "media": form.media, "title": self.creation.title}
+        return self.render(request, self.creation.template, **context)
+
+    def _after_making(self, request: HttpRequest, row: Any, secret: Secret | None) -> HttpResponse:
+        if secret is not None:
+            return self.reveal(request, row, secret)
+        self.message_user(request, f"{str(self.opts.verbose_name).capitalize()} “{row}” is made.", messages.SUCCESS)
+        return HttpResponseRedirect(self.address(row))
+
+    # -------------------------------------------------------------------------------------------------- doing it to a row
+
+    def possible_operations(self, request: HttpRequest, row: Any) -> list[Operation]:
+        """Return the operations that make sense for a row as it is and that the person may do to it."""
+        if getattr(row, "deleted_at", None) is not None:
+            return []
+        sensible = [operation for operation in self.operations if operation.applies(row)]
+        may = {one: self.allows(request, one, row) for one in {operation.permission for operation in sensible}}
+        return [operation for operation in sensible if may[operation.permission]]
+
+    def operation_view(self, request: HttpRequest, object_id: UUID, *, operation: Operation) -> HttpResponseBase:
+        """Ask for what an operation needs, and do it."""
+        row = self.row_or_404(request, object_id)
+        self.require(request, operation.permission, row)
+        form = self._form(request, operation.form, row=row, initial=dict(operation.initial(row)))
+        if request.method == "POST" and form.is_valid():
+            try:
+                result = operation.perform(row, actor=self.actor(request), asked=form.cleaned_data)
+            except DomainError as refusal:
+                refusals.note(refusal)
+                form.refuse(refusal)
+                # What the service has changed in the object before it refused is not in the database.
+                row = self.row_or_404(request, object_id)
+            else:
+                return self.after(request, operation, row, result)
+        context = {"operation": operation, "explanation": operation.explanation(row), "form": form, "media": form.media}
+        return self.render(request, operation.template, row, **context, **operation.context(row))
+
+    def after(self, request: HttpRequest, operation: Operation, row: Any, result: Any) -> HttpResponseBase:
+        """Answer an operation that was done: by a secret, by the row it made, or by the row's page."""
+        outcome = operation.then(row, result)
+        if isinstance(outcome, Secret):
+            return self.reveal(request, row, outcome)
+        self.message_user(request, operation.done, messages.SUCCESS)
+        if isinstance(outcome, Model):
+            return HttpResponseRedirect(display.page_of(outcome))
+        return HttpResponseRedirect(self.list_address() if operation.ends_row else self.address(row))
+
+    def reveal(self, request: HttpRequest, row: Any, secret: Secret) -> HttpResponse:
+        """Show a secret in the answer to the request that made it. It is kept nowhere, so no other page can."""
+        response = self.render(request, "operator/secret.html", row, secret=secret, title=secret.what)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
+        given = (request.POST, request.FILES) if request.method == "POST" else ()
+        return form(*given, actor=self.actor(request), **about)
+
+    # --------------------------------------------------------------------------------------------------- ticked rows of a list
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the operations that can be done to several rows. Django's own deletion is none of them."""
+        return {
+            operation.name: (partial(_do_to_ticked, operation=operation), operation.name, operation.title)
+            for operation in self.operations
+            if operation.is_bulk and self.admin_site.holds(request, operation.permission)
+        }
+
+    def do_to_ticked(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> HttpResponseBase | None:
+        """Ask once for what an operation needs, then do it to each ticked row and say what came of it."""
+        chosen = list(rows.filter(pk__in=request.POST.getlist("_selected_action")[:MOST_AT_ONCE]))
+        is_confirmed = "confirmed" in request.POST
+        form = operation.form(request.POST if is_confirmed else None, actor=self.actor(request))
+        if is_confirmed and form.is_valid():
+            tally = for_each(operation, chosen, actor=self.actor(request), asked=form.cleaned_data)
+            self._tell(request, operation, tally)
+            return None
+        title = f"{operation.title}: {len(chosen)} chosen"
+        context = {"operation": operation, "rows": chosen, "form": form, "media": form.media, "title": title}
+        return self.render(request, "operator/bulk.html", **context)
+
+    def _tell(self, request: HttpRequest, operation: Operation, tally: Tally) -> None:
+        for _, refusal in tally.refused:
+            refusals.note(refusal)
+        for row, refusal in tally.refused[:MOST_TOLD]:
+            self.message_user(request, f"{row}: {refusal}", messages.WARNING)
+        if len(tally.refused) > MOST_TOLD:
+            self.message_user(request, f"And {len(tally.refused) - MOST_TOLD} more were refused.", messages.WARNING)
+        level = messages.SUCCESS if tally.done else messages.ERROR
+        count = tally.done + len(tally.refused)
+        self.message_user(request, f"{operation.title}: {tally.done} of {count} done.", level)
+
+
+def _do_to_ticked(
+    admin: OperatorAdmin, request: HttpRequest, rows: QuerySet[Any], *, operation: Operation
+) -> HttpResponseBase | None:
+    return admin.do_to_ticked(request, rows, operation)
+
+
+def _as_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("This is no id: ids here are UUIDs.") from None

@@ -1,0 +1,85 @@
+"""What becomes of a service's refusal on a page: a message, with what was typed still there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+
+from apps.core.edge import trace
+from apps.core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, NotSignedIn, TooLarge, Unavailable
+
+_STATUSES: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
+    (NotSignedIn, HTTPStatus.FORBIDDEN),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (DomainError, HTTPStatus.BAD_REQUEST),
+)
+
+View = Callable[..., HttpResponseBase]
+
+
+def note(refusal: DomainError) -> None:
+    """Leave a refused permission for the audit trail, which takes it up once the page is done. The first one counts."""
+    notes = trace.current()
+    if isinstance(refusal, NotAllowed) and notes.refusal is None:
+        notes.refusal = refusal
+
+
+def problems_of(refusal: DomainError) -> Iterator[tuple[str, str]]:
+    """Yield each thing that is wrong as the field it is about (empty: the whole form) and what to say."""
+    if isinstance(refusal, Invalid) and refusal.problems:
+        for problem in refusal.problems:
+            yield problem.field, problem.message
+    else:
+        yield str(refusal.extra.get("field", "")), str(refusal)
+
+
+def put_into(form: forms.BaseForm, refusal: DomainError) -> None:
+    """Show a refusal in a form, each problem at the field it is about."""
+    for name, message in problems_of(refusal):
+        field = _field_for(name, form)
+        is_said = name in (field, "") or name in message
+        text = message[:1].upper() + message[1:] if is_said else f"{name}: {message}"
+        form.add_error(field, text)
+
+
+def _field_for(name: str, form: forms.BaseForm) -> str | None:
+    """Return the field that ``order.lines[2].amount`` is in: the one of that name, or of its longest beginning."""
+    inside = [field for field in form.fields if name == field or name.startswith((f"{field}.", f"{field}["))]
+    return max(inside, key=len, default=None)
+
+
+def answering_refusals(view: View, page: Callable[[HttpRequest], dict[str, Any]]) -> View:
+    """Answer what a view of the admin could not turn into a message itself by a page that says it.
+
+    ``page`` gives the context that every page of the site has.
+    """
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except DomainError as refusal:
+            note(refusal)
+            return _refused_page(request, refusal, page(request))
+
+    return wrapper
+
+
+def _refused_page(request: HttpRequest, refusal: DomainError, context: dict[str, Any]) -> HttpResponse:
+    status = next(status for kind, status in _STATUSES if isinstance(refusal, kind))
+    titles = {HTTPStatus.FORBIDDEN: "You may not do this", HTTPStatus.NOT_FOUND: "There is no such thing here"}
+    title = titles.get(status, "This was refused")
+    return TemplateResponse(
+        request, "operator/refused.html", {**context, "title": title, "detail": str(refusal)}, status=status
+    )

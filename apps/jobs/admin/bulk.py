@@ -1,0 +1,210 @@
+"""Changing every job that matches a list's filters: counted first, then worked off in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.filters import WindowFilter
+from apps.core.admin.forms import OperatorForm
+from apps.core.admin.operations import Creation
+from apps.core.admin.pages import OperatorAdmin
+from apps.core.admin.panels import Facts, Page, Panel
+from apps.jobs import services
+from apps.jobs.admin import states
+from apps.jobs.models import BulkAction, BulkChange, Job, JobStatus
+from apps.jobs.services.creating import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from apps.processes.models import Process
+from apps.tenancy.models import Folder, Tenant
+
+#: Parameters of the job list, and the filters of a bulk change that they are.
+_KEYS = {
+    "status__exact": "status",
+    "process__id__exact": "process",
+    "folder__id__exact": "folder",
+}
+_IGNORED = {"tenant__id__exact", "since", "p", "o", "e"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a list showed, in terms of a bulk change: its tenant, its filters, and the filters in words."""
+
+    tenant: Tenant | None
+    tenants: list[Tenant]
+    filters: dict[str, Any]
+    words: list[str]
+    #: Filters of the list that a bulk change has no word for.
+    left_out: list[str]
+
+
+class BulkForm(OperatorForm):
+    action = forms.ChoiceField(choices=BulkAction.choices, widget=forms.RadioSelect, label="Do what?")
+    priority = forms.IntegerField(
+        required=False, min_value=LOWEST_PRIORITY, max_value=HIGHEST_PRIORITY, help_text="Only to change the priority."
+    )
+    reason = forms.CharField(required=False, max_length=500, help_text="Optional. It is kept in the audit trail.")
+
+    def offer(self) -> None:
+        """Say beside each action how many jobs it would concern."""
+        if self.place is None:
+            return
+        asked: Asked = self.place
+        field: Any = self.fields["action"]
+        field.choices = [(action.value, _counted(asked, action, self.actor)) for action in BulkAction]
+
+    def clean(self) -> dict[str, Any]:
+        """Add what the list showed."""
+        values = super().clean() or self.cleaned_data
+        if values.get("action") != BulkAction.PRIORITISE:
+            values["priority"] = None
+        return {**values, "asked": self.place}
+
+
+def _make(actor: Actor, values: dict[str, Any]) -> tuple[BulkChange, None]:
+    asked: Asked = values.pop("asked")
+    action = BulkAction(values.pop("action"))
+    change = services.request_bulk_change(asked.tenant, actor=actor, action=action, filters=asked.filters, **values)  # type: ignore[arg-type]
+    return change, None
+
+
+def _counted(asked: Asked, action: BulkAction, actor: Actor) -> str:
+    if asked.tenant is None:
+        return str(action.label).capitalize()
+    jobs = Job.objects.changeable(asked.tenant.pk, actor=actor, action=action, filters=asked.filters)
+    count = jobs.count()
+    return f"{str(action.label).capitalize()}: {count} job{'' if count == 1 else 's'}"
+
+
+@admin.register(BulkChange)
+class BulkChangeAdmin(OperatorAdmin):
+    """Requests to change many jobs at once, and how far they are."""
+
+    list_display = [
+        display.column("What")(lambda change: change.get_action_display()), display.status(states.BULK), "expected", "done",
+        "refused", display.linked("tenant", "Tenant"), display.when("created_at", "Asked for"),
+    ]  # fmt: skip
+    list_select_related = ["tenant", "requested_by"]
+    linked_rows = ["tenant"]
+    ordering = ["-id"]
+    sortable_by = ()
+    view_permission = "jobs.view_job"
+    empty_title = "Nothing was changed in bulk yet"
+    empty_text = "Narrow the list of jobs by filters, then press “Change all that match”."
+    creation = Creation(
+        title="Change all that match",
+        permission="jobs.view_job",
+        form=BulkForm,
+        make=_make,
+        button="Start",
+        icon="playlist_add_check",
+        explain="It is worked off in the background. Jobs made after you press the button are left alone.",
+        template="jobs/bulk.html",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return any(self.admin_site.holds(request, action.permission) for action in BulkAction)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        request.asked = asked = asked_by(request, self.actor(request))  # type: ignore[attr-defined]
+        if asked.tenant is None or asked.left_out:
+            return self.render(
+                request, "jobs/bulk_unclear.html", asked=asked, creation=self.creation, title="Change all that match"
+            )
+        return super().add_view(request, form_url, extra_context)
+
+    def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
+        return super()._form(request, form, place=getattr(request, "asked", None), **about)
+
+    def is_live(self, row: BulkChange) -> bool:
+        return not row.is_final
+
+    def title_of(self, row: BulkChange) -> str:
+        return f"{str(row.get_action_display()).capitalize()} {row.expected} job{'' if row.expected == 1 else 's'}"
+
+    def page(self, request: HttpRequest, row: BulkChange) -> Page:
+        handled = row.done + row.refused
+        progress = {
+            "done": row.done,
+            "refused": row.refused,
+            "expected": row.expected,
+            "handled": min(handled, row.expected),
+        }
+        facts = [
+            ("Tenant", self.links(request)(row.tenant)),
+            ("Asked for by", row.requested_by or "somebody who is gone"),
+            ("Asked for", display.moment(row.created_at)),
+            ("Ended", display.moment(row.finished_at)),
+            ("Priority", row.priority),
+            ("Reason", row.reason or display.NOTHING),
+            ("Filters", display.mono(display.as_json(row.filters))),
+        ]
+        return Page(
+            badges=[display.badge(row.get_status_display(), states.BULK[row.status])],
+            notices=[row.problem] if row.problem else [],
+            main=[Panel("Progress", "jobs/bulk_progress.html", progress, icon="hourglass_top")],
+            side=[Facts("About it", facts)],
+        )
+
+
+def asked_by(request: HttpRequest, actor: Actor) -> Asked:
+    """Read the filters of the job list out of the address."""
+    given = {name: value for name, value in request.GET.items() if value}
+    filters: dict[str, Any] = {to: [given[name]] for name, to in _KEYS.items() if name in given}
+    window = next(
+        (one for name, _, one in WindowFilter.windows if name == given.get("since", WindowFilter.default)), None
+    )
+    if window is not None:
+        filters["created_after"] = (timezone.now() - window).isoformat()
+    left_out = [name for name in given if name not in _KEYS and name not in _IGNORED]
+    tenants = list(Tenant.objects.visible_to(actor)[:50])
+    tenant = _tenant(given, tenants, actor)
+    return Asked(tenant, tenants, filters, _words(given, filters, tenant, actor), left_out)
+
+
+def _tenant(given: Mapping[str, str], tenants: list[Tenant], actor: Actor) -> Tenant | None:
+    """Return the tenant that is meant: the one filtered by, that of the process or folder, or the only one there is."""
+    for name, model in (("process__id__exact", Process), ("folder__id__exact", Folder)):
+        row: Any = _row(model, given.get(name, ""), actor)
+        if row is not None:
+            return row.tenant  # type: ignore[no-any-return]
+    wanted = given.get("tenant__id__exact", "")
+    if wanted:
+        return _row(Tenant, wanted, actor)  # type: ignore[no-any-return]
+    return tenants[0] if len(tenants) == 1 else None
+
+
+def _row(model: Any, identity: str, actor: Actor) -> Any:
+    try:
+        return model.objects.visible_to(actor).filter(pk=UUID(identity)).first()
+    except ValueError:
+        return None
+
+
+def _words(given: Mapping[str, str], filters: Mapping[str, Any], tenant: Tenant | None, actor: Actor) -> list[str]:
+    words = [f"in {tenant}"] if tenant is not None else []
+    if "status" in filters:
+        words.append(f"that are {', '.join(filters['status'])}" if filters["status"][0] in JobStatus.values else "")
+    for name, model, text in (("process__id__exact", Process, "of"), ("folder__id__exact", Folder, "in the folder")):
+        row = _row(model, given.get(name, ""), actor)
+        if row is not None:
+            words.append(f"{text} {row}")
+    if "created_after" in filters:
+        words.append(f"made in the {_window_text(given)}")
+    return [word for word in words if word]
+
+
+def _window_text(given: Mapping[str, str]) -> str:
+    name = given.get("since", WindowFilter.default)
+    return next(title for one, title, _ in WindowFilter.windows if one == name).lower()

@@ -1,0 +1,189 @@
+"""The panels of a job's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.access import Links
+from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
+from apps.jobs.admin import states
+from apps.jobs.models import Execution, Job, JobStatus
+from apps.jobs.models.why import RobotView, why_job
+from apps.robots.models import Robot
+
+#: How many robots the *Why?* panel lists, those nearest to taking the job first.
+ROBOTS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution as the timeline shows it."""
+
+    execution: Execution
+    link: SafeString | str
+    robot: SafeString | str
+    badge: SafeString
+    reason: str
+    took: str
+    progress: str
+    usage: str
+
+
+def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: Links) -> list[AnyPanel]:
+    """Return what is wanted of a job first: why it waits or failed, what came out, and its tries."""
+    panels: list[AnyPanel] = []
+    if job.status == JobStatus.PENDING:
+        panels.append(why_panel(job, actor))
+    if job.error:
+        panels.append(error_panel(job.error))
+    if job.status == JobStatus.COMPLETED:
+        panels.append(Text.of_json("Result", job.result, empty="It returned nothing."))
+    panels.append(attempts_panel(executions, link))
+    panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none."))
+    return panels
+
+
+def side_panels(job: Job, link: Links) -> list[AnyPanel]:
+    """Return what a job is, what it was made for, and when what happened."""
+    return [_request(job, link), _snapshot(job, link), _times(job)]
+
+
+def error_panel(error: Any) -> Panel:
+    """Return what went wrong, with its traceback where there is one."""
+    facts = error if isinstance(error, dict) else {"message": str(error)}
+    return Panel("Error", "jobs/error.html", {"error": facts}, icon="error")
+
+
+def why_panel(job: Job, actor: Actor) -> Panel:
+    """Return why a job waits: in one sentence, then by robot, as far as the reader may see robots."""
+    why = why_job(job)
+    seen = set(
+        Robot.objects.visible_to(actor).filter(pk__in=[view.id for view in why.robots]).values_list("pk", flat=True)
+    )
+    robots = [view for view in why.robots if view.id in seen]
+    # The summary names the robot that is nearest to taking the job.
+    is_told = all(view.id in seen or view.name not in why.summary for view in why.robots)
+    context = {
+        "why": why,
+        "summary": why.summary if is_told else "No robot that you may see can take it now.",
+        "fix": why.fix if is_told else "",
+        "robots": [(_robot_link(view), view) for view in robots[:ROBOTS_SHOWN]],
+        "more": why.robot_count - len(robots[:ROBOTS_SHOWN]),
+    }
+    return Panel("Why is it waiting?", "jobs/why.html", context, icon="help")
+
+
+def attempts_panel(executions: Sequence[Execution], link: Links) -> Panel:
+    """Return the tries, newest first."""
+    return Panel(
+        "Tries", "jobs/attempts.html", {"attempts": [_attempt(one, link) for one in executions]}, icon="timeline"
+    )
+
+
+def progress_of(execution: Execution) -> str:
+    """Return how far an execution says it is."""
+    progress = execution.progress
+    if not isinstance(progress, dict):
+        return "" if progress is None else str(progress)
+    percent = progress.get("percent", progress.get("progress"))
+    told = [f"{percent:.0f} %" if isinstance(percent, int | float) else "", str(progress.get("message") or "")]
+    return " · ".join(part for part in told if part) or display.as_json(progress)
+
+
+def usage_of(execution: Execution) -> str:
+    """Return what an execution used of its machine."""
+    usage = execution.usage
+    if not isinstance(usage, dict):
+        return ""
+    told = []
+    for name, value in usage.items():
+        text = (
+            display.bytes_as_text(int(value))
+            if name.endswith("_bytes") and isinstance(value, int | float)
+            else str(value)
+        )
+        told.append(f"{name.removesuffix('_bytes').replace('_', ' ')} {text}")
+    return ", ".join(told)
+
+
+def _robot_link(view: RobotView) -> SafeString | str:
+    return display.link(Robot(pk=view.id, name=view.name))
+
+
+def _attempt(execution: Execution, link: Links) -> Attempt:
+    end = execution.finished_at or timezone.now()
+    return Attempt(
+        execution=execution,
+        link=display.link(execution, f"Try {execution.number}"),
+        robot=link(execution.robot),
+        badge=states.execution_badge(execution),
+        reason=execution.reason.replace("_", " "),
+        took=display.length(end - (execution.started_at or execution.granted_at)),
+        progress=progress_of(execution),
+        usage=usage_of(execution),
+    )
+
+
+def _request(job: Job, link: Links) -> Facts:
+    rows: list[tuple[str, Any]] = [
+        ("Process", link(job.process)),
+        ("Priority", job.priority),
+        ("Tries used", f"{job.attempts_used} of {job.max_attempts}"),
+        ("Only robot", link(job.target_robot) if job.target_robot else "any"),
+        ("Only machine", link(job.target_machine) if job.target_machine else "any"),
+        ("Folder", link(job.folder)),
+        ("Tenant", link(job.tenant)),
+        ("Source", job.source),
+        ("Asked for by", job.created_by),
+        ("Id", job.pk),
+    ]
+    if job.retry_of is not None:
+        rows.insert(1, ("Again after", link(job.retry_of)))
+    if job.dedupe_key:
+        rows.append(("Dedupe key", job.dedupe_key))
+    return Facts("What was asked", rows, icon="assignment")
+
+
+def _snapshot(job: Job, link: Links) -> Facts:
+    if job.script_path:
+        return Facts(
+            "What it runs", [("Script", job.script_path), ("Kind", job.get_kind_display())], icon="description"
+        )
+    version = job.package_version
+    number = link(version, job.package_version_number) if version is not None else job.package_version_number
+    rows = [
+        ("Package", job.package_name),
+        ("Version", number),
+        ("Entrypoint", job.entrypoint_name),
+        ("Command", job.command),
+        ("SHA-256", display.mono(job.package_sha256)),
+        ("Kind", job.get_kind_display()),
+    ]
+    return Facts("What it runs", rows, icon="deployed_code")
+
+
+def _times(job: Job) -> Facts:
+    rows: list[tuple[str, Any]] = [("Made", display.moment(job.created_at))]
+    if job.status == JobStatus.PENDING:
+        rows.append(("Not before", display.moment(job.available_at)))
+    if job.start_deadline is not None:
+        rows.append(("Must start by", display.moment(job.start_deadline)))
+    rows += [
+        ("Started", display.moment(job.started_at)),
+        ("Ended", display.moment(job.finished_at)),
+        ("Took", states.took(job)),
+    ]
+    if job.timeout:
+        rows.append(("A try may take", display.length(job.timeout)))
+    if job.stop_requested_at is not None:
+        rows.append(("Asked to stop", display.moment(job.stop_requested_at)))
+    if job.cancel_requested_at is not None:
+        rows.append(("Cancel asked", display.moment(job.cancel_requested_at)))
+    return Facts("When", rows, icon="schedule")

@@ -1,0 +1,291 @@
+"""Pages of robots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.core.actors import Actor
+from apps.core.admin import choices, display
+from apps.core.admin.base import SimpleListFilter
+from apps.core.admin.filters import RelatedFilter
+from apps.core.admin.forms import MomentInput, OperatorForm, ReasonForm
+from apps.core.admin.operations import Creation, Operation, Secret
+from apps.core.admin.pages import Chips, OperatorAdmin
+from apps.core.admin.panels import AnyPanel, Page
+from apps.jobs.models.robots import RobotStatus, with_open_executions, with_status
+from apps.rbac import services as rbac
+from apps.robots import services as robots
+from apps.robots.models import Machine, Robot
+from apps.robots.services.robots import MOST_SLOTS
+from apps.runner import services
+from apps.runner.admin import robot_pages
+from apps.runner.admin.fields import LabelsField
+from apps.tenancy.models import Folder
+
+
+class FoldersField(forms.ModelMultipleChoiceField):
+    """Folders as check boxes."""
+
+    widget = forms.CheckboxSelectMultiple
+
+
+class RobotForm(OperatorForm):
+    name = forms.CharField(max_length=100)
+    description = forms.CharField(max_length=500, required=False)
+    slots = forms.IntegerField(min_value=1, max_value=MOST_SLOTS, initial=1, help_text="How many jobs it runs at once.")
+    labels = LabelsField(help_text="What it can do, beside the labels of its machine. With commas between.")
+    folders = FoldersField(
+        Folder.objects.all(), required=False, help_text="Whose jobs it takes. None: the tenant's default folder."
+    )
+
+    def offer(self) -> None:
+        """Offer the folders of the tenant, and leave those that this person may not see as they are."""
+        field: Any = self.fields["folders"]
+        folders = field.queryset.order_by("path")
+        tenant_id = self.row.tenant_id if self.row is not None else None
+        field.queryset = (
+            folders.filter(tenant_id=tenant_id) if tenant_id is not None else folders.select_related("tenant")
+        )
+
+    def clean_folders(self) -> list[Folder]:
+        """Add the folders the robot works for that this person cannot choose."""
+        chosen = list(self.cleaned_data["folders"])
+        if self.row is None:
+            return chosen
+        field: Any = self.fields["folders"]
+        return chosen + list(self.row.folders.exclude(pk__in=field.queryset.values("pk")))
+
+
+class NewRobotForm(RobotForm):
+    machine = forms.ModelChoiceField(Machine.objects.all(), empty_label="Choose a machine")
+    field_order = ["machine", "name", "description", "slots", "labels", "folders"]
+
+    def offer(self) -> None:
+        super().offer()
+        field: Any = self.fields["machine"]
+        field.queryset = choices.alive(rbac.visible(Machine.objects.all(), self.actor, "robots.add_robot")).order_by(
+            "name"
+        )
+
+
+class MaintenanceForm(OperatorForm):
+    reason = forms.CharField(max_length=300, help_text="Others see it on the robot, and on jobs that wait for it.")
+    until = forms.DateTimeField(
+        required=False, widget=MomentInput(), help_text="In your time zone. Empty: until somebody ends it."
+    )
+
+
+def token_secret(token: str) -> Secret:
+    """Return a robot's new token."""
+    return Secret(
+        "Robot token",
+        token,
+        "For robots that are set up by hand: they send it with each call, in the header X-Robot-Token. "
+        "Robots that enrol with their machine's key need none.",
+    )
+
+
+def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Robot, Secret]:
+    robot, token = robots.create_robot(asked.pop("machine"), actor=actor, **asked)
+    return robot, token_secret(token)
+
+
+class StatusFilter(SimpleListFilter):
+    """Narrows by what a robot shows."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(one.value, str(one.label).capitalize()) for one in RobotStatus]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Robot]) -> QuerySet[Robot]:
+        return queryset.filter(status=self.value()) if self.value() in RobotStatus.values else queryset
+
+
+@admin.register(Robot)
+class RobotAdmin(OperatorAdmin):
+    """The workers that pull jobs."""
+
+    list_display = [
+        "name", robot_pages.status, robot_pages.slots, robot_pages.current_jobs, display.linked("machine", "Machine"),
+        display.column("Labels")(lambda robot: display.badges(robot.labels)), robot_pages.last_contact,
+        display.linked("tenant", "Tenant"),
+    ]  # fmt: skip
+    list_filter = [StatusFilter, ("tenant", RelatedFilter), ("machine", RelatedFilter)]
+    list_select_related = ["machine", "tenant"]
+    linked_rows = ["machine", "tenant"]
+    search_fields = ["name", "description", "machine__name"]
+    ordering = ["name"]
+    sortable_by = ["name"]
+    empty_title = "No robots yet"
+    empty_text = (
+        "Add a machine, and type the command you are shown there on it: its robot enrols by itself and shows here."
+    )
+    empty_icon = "smart_toy"
+    creation = Creation(
+        title="Add a robot",
+        permission="robots.add_robot",
+        form=NewRobotForm,
+        make=_make,
+        button="Add it and show the token",
+        explain="Robots enrol by themselves with their machine's key; add one by hand only where it shall have a token of its own. "
+        "The token is shown once.",
+    )
+    operations = [
+        Operation(
+            name="edit",
+            title="Edit",
+            permission="robots.change_robot",
+            service=robots.update_robot,
+            explain="",
+            form=RobotForm,
+            initial=lambda robot: {
+                **{name: getattr(robot, name) for name in ("name", "description", "slots", "labels")},
+                "folders": list(robot.folders.values_list("pk", flat=True)),
+            },
+            icon="edit",
+            button="Save",
+            done="The robot is changed.",
+            is_main=True,
+        ),
+        Operation(
+            name="drain",
+            title="Drain",
+            permission="robots.change_robot",
+            service=robots.drain_robot,
+            explain="It finishes what it runs and takes nothing new.",
+            icon="water_drop",
+            done="The robot is draining.",
+            applies=lambda robot: robot.enabled and not robot.draining,
+            is_bulk=True,
+            is_main=True,
+        ),
+        Operation(
+            name="undrain",
+            title="Stop draining",
+            permission="robots.change_robot",
+            service=robots.stop_draining,
+            explain="It takes work again.",
+            icon="play_arrow",
+            done="The robot takes work again.",
+            applies=lambda robot: robot.draining,
+            is_main=True,
+        ),
+        Operation(
+            name="maintain",
+            title="Maintenance",
+            permission="robots.change_robot",
+            service=robots.start_maintenance,
+            explain="It finishes what it runs and takes nothing new, and shows why.",
+            form=MaintenanceForm,
+            icon="build",
+            done="The robot is in maintenance.",
+            applies=lambda robot: robot.enabled and not robot.maintenance,
+            is_bulk=True,
+            is_main=True,
+        ),
+        Operation(
+            name="end-maintenance",
+            title="End maintenance",
+            permission="robots.change_robot",
+            service=robots.end_maintenance,
+            explain="It takes work again.",
+            icon="play_arrow",
+            done="The robot takes work again.",
+            applies=lambda robot: robot.maintenance,
+            is_main=True,
+        ),
+        Operation(
+            name="clear-error",
+            title="Clear error",
+            permission="robots.change_robot",
+            service=robots.clear_error,
+            explain=lambda robot: (
+                f"It was put aside: {robot.error}. Clear that once you have looked after it, and it takes work again."
+            ),
+            icon="healing",
+            done="The error is cleared.",
+            applies=lambda robot: bool(robot.error),
+            is_main=True,
+        ),
+        Operation(
+            name="enable",
+            title="Enable",
+            permission="robots.change_robot",
+            service=robots.enable_robot,
+            explain="It may connect again.",
+            icon="play_circle",
+            done="The robot is enabled.",
+            applies=lambda robot: not robot.enabled,
+            is_bulk=True,
+            is_main=True,
+        ),
+        Operation(
+            name="disable",
+            title="Disable",
+            permission="robots.change_robot",
+            service=services.disable_robot,
+            explain="It is turned away from now on. Its session ends, and what it runs counts as lost: it is tried again, held or "
+            "failed, as each process says. To let it finish first, drain it.",
+            form=ReasonForm,
+            icon="block",
+            tone="danger",
+            done="The robot is disabled.",
+            applies=lambda robot: robot.enabled,
+            is_bulk=True,
+        ),
+        Operation(
+            name="rotate",
+            title="Rotate token",
+            permission="robots.rotate_robot",
+            service=robots.rotate_token,
+            explain="Makes a new token, shown once. The old ones work ten minutes longer, so that the robot can change over.",
+            icon="autorenew",
+            then=lambda robot, token: token_secret(token),
+        ),
+        Operation(
+            name="delete",
+            title="Delete",
+            permission="robots.delete_robot",
+            service=robots.delete_robot,
+            explain="It goes out of every list and its tokens end; its history stays. Refused while it runs jobs.",
+            icon="delete",
+            tone="danger",
+            done="The robot is deleted.",
+            ends_row=True,
+        ),
+    ]
+
+    def visible(self, request: HttpRequest) -> QuerySet[Any]:
+        return with_status(Robot.objects.visible_to(self.actor(request)))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return with_open_executions(super().get_queryset(request), self.actor(request))
+
+    def quick_filters(self, request: HttpRequest) -> Chips:
+        statuses = [("", "All"), *((one.value, str(one.label)) for one in RobotStatus)]
+        return [display.chips(request, "status", statuses)]
+
+    def is_live(self, row: Any) -> bool:
+        return row.deleted_at is None
+
+    def page(self, request: HttpRequest, row: Any) -> Page:
+        actor, link = self.actor(request), self.links(request)
+        row = with_open_executions(self.visible(request).select_related("machine", "tenant"), actor).get(pk=row.pk)
+        main: list[AnyPanel] = [robot_pages.running_panel(row, link)]
+        if row.slots_used < row.slots and row.deleted_at is None:
+            main.append(robot_pages.why_panel(row, actor))
+        main += [robot_pages.history_panel(row, actor), robot_pages.tokens_panel(row)]
+        return Page(
+            badges=[robot_pages.status(row)],
+            lead=row.description,
+            notices=[f"It was put aside: {row.error}. Look after it, then clear the error."] if row.error else [],
+            main=main,
+            side=[robot_pages.facts_panel(row, link), robot_pages.session_panel(row)],
+        )

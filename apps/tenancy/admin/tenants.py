@@ -1,0 +1,111 @@
+"""Pages of tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.core.actors import Actor
+from apps.core.admin import display, filters
+from apps.core.admin.forms import OperatorForm, ReasonForm
+from apps.core.admin.operations import Creation, Operation
+from apps.core.admin.pages import OperatorAdmin
+from apps.core.admin.panels import Facts, Page, Table
+from apps.rbac import services as rbac
+from apps.tenancy import services
+from apps.tenancy.models import Folder, Tenant, TenantStatus
+
+TONES = {TenantStatus.ACTIVE: "good", TenantStatus.SUSPENDED: "bad"}
+#: A tenant with more folders shows the first ones, and leads to the list.
+FOLDERS_SHOWN = 50
+
+
+class NameForm(OperatorForm):
+    name = forms.CharField(max_length=200)
+
+
+class NewTenantForm(NameForm):
+    slug = forms.SlugField(
+        max_length=63,
+        required=False,
+        help_text="Appears in addresses, such as /acme/orchestrator_/, and cannot be changed. Empty: made from the name.",
+    )
+
+
+def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Tenant, None]:
+    return services.create_tenant(actor=actor, **asked), None
+
+
+@admin.register(Tenant)
+class TenantAdmin(OperatorAdmin):
+    """The isolation boundaries."""
+
+    list_display = ["name", "slug", display.status(TONES), display.when("created_at", "Made")]
+    list_filter = [filters.choice("status")]
+    search_fields = ["name", "slug"]
+    empty_title = "No tenant yet"
+    empty_text = "A tenant keeps everything of one organisation apart from all others: make one first."
+    empty_icon = "domain_add"
+    creation = Creation(
+        title="Add a tenant",
+        permission="tenancy.add_tenant",
+        form=NewTenantForm,
+        make=_make,
+        explain="It comes with a folder “Shared”, in which work can begin.",
+    )
+    operations = [
+        Operation(
+            name="rename",
+            title="Rename",
+            permission="tenancy.change_tenant",
+            service=services.rename_tenant,
+            explain="Only the name that people see changes; addresses keep the slug.",
+            form=NameForm,
+            initial=lambda tenant: {"name": tenant.name},
+            icon="edit",
+            done="The tenant is renamed.",
+            is_main=True,
+        ),
+        Operation(
+            name="suspend",
+            title="Suspend",
+            permission="tenancy.change_tenant",
+            service=services.suspend_tenant,
+            explain="Its robots are refused and nothing can be changed until it is resumed. Everything stays readable.",
+            form=ReasonForm,
+            icon="pause_circle",
+            tone="danger",
+            done="The tenant is suspended.",
+            applies=lambda tenant: tenant.status == TenantStatus.ACTIVE,
+            is_main=True,
+        ),
+        Operation(
+            name="resume",
+            title="Resume",
+            permission="tenancy.change_tenant",
+            service=services.resume_tenant,
+            explain="Its robots may work again at once.",
+            icon="play_circle",
+            done="The tenant works again.",
+            applies=lambda tenant: tenant.status == TenantStatus.SUSPENDED,
+            is_main=True,
+        ),
+    ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return rbac.allows(self.actor(request), "tenancy.add_tenant", rbac.EVERYWHERE)
+
+    def page(self, request: HttpRequest, row: Tenant) -> Page:
+        actor = self.actor(request)
+        folders = Folder.objects.visible_to(actor).alive().filter(tenant=row).order_by("path")[:FOLDERS_SHOWN]
+        facts = [("Slug", row.slug), ("Made", display.moment(row.created_at)), ("Id", row.pk)]
+        cells = [[display.link(folder, "· " * (folder.depth - 1) + folder.name)] for folder in folders]
+        more = (display.list_of(Folder, tenant__id__exact=row.pk), "All folders")
+        return Page(
+            badges=[display.badge(row.get_status_display(), TONES[TenantStatus(row.status)])],
+            main=[Table("Folders", ["Name"], cells, "There is no folder that you may see.", more, "folder")],
+            side=[Facts("About it", facts)],
+        )
