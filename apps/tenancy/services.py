@@ -85,6 +85,8 @@ def resume_tenant(tenant: Tenant, *, actor: Actor) -> Tenant:
 def create_folder(parent: Folder | Tenant, *, actor: Actor, name: str) -> Folder:
     """Make a folder inside a folder, or at the top of a tenant. Raises ``NameTaken``."""
     rbac.require(actor, "tenancy.add_folder", parent)
+    if isinstance(parent, Folder) and parent.deleted_at is not None:
+        raise Conflict(f"“{parent.name}” has been deleted. Choose another folder.", code="folder_deleted")
     above = parent.path if isinstance(parent, Folder) else "/"
     if above.count("/") > MAX_FOLDER_DEPTH:
         raise Invalid.field("parent", f"folders nest at most {MAX_FOLDER_DEPTH} deep.")
@@ -114,7 +116,7 @@ def rename_folder(folder: Folder, *, actor: Actor, name: str) -> Folder:
 
 @transaction.atomic
 def delete_folder(folder: Folder, *, actor: Actor) -> None:
-    """Take an empty folder out of every list. The default folder and folders with folders inside stay."""
+    """Take an empty folder out of every list. The default folder, and a folder with anything alive in it, stay."""
     rbac.require(actor, "tenancy.delete_folder", folder)
     if folder.is_default:
         raise Conflict("The default folder of a tenant cannot be deleted.")

@@ -91,7 +91,7 @@ def test_a_job_that_has_ended_cannot_be_cancelled(system):
     with pytest.raises(services.JobEnded) as refusal:
         services.cancel_job(job, actor=system)
 
-    assert refusal.value.extra == {"status": JobStatus.FAILED}
+    assert refusal.value.extra == {"current": JobStatus.FAILED}
 
 
 def test_who_cancelled_and_why_is_written_down(system):

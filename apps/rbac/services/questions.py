@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Cast
 from guardian.models import UserObjectPermission
 
@@ -31,6 +31,9 @@ class _Everywhere:
 
 
 EVERYWHERE: Final = _Everywhere()
+
+#: A role that grants everything grants this too; asked first, because it heeds what a credential is bound to.
+_FOR_HOLDERS_OF_ALL = "rbac.add_roleassignment"
 
 #: What a robot may do, and only to itself or to what it holds.
 ROBOT_PERMISSIONS = frozenset(
@@ -184,6 +187,16 @@ def visible_assignments(actor: Actor) -> models.QuerySet[RoleAssignment]:
     return RoleAssignment.objects.filter(Q(pk__in=known.values("pk")) | own)
 
 
+def holds_everything(actor: Actor, place: Any) -> bool:
+    """Say whether the actor holds a role that grants everything, in ``place`` or above it."""
+    if _is_almighty(actor):
+        return actor.tenant_id in (None, getattr(place, "tenant_id", None))
+    if actor.user is None or not allows(actor, _FOR_HOLDERS_OF_ALL, place):
+        return False
+    where = Place(None) if place is EVERYWHERE else _place_of(place)
+    return _held_at(RoleAssignment.objects.filter(user=actor.user, role__grants_all=True), where).exists()
+
+
 def _is_almighty(actor: Actor) -> bool:
     return actor.is_system or bool(actor.user is not None and actor.user.is_active and actor.user.is_superuser)
 
@@ -203,18 +216,23 @@ def _somewhere(actor: Actor, permission: str) -> bool:
 
 
 def _granted_at(actor: Actor, permission: str, place: Place) -> bool:
+    return _held_at(_granting(actor, permission), place).exists()
+
+
+def _held_at(granting: models.QuerySet[RoleAssignment], place: Place) -> models.QuerySet[RoleAssignment]:
+    """Return those of the assignments that reach a place: everywhere, its tenant, a folder it is in or below."""
     here = Q(tenant=None) | Q(tenant_id=place.tenant_id, folder=None)
-    granting = _granting(actor, permission)
     for path in place.paths:
         above = [UUID(part) for part in path.strip("/").split("/")]
         here |= Q(tenant_id=place.tenant_id, folder_id__in=above)
-    return granting.filter(here).exists()
+    return granting.filter(here)
 
 
 def _folders_reached(granting: models.QuerySet[RoleAssignment]) -> models.QuerySet[Any]:
     """Return the folders at or below those of the assignments, as a subquery."""
     folders = apps.get_model("tenancy", "Folder").objects.order_by()
-    above = granting.exclude(folder=None).annotate(below=OuterRef("path"))
+    below = ExpressionWrapper(OuterRef("path"), output_field=models.CharField())
+    above = granting.exclude(folder=None).annotate(below=below)
     return folders.filter(Exists(above.filter(below__startswith=F("folder__path")))).values("pk")
 
 

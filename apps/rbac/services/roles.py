@@ -15,9 +15,8 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed
 from apps.rbac.models import Role, RoleAssignment
 from apps.rbac.rules import OPERATIONAL_APPS
-from apps.rbac.services.questions import EVERYWHERE, allows, require
+from apps.rbac.services.questions import EVERYWHERE, allows, holds_everything, require
 
-_VIEWS = ("view_",)
 _BUILTIN: dict[str, tuple[str, Q | None]] = {
     "Administrator": ("Everything, within the scope it is given for.", None),
     "Developer": (
@@ -67,11 +66,8 @@ def create_role(
     require(actor, "rbac.add_role", tenant or EVERYWHERE)
     wanted = list(permissions)
     _refuse_more_than_own(actor, wanted, tenant or EVERYWHERE)
-    try:
-        with transaction.atomic():
-            role = Role.objects.create(name=name.strip(), tenant=tenant, description=description)
-    except IntegrityError as error:
-        raise Conflict(f"There is a role “{name}” already.", code="name_taken") from error
+    role = Role(name=name.strip(), tenant=tenant, description=description)
+    _save_named(role)
     role.permissions.set(wanted)
     audit.record(actor, "role.created", role, after=_facts(role))
     return role
@@ -86,7 +82,7 @@ def update_role(role: Role, *, actor: Actor, name: str, description: str, permis
     _refuse_more_than_own(actor, wanted, role.tenant or EVERYWHERE)
     before = _facts(role)
     role.name, role.description = name.strip(), description
-    role.save(update_fields=["name", "description"])
+    _save_named(role)
     role.permissions.set(wanted)
     audit.record(actor, "role.updated", role, before=before, after=_facts(role))
     return role
@@ -147,6 +143,7 @@ def share_object(obj: Any, *, actor: Actor, user: Any, permission: str) -> None:
     """Give ``user`` one permission on one object."""
     require(actor, permission, obj)
     require(actor, "rbac.add_roleassignment", obj)
+    _refuse_unfit(obj, user, permission)
     assign_perm(permission, user, obj)
     audit.record(actor, "object.shared", obj, after={"user": user.get_username(), "permission": permission})
 
@@ -159,26 +156,41 @@ def unshare_object(obj: Any, *, actor: Actor, user: Any, permission: str) -> Non
     audit.record(actor, "object.unshared", obj, before={"user": user.get_username(), "permission": permission})
 
 
+def _save_named(role: Role) -> None:
+    if not role.name:
+        raise Invalid.field("name", "a role needs a name.")
+    try:
+        with transaction.atomic():
+            role.save()
+    except IntegrityError as error:
+        raise Conflict(f"There is a role “{role.name}” already.", code="name_taken", field="name") from error
+
+
 def _refuse_builtin(role: Role) -> None:
     if role.is_builtin:
         raise Conflict(f"“{role.name}” is built in and cannot be changed. Make a role of your own.")
+
+
+def _refuse_unfit(obj: Any, user: Any, permission: str) -> None:
+    """Object permissions are those of the object's own kind, and service accounts stay in their tenant."""
+    app, _, codename = permission.partition(".")
+    kind = obj._meta
+    if app != kind.app_label or not codename.endswith(f"_{kind.model_name}"):
+        raise Invalid.field("permission", f"“{permission}” is not a permission on a {kind.verbose_name}.")
+    if user.tenant_id is not None and user.tenant_id != obj.tenant_id:
+        raise Invalid.field("user", "a service account is given rights in its own tenant only.")
 
 
 def _refuse_more_than_own(actor: Actor, wanted: list[Permission], place: Any, *, grants_all: bool = False) -> None:
     """Nobody hands out what they do not hold in the same place."""
     if actor.is_system or (actor.user is not None and actor.user.is_superuser):
         return
-    if grants_all and not _holds_everything(actor, place):
+    if grants_all and not holds_everything(actor, place):
         raise NotAllowed("Only who holds everything here may hand out everything.", actor=actor)
     for permission in wanted:
         name = f"{permission.content_type.app_label}.{permission.codename}"
         if not allows(actor, name, place):
             raise NotAllowed(f"You do not hold {name} here yourself.", permission=name, actor=actor)
-
-
-def _holds_everything(actor: Actor, place: Any) -> bool:
-    """A permission that no built-in role but the whole one contains stands for everything."""
-    return allows(actor, "rbac.delete_role", place)
 
 
 def _facts(role: Role) -> dict[str, Any]:
