@@ -49,7 +49,7 @@ class AuditEntry(Stream):
     reason = models.CharField(max_length=2000, blank=True, default="")
     outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.DONE)
     permission = models.CharField(max_length=100, blank=True, default="", help_text="What a refused act would take.")
-    request_id = models.CharField(max_length=64, blank=True, default="")
+    request_id = models.CharField(max_length=128, blank=True, default="")
     address = models.GenericIPAddressField(null=True)
     agent = models.CharField(max_length=300, blank=True, default="")
 

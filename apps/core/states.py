@@ -53,7 +53,7 @@ class Stateful(models.Model):
         row = type(self)._base_manager.filter(pk=self.pk)
         if not row.filter(status__in=self.sources_of(target)).update(status=target, **changes):
             current = row.values_list("status", flat=True).first() or "gone"
-            raise TransitionError(f"{self} is {current}, so it cannot become {target}.", status=current)
+            raise TransitionError(f"{self} is {current}, so it cannot become {target}.", current=current)
         self._take_over({"status": target, **changes})
 
     def _take_over(self, values: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def record(
     return AuditEntry.objects.create(
         tenant_id=tenant_id or _tenant_of(target, actor),
         actor_kind=actor.kind,
-        actor_id=clean(actor.id, longest=64),
+        actor_id=clean(actor.id, longest=128),
         actor_name=clean(actor.name, longest=200),
         on_behalf_of=clean(on_behalf_of, longest=200),
         action=action,
@@ -52,7 +52,7 @@ def record(
         reason=clean(reason),
         outcome=outcome,
         permission=permission,
-        request_id=clean(request.request_id, longest=64),
+        request_id=clean(request.request_id, longest=128),
         address=request.address,
         agent=clean(request.agent, longest=300),
     )

@@ -76,7 +76,7 @@ def move(job: Job, decided: Verdict, *, execution: Execution | None, error: Any 
     elif target == JobStatus.WAITING:
         changes |= {"error": error}
     if not Job.objects.filter(pk=job.pk, status__in=Job.sources_of(target)).update(status=target, **changes):
-        raise TransitionError(f"{job} is {job.status}, so it cannot become {target}.", status=job.status)
+        raise TransitionError(f"{job} is {job.status}, so it cannot become {target}.", current=job.status)
     job.status, job.reason = target, decided.reason
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
     if target == JobStatus.PENDING:

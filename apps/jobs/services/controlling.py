@@ -81,7 +81,7 @@ def resume_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
     rbac.require(actor, "jobs.retry_job", job)
     job.lock()
     if job.status != JobStatus.WAITING:
-        raise Conflict(f"The job is {job.status}; only a waiting one can be resumed.", status=job.status)
+        raise Conflict(f"The job is {job.status}; only a waiting one can be resumed.", current=job.status)
     attempts = max(job.max_attempts, job.attempts_used + 1)
     job.move_to(JobStatus.PENDING, reason="", available_at=Now(), max_attempts=attempts)
     events.record("job.resumed", job, data=_settling.facts_of(job, None))
@@ -96,7 +96,7 @@ def fail_job(job: Job, *, actor: Actor, reason: str) -> Job:
     rbac.require(actor, "jobs.retry_job", job)
     job.lock()
     if job.status != JobStatus.WAITING:
-        raise Conflict(f"The job is {job.status}; only a waiting one can be settled by hand.", status=job.status)
+        raise Conflict(f"The job is {job.status}; only a waiting one can be settled by hand.", current=job.status)
     _settling.move(job, Verdict("failed", "settled_by_hand"), execution=None, error={"message": reason})
     audit.record(actor, "job.failed_by_hand", job, reason=reason)
     job.refresh_from_db()
@@ -111,7 +111,7 @@ def prioritise_job(job: Job, *, actor: Actor, priority: int) -> Job:
         raise Invalid.field("priority", f"must lie between {LOWEST_PRIORITY} and {HIGHEST_PRIORITY}.")
     job.lock()
     if job.status not in (JobStatus.PENDING, JobStatus.WAITING):
-        raise Conflict(f"The job is {job.status}; its place in line no longer matters.", status=job.status)
+        raise Conflict(f"The job is {job.status}; its place in line no longer matters.", current=job.status)
     before: dict[str, Any] = {"priority": job.priority}
     Job.objects.filter(pk=job.pk).update(priority=priority)
     job.priority = priority
@@ -124,7 +124,7 @@ def _lock_live(job: Job) -> Execution | None:
     """Lock an unfinished job and return its open execution, if any. Raises ``JobEnded``."""
     job.lock()
     if job.is_final:
-        raise JobEnded(f"The job has {job.status} already.", status=job.status)
+        raise JobEnded(f"The job has {job.status} already.", current=job.status)
     return Execution.objects.open().filter(job=job).first()
 
 

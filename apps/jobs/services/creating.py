@@ -61,7 +61,7 @@ def retry_job(job: Job, *, actor: Actor) -> Job:
     """Run a finished job again as a new one with the same parameters, linked to it. Raises as ``create_job``."""
     rbac.require(actor, "jobs.retry_job", job)
     if not job.is_final:
-        raise Conflict(f"The job is {job.status}; only one that has ended can be retried.", status=job.status)
+        raise Conflict(f"The job is {job.status}; only one that has ended can be retried.", current=job.status)
     again = _making.prepare(job.process, [Wanted.again(job)], actor=actor, source="retry")[0]
     again.retry_of = job
     _making.insert([again])

@@ -146,9 +146,9 @@ def _give_up(execution: Execution, job: Job, reason: str) -> None:
 
 def _refuse_if_ending(job: Job) -> None:
     if job.cancel_requested_at is not None or job.stop_requested_at is not None:
-        raise JobEnding("This job was asked to end before it began. Give the lease back.", status=job.status)
+        raise JobEnding("This job was asked to end before it began. Give the lease back.", current=job.status)
 
 
 def _require_open(execution: Execution) -> None:
     if execution.status != ExecutionStatus.RUNNING:
-        raise LeaseOver(f"This lease is over: its execution is {execution.status}.", status=execution.status)
+        raise LeaseOver(f"This lease is over: its execution is {execution.status}.", current=execution.status)

@@ -11,13 +11,10 @@ from apps.jobs.models import Execution
 _RELATED = ("job__process", "job__package_version", "folder", "tenant")
 
 
-def leases_of(executions: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return the leases of executions, by execution id, with one query."""
+def executions_with_jobs(executions: Iterable[UUID]) -> list[Execution]:
+    """Return executions with all that their leases tell, by one query."""
     wanted = list(executions)
-    if not wanted:
-        return {}
-    rows = Execution.objects.filter(pk__in=wanted).select_related(*_RELATED)
-    return {row.pk: lease_body(row) for row in rows}
+    return list(Execution.objects.filter(pk__in=wanted).select_related(*_RELATED)) if wanted else []
 
 
 def lease_body(execution: Execution) -> dict[str, Any]:

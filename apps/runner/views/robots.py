@@ -17,6 +17,8 @@ from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
 from apps.core.api.strict_json import parse_json_object
+from apps.core.edge import metrics
+from apps.core.edge.middleware import quiet
 from apps.core.errors import Invalid, TooLarge
 from apps.jobs import services as jobs
 from apps.jobs.models import Plane
@@ -25,7 +27,7 @@ from apps.packages import services as packages
 from apps.robots import services as robots
 from apps.runner import services
 from apps.runner.authentication import caller_of, token_of
-from apps.runner.serializers.leases import leases_of
+from apps.runner.serializers.leases import executions_with_jobs, lease_body
 from apps.runner.serializers.robots import Body, read_newcomer, read_presence, read_report, table, text
 
 KIBIBYTE: Final = 1024
@@ -93,6 +95,7 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
     return reply(body, status=201)
 
 
+@quiet
 @api_view("POST")
 def sync(request: HttpRequest) -> HttpResponseBase:
     """The one hot call: presence, renewals and, with free slots, a claim."""
@@ -101,8 +104,10 @@ def sync(request: HttpRequest) -> HttpResponseBase:
     presence = read_presence(_parse(raw), raw)
     answered = services.sync_robot(token, presence=presence)
     _notice((presence.epoch, presence.tick), (answered.epoch, answered.tick))
-    leases = leases_of(answered.grants.values())
-    grants = [{"wish": wish, "lease": leases[pk]} for wish, pk in answered.grants.items() if pk in leases]
+    granted = {execution.pk: execution for execution in executions_with_jobs(answered.grants.values())}
+    grants = [{"wish": wish, "lease": lease_body(granted[pk])} for wish, pk in answered.grants.items()]
+    for execution in granted.values():
+        metrics.observe_claim((execution.granted_at - execution.job.available_at).total_seconds())
     wait = {"url": f"{settings.LIVE_URL}/wait", "ticket": answered.ticket} if answered.ticket else None
     body = {
         "seq": presence.seq,
