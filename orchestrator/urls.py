@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from apps.console.urls import api_patterns as console
 from apps.runner.urls import bv_patterns
 
 #: The canonical API.
@@ -13,6 +14,8 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.packages.urls")),
     path("", include("apps.robots.urls")),
     path("", include("apps.processes.urls")),
+    path("", include("apps.jobs.urls")),
+    path("", include(console)),
 ]
 #: What existing clients call: their dialect first, else the canonical API.
 dialects: list[URLPattern | URLResolver] = [*bv_patterns, *api_v1]

@@ -1,7 +1,21 @@
-"""Addresses for whoever watches over the system."""
+"""Addresses for whoever watches over the system, and of what joins everything."""
 
 from apps.console.views import health, metrics
-from apps.core.api.routes import api_path
+from apps.console.views.audit import AuditViewSet
+from apps.console.views.events import Events
+from apps.console.views.schema import Docs, Schema
+from apps.core.api.routes import ApiRouter, api_path
+
+router = ApiRouter()
+router.register("audit", AuditViewSet, basename="audit")
+
+#: Below ``/api/v1/``.
+api_patterns = [
+    api_path("events", Events.as_view(), name="events"),
+    api_path("schema", Schema.as_view(), name="schema"),
+    api_path("docs", Docs.as_view(), name="docs"),
+    *router.urls,
+]
 
 urlpatterns = [
     api_path("health", health.ready),

@@ -71,20 +71,25 @@ def read_after(
     epoch: Epoch,
     types: Collection[str] | None = None,
     tenant_id: UUID | None = None,
+    among: QuerySet[Event] | None = None,
+    walk: int | None = None,
 ) -> tuple[list[Event], Cursor]:
     """Return up to ``limit`` events after ``cursor``, oldest first, and the cursor to go on from.
 
     ``None`` begins with the oldest event kept. Events of transactions that may still be joined by an earlier one are
     left for the next time, so following the cursor misses none and repeats none, but for a restored database, which
-    repeats a few (see ``Cursor.within``). Raises ``Invalid`` for a text that is no cursor, and ``CursorAhead``.
+    repeats a few (see ``Cursor.within``).
+
+    ``among`` narrows the events, such as to those somebody may see; ``walk`` ends a page after so many events even if
+    few of them belong to it. Raises ``Invalid`` for a text that is no cursor, and ``CursorAhead``.
     """
     place = Cursor.parse(cursor) if isinstance(cursor, str) else cursor or Cursor(epoch.number)
-    events = Event.objects.all()
+    events: Any = Event.objects.all() if among is None else among
     if types is not None:
         events = events.filter(type__in=types)
     if tenant_id is not None:
         events = events.filter(tenant_id=tenant_id)
-    return read_page(events, place.within(epoch), limit=limit)
+    return read_page(events, place.within(epoch), limit=limit, walk=walk)
 
 
 def newest(*, epoch: Epoch) -> Cursor:

@@ -3,6 +3,7 @@
 from apps.core.api.routes import api_path
 from apps.runner.views import robots
 from apps.runner.views.bv import robots as bv
+from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
 
 #: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike.
 bv_patterns = [
@@ -18,6 +19,8 @@ bv_patterns = [
 ]
 
 urlpatterns = [
+    api_path("machines/<str:id>/regenerate-key", MachineKeyViewSet.as_view({"post": "regenerate_key"})),
+    api_path("robots/<str:id>/disable", RobotSwitchViewSet.as_view({"post": "disable"})),
     api_path("runner/sessions", robots.open_session),
     api_path("runner/sync", robots.sync),
     api_path("runner/leases/<str:lease>/start", robots.start),

@@ -77,18 +77,28 @@ def edge() -> int:
     return int(xid)
 
 
-def read_page(rows: Any, cursor: Cursor, *, limit: int) -> tuple[list[Any], Cursor]:
+def read_page(rows: Any, cursor: Cursor, *, limit: int, walk: int | None = None) -> tuple[list[Any], Cursor]:
     """Return up to ``limit`` rows of ``rows`` after ``cursor``, oldest first, and the cursor to go on from.
 
     ``rows`` may be filtered: the cursor then also passes what the filter left out, so that the next reader does not
-    look at it again.
+    look at it again. ``walk`` is after how many rows of the stream, whatever the filter says of them, a page ends: a
+    reader to whom little belongs goes through a long stream in steps instead of in one statement.
     """
     # Asked first: what had ended by then has certainly ended for the statement that follows.
     below = edge()
+    if walk is not None:
+        below = min(below, _transaction_after(rows.model, cursor, below, walk))
     page = list(rows.after(cursor, below=below)[:limit])
     if len(page) == limit:
         return page, cursor.at(page[-1].xid, page[-1].seq)
     return page, max(cursor, cursor.at(below, 0))
+
+
+def _transaction_after(model: Any, cursor: Cursor, below: int, walk: int) -> int:
+    """Return the transaction id behind that of the row which lies ``walk`` rows further on; ``below`` if none does."""
+    places = model.objects.after(cursor, below=below).values_list("xid", flat=True)
+    far = places[walk - 1 : walk]
+    return next((int(xid) + 1 for xid in far), below)
 
 
 def require_transaction(what: str) -> None:

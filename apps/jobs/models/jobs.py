@@ -245,7 +245,11 @@ class BulkStatus(models.TextChoices):
 
 class BulkChangeQuerySet(models.QuerySet["BulkChange"]):
     def visible_to(self, actor: Actor) -> BulkChangeQuerySet:
-        return rbac.visible(self, actor, "jobs.view_job")
+        """Return the changes of the tenants the actor sees as a whole, and those it asked for."""
+        known = rbac.visible(self.model._base_manager.all(), actor, "jobs.view_job")
+        own = Q(requested_by=actor.user) if actor.user is not None else Q(pk=None)
+        within = Q(tenant_id=actor.tenant_id) if actor.tenant_id is not None else Q()
+        return self.filter(Q(pk__in=known.values("pk")) | (own & within))
 
 
 class BulkChange(Stateful, TenantRow):

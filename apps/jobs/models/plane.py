@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.core.models import Row
+from apps.core.streams import Epoch
 
 #: How long a result whose job nobody knows may come from the tail that was lost.
 EPOCH_IS_NEWS_FOR = timedelta(hours=24)
@@ -36,6 +37,12 @@ class Plane(Row):
 
     def __str__(self) -> str:
         return f"tick {self.tick} of epoch {self.epoch}"
+
+    @classmethod
+    def current_epoch(cls) -> Epoch:
+        """Return which life of the database this is, for the cursors of streams."""
+        number = cls.objects.values_list("epoch", flat=True).first()
+        return Epoch(int(number or 1))
 
     @classmethod
     def epoch_changed_lately(cls) -> bool:

@@ -26,22 +26,22 @@ class RobotStatus(models.TextChoices):
 
 
 def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
-    """Add ``status``, ``status_reason``, ``slots_used`` and ``session`` (a dict, or ``None``) within the one query.
+    """Add ``status``, ``status_reason``, ``slots_used``, ``last_seen_at`` and ``session`` within the one query.
 
+    ``session`` is a dict of the current session, or ``None``.
     What an operator decided goes before what is seen: a disabled robot is *disabled*, wherever it is. A robot that
     says it cannot work (``problem``) shows *error* like one that was put aside.
     """
-    current = RobotSession.objects.filter(robot=OuterRef("pk"), ended_at=None)
+    sessions = RobotSession.objects.filter(robot=OuterRef("pk"))
+    current = sessions.filter(ended_at=None)
     heard = current.filter(last_seen_at__gt=Now() - timedelta(seconds=settings.OFFLINE_AFTER))
     complaint = heard.filter(accepting=False).exclude(problem="").values("problem")[:1]
     used = Execution.objects.open().order_by().filter(robot=OuterRef("pk")).values("robot")
-    facts = JSONObject(
-        id="id", opened_at="created_at", last_seen_at="last_seen_at", agent="agent", metrics="metrics",
-        accepting="accepting",
-    )  # fmt: skip
+    facts = JSONObject(id="id", opened_at="created_at", agent="agent", metrics="metrics", accepting="accepting")
     return robots.annotate(
         slots_used=Coalesce(Subquery(used.annotate(count=Count("pk")).values("count")), 0),
         session=Subquery(current.values(facts=facts)[:1]),
+        last_seen_at=Subquery(sessions.order_by("-id").values("last_seen_at")[:1]),
         complaint=Coalesce(Subquery(complaint), Value("")),
         is_online=Exists(heard),
     ).annotate(status=_status(), status_reason=_reason())

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 
 from apps.jobs.models.executions import Execution
 from apps.jobs.models.jobs import Job, JobStatus
@@ -39,13 +40,14 @@ _PAIRS = f"""
     JOIN robots_machine m ON m.id = r.machine_id
     LEFT JOIN robots_robotsession s ON s.robot_id = r.id AND s.ended_at IS NULL
 """
-_ROBOTS_OF_JOB = f"{_PAIRS} WHERE j.id = %(job)s"
+_ROBOTS_OF_JOB = f"{_PAIRS} WHERE j.id = %(job)s AND (%(robots)s::uuid[] IS NULL OR r.id = ANY(%(robots)s))"
 _JOBS_OF_ROBOT = f"""{_PAIRS}
     WHERE r.id = %(robot)s AND j.id IN (
         SELECT c.id FROM processes_process q CROSS JOIN LATERAL (
             SELECT w.id FROM jobs_job w WHERE w.process_id = q.id AND w.status = 'pending'
             ORDER BY w.priority DESC, w.available_at, w.id LIMIT %(most)s) c
-        WHERE q.tenant_id = r.tenant_id)
+        WHERE q.tenant_id = r.tenant_id
+          AND EXISTS (SELECT 1 FROM robots_robotfolder f WHERE f.robot_id = r.id AND f.folder_id = q.folder_id))
     ORDER BY j.priority DESC, j.available_at, j.id LIMIT %(most)s
 """
 _ROBOT_ALONE = f"""
@@ -120,11 +122,15 @@ class RobotWhy:
     jobs: list[JobView]
 
 
-def why_job(job: Job) -> JobWhy:
-    """Explain why a job is not running, with two statements whatever the number of robots."""
+def why_job(job: Job, *, among: QuerySet[Robot] | None = None) -> JobWhy:
+    """Explain why a job is not running, with two statements whatever the number of robots.
+
+    ``among`` narrows which robots are told of, by one statement more.
+    """
     if job.status != JobStatus.PENDING:
         return JobWhy(_not_waiting(job))
-    rows = _query(_ROBOTS_OF_JOB, job=job.pk)
+    known = None if among is None else list(among.filter(tenant_id=job.tenant_id).values_list("pk", flat=True))
+    rows = _query(_ROBOTS_OF_JOB, job=job.pk, robots=known)
     views = [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
     views.sort(key=lambda view: (len(view.obstacles), view.name))
     counts = Counter(obstacle.name for view in views for obstacle in view.obstacles)
@@ -132,11 +138,17 @@ def why_job(job: Job) -> JobWhy:
     return JobWhy(summary, fix, _ahead(job), len(views), views[:MOST_ROBOTS], dict(counts.most_common()))
 
 
-def why_robot(robot: Robot) -> RobotWhy:
-    """Explain why a robot is idle: its own state first, then the jobs it might take."""
+def why_robot(robot: Robot, *, among: QuerySet[Job] | None = None) -> RobotWhy:
+    """Explain why a robot is idle: its own state first, then the jobs first in line in its folders.
+
+    ``among`` narrows which jobs are told of.
+    """
     (alone,) = _query(_ROBOT_ALONE, robot=robot.pk)
     obstacles = _obstacles(alone, About.ROBOT)
     rows = _query(_JOBS_OF_ROBOT, robot=robot.pk, most=MOST_JOBS)
+    if among is not None and rows:
+        known = set(among.filter(pk__in=[row["job_id"] for row in rows]).values_list("pk", flat=True))
+        rows = [row for row in rows if row["job_id"] in known]
     jobs = [
         JobView(row["job_id"], row["process_name"], row["priority"], _obstacles(row, About.PROCESS, About.JOB))
         for row in rows
@@ -179,7 +191,7 @@ def _idle(obstacles: list[Obstacle], jobs: Iterable[JobView]) -> str:
         return f"It takes no work because {obstacles[0].says}."
     jobs = list(jobs)
     if not jobs:
-        return "There is no work: no job is pending in this tenant."
+        return "There is no work: no job is pending in its folders."
     if any(not job.obstacles for job in jobs):
         return "Nothing is in the way: it takes a job on its next contact."
     return f"It is ready, but can take none of the {len(jobs)} jobs first in line."

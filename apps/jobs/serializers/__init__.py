@@ -1,0 +1,1 @@
+"""Jobs, executions, robots and bulk changes, as callers send and see them."""
