@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from apps.core.streams import models
 from apps.core.streams.tables import NO_CHANGE
 
 #: Every migrate makes the same rows of these, so there is nothing to be gained by making them again.
@@ -48,6 +49,21 @@ def _tables_with_rows(cursor: Any) -> set[str]:
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     cursor.execute(" UNION ALL ".join(f"""SELECT '{name}' WHERE EXISTS (SELECT FROM "{name}")""" for name in tables))
     return {table for (table,) in cursor.fetchall()} - _MADE_BY_MIGRATE
+
+
+#: The oldest transaction still running in this database: rows here can only come from those.
+_OLDEST_RUNNING_HERE = """
+    SELECT least(pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+        (SELECT min(backend_xid::text::bigint) FROM pg_stat_activity WHERE datname = current_database()))
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def other_databases_hold_nothing_back() -> Iterator[None]:
+    """Let readers of streams not wait for the transactions of tests that run beside, on the same server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "OLDEST_RUNNING", _OLDEST_RUNNING_HERE)
+        yield
 
 
 @contextmanager

@@ -16,6 +16,10 @@ from apps.core.streams.fields import SequenceField, XidField
 from apps.core.streams.periods import Period
 
 
+#: It counts the transactions of every database of the server: which of them could write here, only a superuser can see.
+OLDEST_RUNNING = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
 class _After(Func):
     """``(xid, seq) > (…, …)`` as one row comparison, which one walk along the index of both answers."""
 
@@ -72,7 +76,7 @@ class Stream(models.Model):
 def edge() -> int:
     """Return the oldest transaction id that is still running: every lower one has ended, and its rows show."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        cursor.execute(OLDEST_RUNNING)
         (xid,) = cursor.fetchone()
     return int(xid)
 
