@@ -15,7 +15,6 @@ from apps.core.streams.cursors import Cursor
 from apps.core.streams.fields import SequenceField, XidField
 from apps.core.streams.periods import Period
 
-
 #: It counts the transactions of every database of the server: which of them could write here, only a superuser can see.
 OLDEST_RUNNING = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
