@@ -69,9 +69,9 @@ class Listener:
         preparing.install_author_module(self._home.author)
         self._listen_to_signals()
         log.info("bv-robot %s, %s at %s", __version__, self._desk.identity.name, self._desk.identity.url)
-        adopted = self._take_over()
+        self._take_over()
         waiting = Waiting(self._desk)
-        self._syncing = Syncing(self._desk, waiting, adopted, self._enrol_again)
+        self._syncing = Syncing(self._desk, waiting, self._enrol_again)
         waiting.start()
         self._loop = threading.Thread(target=self._syncing.run, name="sync", daemon=True)
         self._loop.start()
@@ -84,51 +84,45 @@ class Listener:
 
     # Taking over
 
-    def _take_over(self) -> list[Assignment]:
-        """Sort out what an earlier process left; return the work that still runs and goes on."""
-        adopted = [found for files in self._desk.spool.executions() if (found := self._sort_out(files))]
+    def _take_over(self) -> None:
+        """Go on with what an earlier process left: jobs that still run, and results to deliver."""
+        for files in self._desk.spool.executions():
+            self._sort_out(files)
         self._remove_forgotten_work()
         # Results go before the session, for opening it closes what is open and not proven to run.
         deadline = platforms.steady() + FIRST_OFFERS
         for assignment in self._desk.assignments():
-            assignment.offered.wait(max(0.0, deadline - platforms.steady()))
-        return adopted
+            if not assignment.occupies_slot:
+                assignment.offered.wait(max(0.0, deadline - platforms.steady()))
 
-    def _sort_out(self, files: ExecutionFiles) -> Assignment | None:
+    def _sort_out(self, files: ExecutionFiles) -> None:
         try:
             if files.is_blank():
                 self._desk.spool.remove(files)
             elif files.delivery() is None:
-                return self._sort_out_open(files)
+                self._sort_out_open(files)
         except (CorruptRecord, KeyError) as damage:
             log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
             self._desk.spool.set_aside(files)
-        return None
 
-    def _sort_out_open(self, files: ExecutionFiles) -> Assignment | None:
-        result = files.result()
-        if result is not None:
-            self._desk.take(Assignment.of_result(self._desk, files, result))
-            return None
-        assignment = Assignment(self._desk, files, files.lease())
+    def _sort_out_open(self, files: ExecutionFiles) -> None:
+        """Decide about a job that is not answered for. It is never run again: what died with us is given up."""
+        files.take_ownership(None)  # A supervisor that has not taken the job by now never will.
+        assignment = self._assignment_of(files)
         owner = files.owner()
-        if owner is not None and platforms.still_runs(owner):
-            return assignment
-        return self._settle(assignment)
-
-    def _settle(self, assignment: Assignment) -> Assignment | None:
-        """Decide about a job without a live supervisor. It is never run again: the next session calls it lost."""
-        files = assignment.files
-        is_ours = files.take_ownership(None)
-        if not is_ours and (owner := files.owner()) is not None and platforms.still_runs(owner):
-            return assignment  # It took the job between our two looks.
-        if files.result() is not None:  # It ended between our two looks.
+        # In this order: a supervisor that has ended left its result before.
+        if (owner is not None and platforms.still_runs(owner)) or files.result() is not None:
             self._desk.take(assignment)
-            return None
+            return
         platforms.kill(platforms.strays(assignment.mark))
         log.warning("%s: did not survive the robot, so it is given up", assignment)
         files.write_delivery("given_up", epoch=self._desk.epoch)
-        return None
+
+    def _assignment_of(self, files: ExecutionFiles) -> Assignment:
+        result = files.result()
+        if result is not None:
+            return Assignment.of_result(self._desk, files, result)
+        return Assignment(self._desk, files, files.lease())
 
     def _remove_forgotten_work(self) -> None:
         executions = self._desk.spool.executions()

@@ -186,17 +186,16 @@ class ExecutionFiles:
     def take_ownership(self, identity: ProcessIdentity | None) -> bool:
         """Become the one process that may run this job, or give it up (None). False when somebody was first.
 
-        The file system decides: the file is made exclusively. A crash between making and filling it leaves an
-        owner that cannot be proven alive, and such an execution is given up too.
+        The file system decides: a complete file is given its name by a link, which fails where the name is taken.
         """
+        staged = self.directory / f".owner.{secrets.token_hex(4)}"
+        write_file(staged, json.dumps(asdict(identity) if identity else {}).encode())
         try:
-            descriptor = os.open(self._owner, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.link(staged, self._owner)
         except FileExistsError:
             return False
-        with open(descriptor, "w") as file:
-            json.dump(asdict(identity) if identity else {}, file)
-            file.flush()
-            os.fsync(file.fileno())
+        finally:
+            staged.unlink()
         platforms.sync_directory(self.directory)
         return True
 

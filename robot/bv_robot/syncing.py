@@ -38,20 +38,16 @@ class Syncing:
     Args:
         desk: What the loops share.
         waiting: The loop that holds the long wait, given each new ticket.
-        adopted: Work taken over from an earlier process, whose supervisors still run.
         enrol_again: Called when the token is no longer good; True when there is a new one.
     """
 
-    def __init__(
-        self, desk: Desk, waiting: Waiting, adopted: list[Assignment], enrol_again: Callable[[], bool]
-    ) -> None:
+    def __init__(self, desk: Desk, waiting: Waiting, enrol_again: Callable[[], bool]) -> None:
         self._desk, self._waiting, self._enrol_again = desk, waiting, enrol_again
         self._instance = str(uuid.uuid4())
         self._seq = 0
         self._wishes: list[str] = []
         self._in_doubt: set[str] = set()
         self._backoff = Backoff()
-        self._adopted = adopted
         remembered = desk.spool.session()
         self._resume_secret = remembered.get("resume_secret")
         desk.epoch, desk.tick = remembered.get("epoch", 0), remembered.get("tick", 0)
@@ -113,7 +109,7 @@ class Syncing:
     def _outlast_server(self) -> None:
         """Where the orchestrator itself is down its sweep stands still too, so what runs may run on."""
         now = platforms.steady()
-        for assignment in [*self._desk.occupied(), *self._adopted]:
+        for assignment in self._desk.occupied():
             if assignment.is_running:
                 assignment.extended(now)
 
@@ -137,7 +133,7 @@ class Syncing:
 
     def _open_session(self) -> float:
         """Open a session, proving which jobs still run. What the server does not continue is ended."""
-        running = [held for held in [*self._desk.occupied(), *self._adopted] if held.is_running]
+        running = [held for held in self._desk.occupied() if held.is_running]
         sent = platforms.steady()
         answer = api.open_session(self._desk.http_for_sync, self._opening([held.lease_id for held in running]))
         settings = Settings.of(answer["settings"])
@@ -169,9 +165,6 @@ class Syncing:
 
     def _judge(self, running: list[Assignment], verdicts: dict[str, str], sent: float) -> None:
         """Go on with what the server continues; everything else from before this session is lost."""
-        for assignment in self._adopted:
-            self._desk.take(assignment)
-        self._adopted = []
         for assignment in self._desk.occupied():
             is_continued = assignment in running and verdicts.get(assignment.lease_id) == "continue"
             assignment.renewed("continue" if is_continued else "lost", sent)
