@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 
+from django.core.exceptions import ImproperlyConfigured
+
 from orchestrator import embedded
 
 SUPERVISED = "BV_SUPERVISED"
@@ -40,11 +42,13 @@ def run(argv: Sequence[str], *, without_django: Sequence[str]) -> None:
     try:
         with _servers_for(name, argv):
             _run(name, list(argv), is_plain=name in without_django)
-    except embedded.EmbeddedError as error:
+    except (embedded.EmbeddedError, ImproperlyConfigured) as error:
         sys.exit(f"Error: {error}")
 
 
 def _run(name: str, argv: list[str], *, is_plain: bool) -> None:
+    if name in ROLES:
+        importlib.import_module("orchestrator.settings")  # What is wrong there is said here, before processes start.
     if is_plain:
         command = importlib.import_module(f"orchestrator.management.commands.{name}").Command()
         command.run_from_argv(argv)

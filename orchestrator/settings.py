@@ -7,17 +7,17 @@ import socket
 import sys
 from pathlib import Path
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from orchestrator import embedded
+from orchestrator.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Environment()
 
 # Where the embedded default keeps its database, files and logs.
-DATA_DIR = Path(env.str("BV_DATA_DIR", default=str(BASE_DIR / ".run"))).resolve()
-IS_EMBEDDED = "DATABASE_URL" not in os.environ and "DATABASE_URL_FILE" not in os.environ
+DATA_DIR = embedded.default_data_dir()
+IS_EMBEDDED = not embedded.is_given("DATABASE_URL")
 
 DEBUG = env.bool("DEBUG", default=False)
 TESTING = "PYTEST_VERSION" in os.environ
@@ -29,20 +29,25 @@ KNOWN_DEFAULT_KEYS = {"changeme", "change-me", "secret", "insecure", "your-secre
 def _secret_key() -> str:
     if IS_EMBEDDED or TESTING:
         return str(env.str("SECRET_KEY", default="")) or embedded.secret_key(DATA_DIR)
-    key = str(env.str("SECRET_KEY", default=""))
-    if not key:
-        raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Set SECRET_KEY (or SECRET_KEY_FILE) to 50 or more random characters."
-        )
-    if key.lower() in KNOWN_DEFAULT_KEYS or key.startswith("django-insecure-") or len(key) < 32:
-        raise ImproperlyConfigured("SECRET_KEY is a default or too short. Set 50 or more random characters.")
-    return key
+    return _strong("SECRET_KEY", env.str("SECRET_KEY"))
+
+
+def _strong(name: str, key: str) -> str:
+    """Refuse a key that others know or could guess."""
+    if key.lower() in KNOWN_DEFAULT_KEYS or key.startswith("django-insecure-"):
+        problem = "is a default that everybody knows"
+    elif len(key) < 32 or len(set(key)) < 8:
+        problem = "is too short, or too much the same"
+    else:
+        return key
+    raise ImproperlyConfigured(f"{name} {problem}. Set {name} (or {name}_FILE) to 50 or more random characters.")
 
 
 SECRET_KEY = _secret_key()
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # Keys the hashes of tokens; separate, so that the secret key can be rotated without ending every credential.
-TOKEN_PEPPER = env.str("TOKEN_PEPPER", default="") or SECRET_KEY
+_pepper = env.str("TOKEN_PEPPER", default="")
+TOKEN_PEPPER = _strong("TOKEN_PEPPER", _pepper) if _pepper else SECRET_KEY
 TOKEN_PEPPER_FALLBACKS: list[str] = env.list("TOKEN_PEPPER_FALLBACKS", default=[])
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
@@ -127,21 +132,23 @@ TEMPLATES = [
 
 # --------------------------------------------------------------------------------------------------------- database
 DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.urls(DATA_DIR).database)}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured(
         "DATABASE_URL must name a PostgreSQL server (postgresql://…): there is no other database."
     )
 
 # What a statement may take in each kind of process; the command that starts a process says which kind it is.
 ROLE = env.str("BV_ROLE", default="command")
+_PATIENT = "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min"
 _TIMEOUTS = {
     "web": "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s",
-    "worker": "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min",
+    "worker": _PATIENT,
+    "beat": _PATIENT,
 }
-DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"]["options"] = _TIMEOUTS.get(ROLE, "")
+_options = DATABASES["default"].setdefault("OPTIONS", {})
+_options["options"] = " ".join(filter(None, (_TIMEOUTS.get(ROLE), _options.get("options"))))
 if ROLE == "web":
-    DATABASES["default"]["OPTIONS"]["pool"] = {
+    _options["pool"] = {
         "min_size": env.int("DB_POOL_MIN", default=2),
         "max_size": env.int("DB_POOL_MAX", default=16),
         "timeout": env.float("DB_POOL_TIMEOUT", default=2.0),
