@@ -68,6 +68,11 @@ class System:
             raise NotReady("The system is not started.")
         return self._supervisor
 
+    @property
+    def robot_command(self) -> Path:
+        """The robots' own program; there once ``start`` has returned for a system with robots."""
+        return Robots(self.data_dir, self.url, self.supervisor).executable
+
     def start(self) -> None:
         """Start everything, migrations included.
 
