@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
 from apps.core.actors import Actor
 from apps.core.models import Row
+from apps.core.time_zones import known_time_zone
 from apps.core.tokens import Token
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
@@ -47,12 +46,6 @@ class UserManager(BaseUserManager["User"]):
 
     def visible_to(self, actor: Actor) -> UserQuerySet:
         return self.get_queryset().visible_to(actor)
-
-
-def known_time_zone(value: str) -> None:
-    """Refuse a name that is no IANA time zone."""
-    if value not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{value}” is not a known time zone. Use a name such as Europe/Paris.")
 
 
 class User(AbstractBaseUser, PermissionsMixin, Row):

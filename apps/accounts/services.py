@@ -11,11 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.accounts.models import ApiToken, User, UserKind, known_time_zone
+from apps.accounts.models import ApiToken, User, UserKind
 from apps.audit import services as audit
 from apps.core import tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
+from apps.core.time_zones import known_time_zone
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 

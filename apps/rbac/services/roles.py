@@ -104,13 +104,13 @@ def assign_role(
     role: Role, *, actor: Actor, user: Any, tenant: Any | None = None, folder: Any | None = None
 ) -> RoleAssignment:
     """Let ``user`` hold ``role`` everywhere, in a tenant, or in a folder and below. Repeating it changes nothing."""
+    require(actor, "rbac.add_roleassignment", folder or tenant or EVERYWHERE)
     tenant = folder.tenant if folder is not None else tenant
-    place = folder or tenant or EVERYWHERE
-    require(actor, "rbac.add_roleassignment", place)
     if role.tenant_id is not None and (tenant is None or role.tenant_id != tenant.pk):
         raise Invalid.field("role", "this role belongs to another tenant.")
     if user.tenant_id is not None and (tenant is None or user.tenant_id != tenant.pk):
         raise Invalid.field("user", "a service account holds roles in its own tenant only.")
+    place = folder or tenant or EVERYWHERE
     _refuse_more_than_own(actor, list(role.permissions.all()), place, grants_all=role.grants_all)
     assignment, made = RoleAssignment.objects.get_or_create(user=user, role=role, tenant=tenant, folder=folder)
     if made:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
@@ -16,6 +16,7 @@ from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots import rules
 from apps.robots.models import Machine, MachineKey, Robot, RobotToken
+from apps.robots.services import _checks
 from apps.tenancy.models import Tenant
 
 
@@ -31,8 +32,8 @@ def create_machine(
 ) -> tuple[Machine, str]:
     """Make a machine and its enrolment key; the key's text is returned this once. Raises ``Conflict``."""
     rbac.require(actor, "robots.add_machine", tenant)
-    machine = Machine(tenant=tenant, name=checked_name(name), description=description, labels=checked_labels(labels))
-    save_named(machine)
+    machine = Machine(tenant=tenant, name=_checks.name(name), description=description, labels=_checks.labels(labels))
+    _checks.save_named(machine)
     key = _make_key(machine)
     audit.record(actor, "machine.created", machine, after=_facts(machine))
     events.record("machine.created", machine)
@@ -50,15 +51,15 @@ def update_machine(
 ) -> Machine:
     """Change what a machine is called and which labels its robots have through it; what is ``None`` stays."""
     rbac.require(actor, "robots.change_machine", machine)
-    lock(machine)
+    _checks.lock(machine)
     before = _facts(machine)
     if name is not None:
-        machine.name = checked_name(name)
+        machine.name = _checks.name(name)
     if description is not None:
         machine.description = description
     if labels is not None:
-        machine.labels = checked_labels(labels)
-    save_named(machine, update_fields=["name", "description", "labels"])
+        machine.labels = _checks.labels(labels)
+    _checks.save_named(machine, update_fields=["name", "description", "labels"])
     audit.record(actor, "machine.updated", machine, before=before, after=_facts(machine))
     events.record("machine.updated", machine)
     return machine
@@ -126,45 +127,6 @@ def meet_machine(
     Machine.objects.filter(pk=machine.pk).update(**changes)
     machine.refresh_from_db()
     return machine
-
-
-def hold_by_key(machine: Machine, key: str) -> None:
-    """Lock a machine whose live key is ``key``, so that the key cannot end meanwhile. Raises ``NotSignedIn``."""
-    Machine.objects.select_for_update().get(pk=machine.pk)
-    row = MachineKey.matching(key)
-    if row is None or row.machine_id != machine.pk:
-        raise NotSignedIn("Invalid machine_key", code="bad_machine_key")
-
-
-def checked_name(name: str) -> str:
-    """Return a usable name for a machine or robot. Raises ``Invalid``."""
-    name = name.strip()
-    if not 0 < len(name) <= 100 or not name.isprintable():
-        raise Invalid.field("name", "give it a name of up to 100 printable characters.")
-    return name
-
-
-def checked_labels(labels: Sequence[str]) -> list[str]:
-    """Return labels in their one form. Raises ``Invalid`` that names the wrong ones."""
-    normal = rules.normalise_labels(labels)
-    if wrong := rules.wrong_labels(normal):
-        raise Invalid.field("labels", f"use letters, digits and . _ : / = - only, not {', '.join(wrong)}.")
-    return normal
-
-
-def lock(row: Any) -> None:
-    """Read a row again and hold it, so that two changes at once do not undo each other."""
-    row.refresh_from_db(from_queryset=type(row)._base_manager.select_for_update(of=("self",)))
-
-
-def save_named(row: Machine | Robot, **options: Any) -> None:
-    """Save a row whose name must be free. Raises ``Conflict``."""
-    try:
-        with transaction.atomic():
-            row.save(**options)
-    except IntegrityError as error:
-        noun = row._meta.verbose_name
-        raise Conflict(f"There is a {noun} “{row.name}” already.", code="name_taken", field="name") from error
 
 
 def _make_key(machine: Machine) -> str:

@@ -18,7 +18,7 @@ from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot, RobotFolder, RobotSession, RobotToken
-from apps.robots.services.machines import checked_labels, checked_name, hold_by_key, lock, save_named
+from apps.robots.services import _checks
 from apps.tenancy.models import Folder
 
 #: How long a robot's own token works before it must be rotated.
@@ -55,8 +55,8 @@ def register_robot(machine: Machine, *, actor: Actor, key: str, name: str) -> tu
     Raises ``NotSignedIn`` where the key is not the machine's, ``Invalid`` where the name belongs to a robot of another
     machine.
     """
-    name = checked_name(name)
-    hold_by_key(machine, key)
+    name = _checks.name(name)
+    _checks.hold_by_key(machine, key)
     robot = Robot.objects.alive().filter(tenant_id=machine.tenant_id, name__iexact=name).first()
     if robot is None:
         robot = _new_robot(machine, name=name)
@@ -73,7 +73,7 @@ def renew_derived_token(robot: Robot, *, actor: Actor, key: str) -> str:
 
     It is the same until the key is regenerated or the robot's token rotated. Raises ``NotSignedIn``.
     """
-    hold_by_key(robot.machine, key)
+    _checks.hold_by_key(robot.machine, key)
     plain = tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}:{robot.token_generation}")
     fields = {"robot": robot, "tenant_id": robot.tenant_id, "is_derived": True}
     if not RobotToken.objects.filter(public=plain.public).exists():
@@ -98,17 +98,17 @@ def update_robot(
     Folders that the actor may not see stay too: nobody takes away what they do not know of.
     """
     rbac.require(actor, "robots.change_robot", robot)
-    lock(robot)
+    _checks.lock(robot)
     before = _facts(robot)
     if name is not None:
-        robot.name = checked_name(name)
+        robot.name = _checks.name(name)
     if description is not None:
         robot.description = description
     if slots is not None:
         robot.slots = _checked_slots(slots)
     if labels is not None:
-        robot.labels = checked_labels(labels)
-    save_named(robot, update_fields=["name", "description", "slots", "labels"])
+        robot.labels = _checks.labels(labels)
+    _checks.save_named(robot, update_fields=["name", "description", "slots", "labels"])
     if folders is not None:
         unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
         _set_folders(robot, [*folders, *unseen])
@@ -179,8 +179,14 @@ def start_maintenance(robot: Robot, *, actor: Actor, reason: str, until: datetim
 @transaction.atomic
 def end_maintenance(robot: Robot, *, actor: Actor) -> Robot:
     """Let a robot take work again."""
-    changes: dict[str, Any] = {"maintenance": False, "maintenance_reason": "", "maintenance_until": None}
-    return _change(robot, actor, "robot.maintenance_ended", **changes)
+    return _change(
+        robot,
+        actor,
+        "robot.maintenance_ended",
+        maintenance=False,
+        maintenance_reason="",
+        maintenance_until=None,
+    )
 
 
 @transaction.atomic
@@ -225,11 +231,11 @@ def _change(robot: Robot, actor: Actor, action: str, *, reason: str = "", **chan
 
 
 def _new_robot(machine: Machine, *, name: str, folders: Iterable[Folder] = (), **fields: Any) -> Robot:
-    labels, slots = checked_labels(fields.pop("labels", ())), _checked_slots(fields.pop("slots", 1))
+    labels, slots = _checks.labels(fields.pop("labels", ())), _checked_slots(fields.pop("slots", 1))
     robot = Robot(
-        machine=machine, tenant_id=machine.tenant_id, name=checked_name(name), labels=labels, slots=slots, **fields
+        machine=machine, tenant_id=machine.tenant_id, name=_checks.name(name), labels=labels, slots=slots, **fields
     )
-    save_named(robot)
+    _checks.save_named(robot)
     _set_folders(robot, folders)
     return robot
 

@@ -1,0 +1,355 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import models
+
+from apps.core.models import InTenant, SameTenant, TenantRow
+from apps.core.states import Stateful
+
+ROOT = Path(__file__).parent.parent
+APPS = ROOT / "apps"
+OURS = [config.label for config in apps.get_app_configs() if config.name.startswith("apps.")]
+#: What changes rows through the ORM.
+WRITES = {"save", "create", "update", "delete", "bulk_create", "bulk_update", "get_or_create", "update_or_create"}
+WRITES |= {"move_to", "move_all_to"}
+
+# Who is let off a rule, and why. Nothing else is.
+WORDS = "a word that every service speaks: it is the permission, or the writing down, itself"
+READ = "it only reads"
+CREDENTIAL = "whoever holds the machine's key may; it is checked here"
+TRAFFIC = "the traffic of robots: its history is the executions, and what they hold by then"
+BELOW = "the trail lies below the floor that knows permissions; only the system's ticks call it"
+HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
+NOT_OPERATIONS = {
+    "audit.record": WORDS,
+    "audit.record_refusal": WORDS,
+    "events.record": WORDS,
+    "events.record_each": WORDS,
+    "rbac.allows": WORDS,
+    "rbac.refuse_suspended": WORDS,
+    "rbac.require": WORDS,
+    "rbac.visible": WORDS,
+    "audit.drop_entries_before": BELOW,
+    "audit.seal_entries": BELOW,
+    "audit.hash_of": READ,
+    "audit.heads": READ,
+    "audit.position": READ,
+    "audit.text_of": READ,
+    "audit.oldest_unsealed_at": READ,
+    "audit.verify_seals": READ,
+    "events.newest": READ,
+    "events.read_after": READ,
+    "jobs.find_lease": READ,
+    "packages.open_file": READ,
+    "packages.storage": READ,
+    "packages.upload_folder": READ,
+    "packages.version_for_robot": READ,
+    "rbac.holds_everything": READ,
+    "rbac.reach": READ,
+    "rbac.tenants_where": READ,
+    "rbac.visible_assignments": READ,
+    "rbac.visible_roles": READ,
+    "requests.find_answer": READ,
+    "robots.machine_of_key": "it reads whose key this is, and notes that it was used",
+    "runner.sync_robot": "one autocommit statement for robots without work; only a yes opens a transaction",
+    "jobs.advance_tick": "one autocommit statement: the heartbeat of the plane itself",
+}
+ASKS_NO_PERMISSION = {
+    "robots.meet_machine": CREDENTIAL,
+    "robots.register_robot": CREDENTIAL,
+    "robots.renew_derived_token": CREDENTIAL,
+    "requests.keep_answer": "part of the request whose answer it keeps",
+    "requests.delete_expired": HOUSEKEEPING,
+}
+WRITES_NOTHING_DOWN = {
+    "jobs.append_lines": TRAFFIC,
+    "jobs.append_log": TRAFFIC,
+    "jobs.renew_leases": TRAFFIC,
+    "runner.next_job": TRAFFIC,
+    "runner.note_presence": TRAFFIC,
+    "runner.note_receipt": TRAFFIC,
+    "runner.settle_job": TRAFFIC,
+    "console.note_role_seen": HOUSEKEEPING,
+    "jobs.ensure_plane": HOUSEKEEPING,
+    "jobs.note_sweep": HOUSEKEEPING,
+    "rbac.ensure_builtin_roles": HOUSEKEEPING,
+    "requests.delete_expired": HOUSEKEEPING,
+    "requests.keep_answer": HOUSEKEEPING,
+    "robots.forget_old_sessions": HOUSEKEEPING,
+}
+
+
+def rooms(name):
+    """The files of a room, whether it is one module or a package of that name."""
+    return [*sorted(APPS.glob(f"*/{name}.py")), *sorted(APPS.glob(f"*/{name}/**/*.py"))]
+
+
+def room_ids(paths):
+    return [pytest.param(path, id=str(path.relative_to(APPS))) for path in paths]
+
+
+@cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
+def functions_of(path):
+    return [node for node in parsed(path).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def app_of(path):
+    return path.relative_to(APPS).parts[0]
+
+
+def public_functions():
+    return {
+        f"{app_of(path)}.{node.name}": (path, node)
+        for path in rooms("services")
+        if not path.name.startswith("_")
+        for node in functions_of(path)
+        if not node.name.startswith("_")
+    }
+
+
+def operations(*, except_for=()):
+    return [
+        pytest.param(path, node, id=name)
+        for name, (path, node) in public_functions().items()
+        if name not in NOT_OPERATIONS and name not in except_for
+    ]
+
+
+def statements(function):
+    """What a function does, after its docstring."""
+    return function.body[1:] if ast.get_docstring(function) is not None else function.body
+
+
+def calls_in(node):
+    return {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+
+
+def asks_first(function, path):
+    """Whether the first thing is the question for permission: here, or in the one function of ours it hands on to."""
+    first = statements(function)[0]
+    if isinstance(first, ast.If):  # Asked of everybody but the row's own user.
+        first = first.body[0]
+    if isinstance(first, ast.Return) and isinstance(first.value, ast.Call) and isinstance(first.value.func, ast.Name):
+        named = [one for one in functions_of(path) if one.name == first.value.func.id]
+        return bool(named) and asks_first(named[0], path)
+    return ast.unparse(first).startswith(("rbac.require(actor, ", "require(actor, "))
+
+
+def reached_from(function, path):
+    """Every call a function makes, through the private functions of its app's services."""
+    private = {
+        name: (node, room)
+        for room in rooms("services")
+        if app_of(room) == app_of(path)
+        for node in functions_of(room)
+        for name in (node.name, f"{room.stem}.{node.name}")
+        if node.name.startswith("_") or room.name.startswith("_")
+    }
+    seen, todo = set(), [function]
+    while todo:
+        for call in calls_in(todo.pop()) - seen:
+            seen.add(call)
+            todo += [private[call][0]] if call in private else []
+    return seen
+
+
+@pytest.mark.parametrize(("path", "operation"), operations())
+class TestEveryOperation:
+    def test_is_one_transaction(self, path, operation):
+        decorators = [ast.unparse(one) for one in operation.decorator_list]
+
+        assert any(one.startswith("transaction.atomic") for one in decorators)
+
+    def test_takes_at_most_its_subject_in_place_and_all_else_by_name(self, path, operation):
+        assert len(operation.args.posonlyargs + operation.args.args) <= 1
+        assert operation.args.vararg is None
+
+    def test_takes_an_actor_by_name_and_has_no_default_for_it(self, path, operation):
+        named = zip(operation.args.kwonlyargs, operation.args.kw_defaults, strict=True)
+
+        assert [default for argument, default in named if argument.arg == "actor"] == [None]
+
+    def test_says_what_it_is_for(self, path, operation):
+        assert ast.get_docstring(operation)
+
+
+@pytest.mark.parametrize(("path", "operation"), operations(except_for=ASKS_NO_PERMISSION))
+def test_every_operation_asks_for_permission_first(path, operation):
+    assert asks_first(operation, path)
+
+
+@pytest.mark.parametrize(("path", "operation"), operations(except_for=WRITES_NOTHING_DOWN))
+def test_every_operation_writes_down_what_it_did(path, operation):
+    written = {"audit.record", "events.record", "events.record_each"}
+
+    # Where speed counts, the SQL of the room writes the events in the statement that makes them true.
+    assert reached_from(operation, path) & written or "INSERT INTO events_event" in path.read_text()
+
+
+@pytest.mark.parametrize("exempt", [NOT_OPERATIONS, ASKS_NO_PERMISSION, WRITES_NOTHING_DOWN])
+def test_nobody_is_let_off_who_is_not_there(exempt):
+    assert sorted(set(exempt) - set(public_functions())) == []
+
+
+@pytest.mark.parametrize("path", room_ids([path for path in rooms("services") if path.name != "__init__.py"]))
+def test_every_service_and_what_it_raises_says_what_it_is_for(path):
+    public = [
+        node
+        for node in parsed(path).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+DOORS = ("views", "admin", "tasks", "live", "receivers", "management")
+
+
+@pytest.mark.parametrize("path", room_ids([path for door in DOORS for path in rooms(door)]))
+def test_doors_never_write(path):
+    calls = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    written = {call.attr for call in calls if isinstance(call, ast.Attribute) and is_of_rows(call)} & WRITES
+
+    assert written == set()
+
+
+def is_of_rows(call):
+    """Whether a call looks like one on a row or a queryset, and not on a dictionary, a set or a service."""
+    owner = ast.unparse(call.value)
+    return call.attr not in {"update", "create", "delete"} or ".objects" in owner or "_manager" in owner
+
+
+@pytest.mark.parametrize("path", room_ids(rooms("serializers")))
+def test_serializers_never_write(path):
+    defined = {node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)}
+    called = {
+        node.func.attr
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+
+    assert defined & {"save", "create", "update", "delete"} == set()
+    assert called & {"save", "bulk_create", "bulk_update", "get_or_create", "move_to", "move_all_to"} == set()
+
+
+OUR_MODELS = [model for model in apps.get_models() if model._meta.app_label in OURS]
+OUR_KEYS = [
+    pytest.param(model, field, id=f"{model._meta.label}.{field.name}")
+    for model in OUR_MODELS
+    for field in model._meta.local_fields
+    if isinstance(field, models.ForeignKey)
+]
+
+
+def has_tenant(model):
+    return any(field.name == "tenant" for field in model._meta.local_fields) and issubclass(model, TenantRow)
+
+
+@pytest.mark.parametrize(("model", "field"), OUR_KEYS)
+def test_a_key_between_rows_of_tenants_cannot_cross_them(model, field):
+    is_between = has_tenant(model) and has_tenant(field.related_model)
+
+    assert isinstance(field, InTenant) is is_between
+
+
+@pytest.mark.parametrize(("model", "field"), [key for key in OUR_KEYS if isinstance(key.values[1], InTenant)])
+def test_a_key_that_stays_in_its_tenant_is_held_there_by_the_database(model, field):
+    held = {one.field for one in model._meta.constraints if isinstance(one, SameTenant)}
+    pointed_at = {
+        tuple(one.fields) for one in field.related_model._meta.constraints if isinstance(one, models.UniqueConstraint)
+    }
+
+    assert field.name in held
+    assert ("tenant", "id") in pointed_at
+
+
+@pytest.mark.parametrize("model", [pytest.param(model, id=model._meta.label) for model in OUR_MODELS])
+class TestEveryModel:
+    def test_has_a_random_free_time_ordered_key(self, model):
+        key = model._meta.pk
+
+        assert isinstance(key, models.UUIDField)
+        assert key.name == "id"
+
+    def test_says_what_it_is_for(self, model):
+        written = inspect.getdoc(model) or ""
+
+        assert written
+        assert not written.startswith(f"{model.__name__}(")  # What Django says where nobody did.
+
+    def test_overrides_neither_save_nor_delete(self, model):
+        assert not {"save", "delete", "clean"} & set(vars(model))
+
+
+STATEFUL = [pytest.param(model, id=model._meta.label) for model in OUR_MODELS if issubclass(model, Stateful)]
+
+
+@pytest.mark.parametrize("model", STATEFUL)
+class TestEveryModelWithStates:
+    def test_has_a_line_for_every_state(self, model):
+        states = {value for value, _ in model._meta.get_field("status").choices}
+
+        assert set(model.TRANSITIONS) == states
+        assert set().union(*model.TRANSITIONS.values()) <= states
+
+    def test_lets_the_database_know_its_states(self, model):
+        checks = [one for one in model._meta.constraints if isinstance(one, models.CheckConstraint)]
+
+        assert [one.name for one in checks if one.name.endswith("_status_known")]
+
+
+@pytest.mark.django_db
+def test_models_and_migrations_agree():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.parametrize("path", room_ids(sorted(APPS.glob("*/migrations/0*.py"))))
+def test_migrations_know_no_app_but_the_ground_floor(path):
+    imported = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [alias.name for node in imported for alias in node.names]
+    names += [node.module or "" for node in imported if isinstance(node, ast.ImportFrom)]
+
+    assert [name for name in names if name.startswith("apps.") and not name.startswith("apps.core")] == []
+
+
+def contracts():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+
+def test_every_app_has_its_rooms_checked():
+    checked = {container for contract in contracts() for container in contract.get("containers", [])}
+    made = {f"apps.{path.parent.name}" for path in APPS.glob("*/apps.py")}
+
+    assert made - {"apps.core"} <= checked
+    assert all(contract.get("exhaustive") for contract in contracts() if "containers" in contract)
+
+
+def test_every_app_has_its_floor():
+    ladder = next(contract for contract in contracts() if contract.get("containers") == ["apps"])
+    floors = {name.strip() for layer in ladder["layers"] for name in layer.split("|")}
+
+    assert floors == {path.parent.name for path in APPS.glob("*/apps.py")}
+
+
+@pytest.mark.parametrize("path", room_ids([*rooms("models"), *rooms("services"), *rooms("rules")]))
+def test_no_model_tells_others_by_signal(path):
+    assert "signals" not in path.read_text().replace("signals_of", "")
+
+
+@pytest.mark.parametrize("path", room_ids([path for path in APPS.glob("**/*.py") if "migrations" not in path.parts]))
+def test_no_room_grows_past_what_can_be_read(path):
+    assert len(path.read_text().splitlines()) <= 400
