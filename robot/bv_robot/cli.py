@@ -83,9 +83,12 @@ def _identity(home: Home, settings: Config, key: str | None) -> Identity:
     known = config.read_identity(home)
     if known and settings.url in {"", known.url} and settings.name in {"", known.name}:
         return known
-    if not (settings.url and key):
-        raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
-    return enrolling.enrol_patiently(home, settings, key)
+    if settings.url and key:
+        return enrolling.enrol_patiently(home, settings, key)
+    if known:
+        asked = f"{settings.name or known.name} at {settings.url or known.url}"
+        raise ConfigError(f"This robot is enrolled as {known.name} at {known.url}, not as {asked}: enrol it again")
+    raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
 
 
 @app.command()

@@ -205,9 +205,3 @@ def read_identity(home: Home) -> Identity | None:
 def write_identity(home: Home, identity: Identity) -> None:
     """Store who we are, for the robot's user alone."""
     spool.write_file(home.identity_file, json.dumps(dataclasses.asdict(identity), indent=1).encode())
-
-
-def write_url(home: Home, url: str, name: str) -> None:
-    """Put the address into a fresh configuration file; one that exists is the operator's and stays as it is."""
-    if not home.config_file.exists():
-        spool.write_file(home.config_file, yaml.safe_dump({"url": url, "name": name}, sort_keys=False).encode())

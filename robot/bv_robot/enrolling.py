@@ -33,7 +33,6 @@ def enrol(home: Home, settings: Config, key: str) -> Identity:
         machine_signature=signature(settings),
     )
     config.write_identity(home, identity)
-    config.write_url(home, settings.url, identity.name)
     return identity
 
 

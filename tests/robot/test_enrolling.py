@@ -10,7 +10,7 @@ import pytest
 
 from tests import robots_at_work
 from tests.robot.packages import package
-from tests.robot.stand_in import MACHINE_KEY
+from tests.robot.stand_in import MACHINE_KEY, StandIn
 
 
 def enroll(server, home, *more, key=MACHINE_KEY):
@@ -91,6 +91,28 @@ def test_a_flag_is_stronger_than_the_environment_and_that_than_the_file(server, 
     assert list(server.tokens) == ["of-the-flag"]
 
 
+def test_a_robot_enrolled_again_elsewhere_speaks_to_its_new_orchestrator(server, start_robot, home):
+    former = StandIn()
+    enroll(former, home)
+    enroll(server, home)
+    former.close()
+    job = server.add_job(server.add_package(package("def main(): return 1")))
+
+    start_robot(url=None, key=None)
+
+    server.wait_for_end(job)
+    assert job.status == "completed"
+
+
+def test_an_address_other_than_the_enrolled_one_needs_a_key(server, home):
+    enroll(server, home, "--name", "a")
+
+    refused = robots_at_work.run_command("run", "--home", str(home), "--name", "b")
+
+    assert refused.returncode == 1
+    assert f"enrolled as a at {server.url}, not as b at {server.url}" in refused.stderr
+
+
 def test_a_damaged_identity_says_what_to_do(home):
     home.mkdir()
     (home / "identity.json").write_text("{")
@@ -152,4 +174,3 @@ def test_the_stored_identity_is_for_the_robots_user_alone(server, home):
     enroll(server, home)
 
     assert stat.S_IMODE((home / "identity.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE((home / "config.yaml").stat().st_mode) == 0o600
