@@ -12,7 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.models import Model, QuerySet
 
-from apps.core import ids
+from apps.core import ids, statements
 from apps.core.actors import Actor
 from apps.core.streams import Cursor, Epoch, edge, read_page, require_transaction
 from apps.events.models import Event
@@ -33,7 +33,7 @@ def record(event_type: str, subject: Any, *, data: Mapping[str, Any] = _NOTHING,
     require_transaction("An event")
     where = [subject.tenant_id, getattr(subject, "folder_id", None)]
     what = [subject._meta.model_name, subject.pk, _json(data)]
-    with connection.cursor() as cursor:
+    with statements.prepared() as cursor:
         cursor.execute(_INSERT, [ids.uuid7(), event_type, *where, *what, *_who(actor)])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
+from apps.core import statements
 from apps.core.states import TransitionError
 from apps.events import services as events
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
@@ -124,6 +125,8 @@ def _facts(job: Job, end: End) -> JobFacts:
 
 def lock_job_of(execution: Execution) -> Job:
     """Lock the execution's job, then read the execution again: what it was before the wait may be stale."""
-    job = Job.objects.select_for_update(of=("self",)).get(pk=execution.job_id)
-    execution.refresh_from_db()
+    job = statements.find(Job, "WHERE t.id = %(id)s FOR UPDATE", {"id": execution.job_id})
+    if job is None:
+        raise Job.DoesNotExist
+    statements.refresh(execution)
     return job

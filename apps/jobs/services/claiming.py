@@ -11,16 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
-from apps.core import ids
+from apps.core import ids, statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
-from apps.jobs.models import Execution, ExecutionStatus
+from apps.jobs.models import ExecutionStatus
 from apps.jobs.rules import eligibility
 from apps.jobs.rules.eligibility import About
 from apps.rbac import services as rbac
-from apps.robots.models import Robot, RobotSession
+from apps.robots.models import RobotSession
 
 
 class SessionOver(Conflict):
@@ -74,11 +74,19 @@ def _in_line(robot: str, *, unless: Container[str] = ()) -> str:
     """
 
 
+_HOLD = "SELECT 1 FROM robots_robotsession WHERE id = %(session)s AND ended_at IS NULL FOR NO KEY UPDATE"
+_REPEATED = """
+    SELECT claim_request_id, id, status FROM jobs_execution
+    WHERE session_id = %(session)s AND claim_request_id = ANY(%(wishes)s::uuid[])
+"""
 _LINE = _in_line("%(robot)s")
+_LENGTH_OF_LINE = f"SELECT count(*) FROM ({_LINE}) line"
+#: The rows to lock are named as an array, and their state in a way that no index answers: without it the planner, whose
+#: figures may be old, compares the line with every pending job there is.
 _CHOOSE = f"""
     WITH line AS MATERIALIZED ({_LINE}), chosen AS (
         SELECT j.id, j.process_id, j.limit_value, j.priority, j.available_at FROM jobs_job j
-        WHERE j.id IN (SELECT id FROM line) AND j.status = 'pending'
+        WHERE j.id = ANY(ARRAY(SELECT id FROM line)) AND j.status || '' = 'pending'
         ORDER BY j.priority DESC, j.available_at, j.id LIMIT %(wanted)s FOR UPDATE OF j SKIP LOCKED)
     SELECT c.id, c.process_id, c.limit_value, p.concurrency_limit, p.limit_per_value, (SELECT count(*) FROM line)
     FROM chosen c JOIN processes_process p ON p.id = c.process_id
@@ -91,10 +99,14 @@ ANYTHING_DUE = f"""
             AND d.available_at <= statement_timestamp())
     AND EXISTS ({_in_line("me.robot_id", unless=("robot_online", "robot_accepting"))})
 """
-_OPEN_BY_ROBOT = "SELECT count(*) FROM jobs_execution WHERE status = 'running' AND robot_id = %(robot)s"
+_TAKE_LOCKS = "SELECT pg_advisory_xact_lock(key) FROM unnest(%(keys)s::bigint[]) AS key"
+_FREE_SLOTS = """
+    SELECT slots - (SELECT count(*) FROM jobs_execution WHERE status = 'running' AND robot_id = %(robot)s)
+    FROM robots_robot WHERE id = %(robot)s
+"""
 _OPEN_BY_PROCESS = """
     SELECT process_id, limit_value, count(*) FROM jobs_execution
-    WHERE status = 'running' AND process_id = ANY(%(processes)s) GROUP BY process_id, limit_value
+    WHERE status = 'running' AND process_id = ANY(%(processes)s::uuid[]) GROUP BY process_id, limit_value
 """
 _GRANT = """
     WITH wish AS (
@@ -143,14 +155,13 @@ def claim_jobs(session: RobotSession, *, actor: Actor, wishes: Sequence[UUID]) -
 
 
 def _hold(session: RobotSession) -> None:
-    current = RobotSession.objects.select_for_update(no_key=True).filter(pk=session.pk, ended_at=None)
-    if not current.exists():
+    if not statements.fetch(_HOLD, {"session": session.pk}):
         raise SessionOver("This session has ended. Open a new one.")
 
 
 def _repeated(session: RobotSession, wishes: Sequence[UUID]) -> tuple[dict[UUID, UUID], list[UUID]]:
-    known = Execution.objects.filter(session=session, claim_request_id__in=wishes)
-    answered = {wish: (pk, status) for wish, pk, status in known.values_list("claim_request_id", "pk", "status")}
+    known = statements.fetch(_REPEATED, {"session": session.pk, "wishes": list(wishes)})
+    answered = {wish: (pk, status) for wish, pk, status in known}
     still_open = {wish: pk for wish, (pk, status) in answered.items() if status == ExecutionStatus.RUNNING}
     return still_open, [wish for wish in dict.fromkeys(wishes) if wish not in answered]
 
@@ -159,18 +170,16 @@ def _choose(robot_id: UUID, wanted: int) -> list[Candidate]:
     """Lock the best pending jobs nobody else is looking at, widening the window past locked ones."""
     window = WINDOW + wanted
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_CHOOSE, parameters(robot_id) | {"window": window, "wanted": wanted})
-            rows = cursor.fetchall()
-            seen = rows[0][5] if rows else _length_of_line(cursor, robot_id, window)
+        rows = statements.fetch(_CHOOSE, _parameters(robot_id) | {"window": window, "wanted": wanted})
+        seen = rows[0][5] if rows else _length_of_line(robot_id, window)
         if len(rows) >= wanted or seen < window or window >= WIDEST_WINDOW:
             return [Candidate(*row[:5]) for row in rows]
         window *= 8
 
 
-def _length_of_line(cursor: Any, robot_id: UUID, window: int) -> int:
-    cursor.execute(f"SELECT count(*) FROM ({_LINE}) line", parameters(robot_id) | {"window": window})
-    return int(cursor.fetchone()[0])
+def _length_of_line(robot_id: UUID, window: int) -> int:
+    [(length,)] = statements.fetch(_LENGTH_OF_LINE, _parameters(robot_id) | {"window": window})
+    return int(length)
 
 
 def _grant(session: RobotSession, candidates: list[Candidate], wishes: list[UUID]) -> dict[UUID, UUID]:
@@ -190,8 +199,7 @@ def _grant(session: RobotSession, candidates: list[Candidate], wishes: list[UUID
         "session": session.pk,
     }
     if chosen:
-        with connection.cursor() as cursor:
-            cursor.execute(_GRANT, facts)
+        statements.execute(_GRANT, facts)
     return dict(zip(requests, executions, strict=True))
 
 
@@ -202,8 +210,7 @@ def _take_limit_locks(robot_id: UUID, candidates: Iterable[Candidate]) -> None:
             keys.add(_lock_number("process", candidate.process_id))
         if candidate.value_key:
             keys.add(_lock_number("value", *candidate.value_key))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [sorted(keys)])
+    statements.execute(_TAKE_LOCKS, {"keys": sorted(keys)})
 
 
 def _lock_number(*parts: object) -> int:
@@ -213,7 +220,7 @@ def _lock_number(*parts: object) -> int:
 
 def _within_limits(robot_id: UUID, candidates: list[Candidate]) -> Iterable[UUID]:
     """Yield the jobs that still fit, counting each one given as open."""
-    free = _free_slots(robot_id)
+    [(free,)] = statements.fetch(_FREE_SLOTS, {"robot": robot_id})
     by_process, by_value = _open_counts({candidate.process_id for candidate in candidates if _is_limited(candidate)})
     for candidate in candidates:
         fits = candidate.concurrency_limit is None or by_process[candidate.process_id] < candidate.concurrency_limit
@@ -230,25 +237,16 @@ def _is_limited(candidate: Candidate) -> bool:
     return candidate.concurrency_limit is not None or candidate.limit_per_value is not None
 
 
-def _free_slots(robot_id: UUID) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_OPEN_BY_ROBOT, {"robot": robot_id})
-        used = int(cursor.fetchone()[0])
-    return int(Robot.objects.values_list("slots", flat=True).get(pk=robot_id)) - used
-
-
 def _open_counts(processes: set[UUID]) -> tuple[Counter[UUID], Counter[tuple[UUID, str]]]:
     by_process: Counter[UUID] = Counter()
     by_value: Counter[tuple[UUID, str]] = Counter()
     if processes:
-        with connection.cursor() as cursor:
-            cursor.execute(_OPEN_BY_PROCESS, {"processes": list(processes)})
-            for process_id, value, count in cursor.fetchall():
-                by_process[process_id] += count
-                by_value[process_id, value] += count
+        for process_id, value, count in statements.fetch(_OPEN_BY_PROCESS, {"processes": list(processes)}):
+            by_process[process_id] += count
+            by_value[process_id, value] += count
     return by_process, by_value
 
 
-def parameters(robot_id: UUID) -> dict[str, Any]:
+def _parameters(robot_id: UUID) -> dict[str, Any]:
     """Return the parameters every statement built from the predicates needs."""
     return {"robot": robot_id, "silence": settings.OFFLINE_AFTER}

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.events import services as events
@@ -18,6 +19,8 @@ from apps.jobs.services import _settling
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import Robot
+
+_LOG = "SELECT log_length, log_final_length, log_truncated FROM jobs_execution WHERE id = %(id)s"
 
 
 class Answer(StrEnum):
@@ -72,7 +75,8 @@ def finish_execution(robot: Robot, *, actor: Actor, lease_id: UUID, report: Repo
     Raises ``NotFound`` where neither lease nor job are this robot's to know.
     """
     rbac.require(actor, "jobs.claim_job", robot)
-    execution = Execution.objects.filter(lease_id=lease_id, tenant_id=robot.tenant_id).first()
+    known = {"lease": lease_id, "tenant": robot.tenant_id}
+    execution = statements.find(Execution, "WHERE t.lease_id = %(lease)s AND t.tenant_id = %(tenant)s", known)
     if execution is None:
         return _without_lease(robot, lease_id, report)
     if execution.robot_id != robot.pk:
@@ -143,10 +147,9 @@ def _conflict(execution: Execution) -> Decision:
 
 
 def _owed_log(execution: Execution, decision: Decision) -> Decision:
-    execution.refresh_from_db(fields=["log_length", "log_final_length", "log_truncated"])
-    owed = execution.log_final_length or 0
-    if execution.log_length < owed and not execution.log_truncated:
-        return Decision(Answer.SEND_LOG, decision.adopted, execution.log_length)
+    [(there, owed, is_truncated)] = statements.fetch(_LOG, {"id": execution.pk})
+    if there < (owed or 0) and not is_truncated:
+        return Decision(Answer.SEND_LOG, decision.adopted, there)
     return decision
 
 

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, NotFound
 from apps.events import services as events
@@ -22,6 +23,14 @@ from apps.robots.models import Robot, RobotSession
 #: What building an environment may take (seconds): a job's time-out counts from its child's start, which the robot
 #: reports with its renewals; an older one never does, so its time-out counts from its first sign of receipt.
 ENVIRONMENT_LIMIT = 1800
+
+
+_BEGIN = """
+    UPDATE jobs_execution SET started_at = statement_timestamp(), receipt_at = statement_timestamp(),
+        expires_at = statement_timestamp() + make_interval(secs => %(ttl)s),
+        timeout_at = statement_timestamp() + %(backstop)s::interval
+    WHERE id = %(id)s AND status = 'running'
+"""
 
 
 class LeaseOver(Conflict):
@@ -38,8 +47,8 @@ class JobEnding(Conflict):
 
 def find_lease(lease_id: UUID, *, actor: Actor) -> Execution:
     """Return the execution under a lease of this robot. Raises ``NotFound``, alike for all that is not its own."""
-    own = Execution.objects.select_related("job", "robot").filter(robot_id=actor.id)
-    execution = own.filter(lease_id=lease_id).first()
+    own = {"lease": lease_id, "robot": actor.id}
+    execution = statements.find(Execution, "WHERE t.lease_id = %(lease)s AND t.robot_id = %(robot)s::uuid", own)
     if execution is None:
         raise NotFound("There is no such lease.", code="unknown")
     return execution
@@ -56,14 +65,9 @@ def start_execution(execution: Execution, *, actor: Actor) -> Execution:
     _require_open(execution)
     if execution.started_at is None:
         _refuse_if_ending(job)
-        allowance = 0 if execution.session.is_classic else ENVIRONMENT_LIMIT
-        backstop = timedelta(seconds=job.timeout + allowance) if job.timeout else None
-        Execution.objects.filter(pk=execution.pk, status=ExecutionStatus.RUNNING).update(
-            started_at=Now(),
-            receipt_at=Now(),
-            expires_at=Now() + timedelta(seconds=job.lease_ttl),
-            timeout_at=Now() + backstop if backstop else None,
-        )
+        backstop = _backstop(execution, job.timeout) if job.timeout else None
+        facts = {"id": execution.pk, "ttl": job.lease_ttl, "backstop": backstop}
+        statements.execute(_BEGIN, facts)
         events.record("job.started", job, data=_settling.facts_of(job, execution))
     return execution
 
@@ -142,6 +146,10 @@ def _give_up(execution: Execution, job: Job, reason: str) -> None:
     end = End.LOST if execution.started_at else End.RELEASED
     if _settling.close(job, execution, end, reason="lost" if end is End.LOST else "", because=reason):
         events.record("execution.given_up", execution, data={"reason": reason})
+
+
+def _backstop(execution: Execution, timeout: int) -> timedelta:
+    return timedelta(seconds=timeout + (0 if execution.session.is_classic else ENVIRONMENT_LIMIT))
 
 
 def _refuse_if_ending(job: Job) -> None:

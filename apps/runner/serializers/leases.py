@@ -2,57 +2,77 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.jobs.models import Execution
+from apps.core import statements
 
-_RELATED = ("job__process", "job__package_version", "folder", "tenant")
+_LEASES = """
+    SELECT e.id, e.lease_id, e.number, e.folder_id, f.name AS folder, n.slug AS tenant,
+        extract(epoch FROM e.granted_at - j.available_at)::float AS waited,
+        j.id AS job, j.lease_ttl, j.timeout, j.kill_grace, j.kind, j.executor, j.parameters, j.script_path,
+        j.entrypoint_name, j.command, j.package_name, j.package_version_number, j.package_sha256,
+        p.id AS process_id, p.name AS process, v.id AS version_id, v.size_bytes, v.python_version
+    FROM jobs_execution e
+    JOIN jobs_job j ON j.id = e.job_id
+    JOIN tenancy_folder f ON f.id = e.folder_id
+    JOIN tenancy_tenant n ON n.id = e.tenant_id
+    JOIN processes_process p ON p.id = j.process_id
+    LEFT JOIN packages_packageversion v ON v.id = j.package_version_id
+    WHERE e.id = ANY(%(executions)s::uuid[])
+"""
 
 
-def executions_with_jobs(executions: Iterable[UUID]) -> list[Execution]:
-    """Return executions with all that their leases tell, by one query."""
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a robot is given, and for how many seconds the job had waited for it."""
+
+    body: dict[str, Any]
+    waited: float
+
+
+def leases_of(executions: Iterable[UUID]) -> dict[UUID, Lease]:
+    """Return the leases of executions, by execution id, with one query."""
     wanted = list(executions)
-    return list(Execution.objects.filter(pk__in=wanted).select_related(*_RELATED)) if wanted else []
+    rows = statements.fetch_named(_LEASES, {"executions": wanted}) if wanted else []
+    return {row["id"]: Lease(_body(row), row["waited"]) for row in rows}
 
 
-def lease_body(execution: Execution) -> dict[str, Any]:
-    """Return one lease: everything a robot needs to run the job, and nothing it has no use for."""
-    job = execution.job
+def _body(row: dict[str, Any]) -> dict[str, Any]:
+    """Return everything a robot needs to run the job, and nothing it has no use for."""
     return {
-        "lease": execution.lease_id,
-        "job": job.pk,
-        "execution": execution.pk,
-        "number": execution.number,
-        "ttl": job.lease_ttl,
-        "start_within": 2 * job.lease_ttl,
-        "timeout": job.timeout,
-        "kill_grace": job.kill_grace,
-        "effect_key": f"job:{job.pk}",
-        "kind": job.kind,
-        "executor": job.executor,
-        "tenant": execution.tenant.slug,
-        "folder": {"id": execution.folder_id, "name": execution.folder.name},
-        "process": {"id": job.process_id, "name": job.process.name},
-        "parameters": job.parameters,
+        "lease": row["lease_id"],
+        "job": row["job"],
+        "execution": row["id"],
+        "number": row["number"],
+        "ttl": row["lease_ttl"],
+        "start_within": 2 * row["lease_ttl"],
+        "timeout": row["timeout"],
+        "kill_grace": row["kill_grace"],
+        "effect_key": f"job:{row['job']}",
+        "kind": row["kind"],
+        "executor": row["executor"],
+        "tenant": row["tenant"],
+        "folder": {"id": row["folder_id"], "name": row["folder"]},
+        "process": {"id": row["process_id"], "name": row["process"]},
+        "parameters": json.loads(row["parameters"]),
         "queue_item_ids": [],
-        "entrypoint": {"name": job.entrypoint_name, "command": job.command},
-        "script_path": job.script_path or None,
-        "package": _package(execution),
+        "entrypoint": {"name": row["entrypoint_name"], "command": row["command"]},
+        "script_path": row["script_path"] or None,
+        "package": _package(row) if row["version_id"] else None,
     }
 
 
-def _package(execution: Execution) -> dict[str, Any] | None:
-    job, version = execution.job, execution.job.package_version
-    if version is None:
-        return None
+def _package(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": version.pk,
-        "name": job.package_name,
-        "version": job.package_version_number,
-        "sha256": job.package_sha256,
-        "size": version.size_bytes,
-        "python_version": version.python_version,
-        "download_url": f"/api/v1/runner/packages/{version.pk}/download",
+        "id": row["version_id"],
+        "name": row["package_name"],
+        "version": row["package_version_number"],
+        "sha256": row["package_sha256"],
+        "size": row["size_bytes"],
+        "python_version": row["python_version"],
+        "download_url": f"/api/v1/runner/packages/{row['version_id']}/download",
     }

@@ -13,9 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
-from apps.core import tokens
+from apps.core import statements, tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, NotAllowed, NotSignedIn
 from apps.jobs import services as jobs
@@ -178,12 +177,10 @@ def _run(token: str, presence: Presence) -> dict[str, Any]:
         "silence": settings.OFFLINE_AFTER,
         "window": 1,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_SYNC, facts)
-        row = cursor.fetchone()
-        if row is None:
-            raise NotSignedIn("Invalid robot token", code="bad_token")
-        return dict(zip([column.name for column in cursor.description], row, strict=True))
+    rows = statements.fetch_named(_SYNC, facts)
+    if not rows:
+        raise NotSignedIn("Invalid robot token", code="bad_token")
+    return rows[0]
 
 
 def _refuse(row: dict[str, Any], presence: Presence) -> None:

@@ -27,7 +27,7 @@ from apps.packages import services as packages
 from apps.robots import services as robots
 from apps.runner import services
 from apps.runner.authentication import caller_of, token_of
-from apps.runner.serializers.leases import executions_with_jobs, lease_body
+from apps.runner.serializers.leases import leases_of
 from apps.runner.serializers.robots import Body, read_newcomer, read_presence, read_report, table, text
 
 KIBIBYTE: Final = 1024
@@ -104,10 +104,10 @@ def sync(request: HttpRequest) -> HttpResponseBase:
     presence = read_presence(_parse(raw), raw)
     answered = services.sync_robot(token, presence=presence)
     _notice((presence.epoch, presence.tick), (answered.epoch, answered.tick))
-    granted = {execution.pk: execution for execution in executions_with_jobs(answered.grants.values())}
-    grants = [{"wish": wish, "lease": lease_body(granted[pk])} for wish, pk in answered.grants.items()]
-    for execution in granted.values():
-        metrics.observe_claim((execution.granted_at - execution.job.available_at).total_seconds())
+    leases = leases_of(answered.grants.values())
+    grants = [{"wish": wish, "lease": leases[pk].body} for wish, pk in answered.grants.items()]
+    for lease in leases.values():
+        metrics.observe_claim(lease.waited)
     wait = {"url": f"{settings.LIVE_URL}/wait", "ticket": answered.ticket} if answered.ticket else None
     body = {
         "seq": presence.seq,
