@@ -11,14 +11,14 @@
         if (dialog && getComputedStyle(dialog).display !== "none") return true;
         const selection = document.getSelection();
         if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return true;
-        if (part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select, pre")) return true;
-        const scroller = part.closest("[data-follow]");
-        return Boolean(scroller) && scroller.dataset.follow !== "on";
+        return part.dataset.follow === "off";
     };
 
     document.addEventListener("htmx:beforeRequest", (event) => {
-        const part = event.target;
-        if (part.matches("[data-live]") && mustHoldStill(part.closest("[data-follow]") || part)) event.preventDefault();
+        const live = event.target;
+        if (!live.matches("[data-live]")) return;
+        const part = live.closest("[data-follow]") || document.querySelector(live.dataset.live) || live;
+        if (mustHoldStill(part)) event.preventDefault();
     });
 
     document.addEventListener("click", (event) => {

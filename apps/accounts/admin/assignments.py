@@ -93,7 +93,7 @@ class RoleAssignmentAdmin(OperatorAdmin):
     ]
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the assignments in the tenants where the person may see them; those everywhere, to who sees everywhere."""
+        """Return the assignments of the tenants where the person may see them; all, to who may everywhere."""
         actor, rows = self.actor(request), RoleAssignment.objects.all()
         if rbac.allows(actor, "rbac.view_roleassignment", rbac.EVERYWHERE):
             return rows

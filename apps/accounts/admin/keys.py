@@ -75,9 +75,14 @@ class ApiTokenAdmin(OperatorAdmin):
     """The keys with which programs call. Their texts are shown once, when they are made."""
 
     list_display = [
-        "name", display.column("Key")(lambda key: key.shown_as), display.linked("user", "User"),
-        display.linked("tenant", "Tenant"), state, display.when("expires_at", "Until"), display.when("last_used_at", "Last used"),
-    ]  # fmt: skip
+        "name",
+        display.column("Key")(lambda key: key.shown_as),
+        display.linked("user", "User"),
+        display.linked("tenant", "Tenant"),
+        state,
+        display.when("expires_at", "Until"),
+        display.when("last_used_at", "Last used"),
+    ]
     list_filter = [StateFilter, ("tenant", RelatedFilter)]
     list_select_related = ["user", "tenant"]
     linked_rows = ["user", "tenant"]

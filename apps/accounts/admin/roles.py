@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
-from typing import Any
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
@@ -15,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.actors import Actor
 from apps.core.admin import display, filters
-from apps.core.admin.forms import OperatorForm
+from apps.core.admin.forms import OperatorForm, Section
 from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Table
@@ -23,42 +24,81 @@ from apps.rbac import services as rbac
 from apps.rbac.models import Role
 from apps.tenancy.models import Tenant
 
-#: What stands for an app, in the order of the navigation.
-APPS = {
-    "packages": "Packages",
-    "processes": "Processes",
-    "jobs": "Jobs",
-    "robots": "Machines and robots",
-    "tenancy": "Tenants and folders",
-    "accounts": "Users and API keys",
-    "rbac": "Roles",
-    "audit": "Audit",
-    "events": "Events",
+#: What a role can let people do, under the headings of the navigation. What only robots and the system do is left out.
+GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
+    "Packages": {
+        "packages.view_package": "See packages",
+        "packages.upload_package": "Upload packages",
+        "packages.change_package": "Activate and deactivate versions",
+        "packages.delete_package": "Delete packages and versions",
+        "packages.download_packageversion": "Download package files",
+    },
+    "Processes": {
+        "processes.view_process": "See processes",
+        "processes.run_process": "Run processes",
+        "processes.add_process": "Make processes",
+        "processes.change_process": "Change, enable and disable processes",
+        "processes.delete_process": "Delete processes",
+    },
+    "Jobs": {
+        "jobs.view_job": "See jobs, executions and logs",
+        "jobs.cancel_job": "Stop, cancel and kill jobs",
+        "jobs.retry_job": "Retry, resume and settle jobs",
+        "jobs.prioritise_job": "Change the priority of jobs",
+    },
+    "Machines": {
+        "robots.view_machine": "See machines",
+        "robots.add_machine": "Add machines",
+        "robots.change_machine": "Change machines",
+        "robots.enrol_machine": "Make new enrolment keys",
+        "robots.delete_machine": "Delete machines",
+    },
+    "Robots": {
+        "robots.view_robot": "See robots",
+        "robots.add_robot": "Add robots",
+        "robots.change_robot": "Change, drain, maintain and disable robots",
+        "robots.rotate_robot": "Rotate tokens of robots",
+        "robots.delete_robot": "Delete robots",
+    },
+    "Tenants and folders": {
+        "tenancy.view_tenant": "See tenants",
+        "tenancy.add_tenant": "Make tenants (everywhere only)",
+        "tenancy.change_tenant": "Rename tenants; suspend them (everywhere only)",
+        "tenancy.view_folder": "See folders",
+        "tenancy.add_folder": "Make folders",
+        "tenancy.change_folder": "Rename folders",
+        "tenancy.delete_folder": "Delete folders",
+    },
+    "Users and API keys": {
+        "accounts.view_user": "See users",
+        "accounts.add_user": "Make users and service accounts",
+        "accounts.change_user": "Change and disable users, set passwords (everywhere only)",
+        "accounts.view_apitoken": "See API keys of others",
+        "accounts.add_apitoken": "Make API keys for others",
+        "accounts.delete_apitoken": "Revoke API keys of others",
+    },
+    "Roles": {
+        "rbac.view_role": "See roles",
+        "rbac.add_role": "Make roles",
+        "rbac.change_role": "Change roles",
+        "rbac.delete_role": "Delete roles",
+        "rbac.view_roleassignment": "See who holds which role",
+        "rbac.add_roleassignment": "Give roles and share single things",
+        "rbac.delete_roleassignment": "Take roles away",
+    },
+    "Audit and events": {
+        "audit.view_auditentry": "Read the audit trail",
+        "events.view_event": "Read events",
+    },
 }
-#: What no person does: robots and the system ask for these.
-_NOT_FOR_PEOPLE = {"report_robot", "claim_job", "report_execution", "sweep_execution"}
-#: Tables behind the tables: what is done to them is asked on the row they belong to.
-_MODELS = {
-    "package", "packageversion", "process", "job", "machine", "robot", "tenant", "folder", "user", "apitoken", "role",
-    "roleassignment", "auditentry", "event",
-}  # fmt: skip
 
 
-def grantable() -> QuerySet[Permission]:
-    """Return the permissions that mean something to people, grouped as they are shown."""
-    asked = Q(content_type__app_label__in=APPS, content_type__model__in=_MODELS)
-    return Permission.objects.filter(asked).exclude(codename__in=_NOT_FOR_PEOPLE).select_related("content_type")
-
-
-def grouped(permissions: QuerySet[Permission]) -> Iterator[tuple[str, list[Permission]]]:
-    """Yield the permissions of each app under its name."""
-    order = list(APPS)
-
-    def place(permission: Permission) -> int:
-        return order.index(permission.content_type.app_label)
-
-    for app, group in groupby(sorted(permissions, key=lambda one: (place(one), one.codename)), key=place):
-        yield APPS[order[app]], list(group)
+def permissions_by_name() -> dict[str, Permission]:
+    """Return the grantable permissions by name (``app.codename``), with one query."""
+    names = [name.split(".") for group in GRANTABLE.values() for name in group]
+    wanted = reduce(or_, (Q(content_type__app_label=app, codename=code) for app, code in names))
+    rows = Permission.objects.filter(wanted).select_related("content_type")
+    return {f"{one.content_type.app_label}.{one.codename}": one for one in rows}
 
 
 def known_to(actor: Actor) -> QuerySet[Role]:
@@ -67,47 +107,47 @@ def known_to(actor: Actor) -> QuerySet[Role]:
     return Role.objects.filter(Q(tenant=None) | Q(tenant__in=tenants))
 
 
-class PermissionsField(forms.ModelMultipleChoiceField):
-    """Permissions as check boxes under the name of their app."""
-
-    widget = forms.CheckboxSelectMultiple
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Say it as people do: “Can cancel a job”."""
-        return str(obj.name)
-
-
 class RoleForm(OperatorForm):
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
 
     def offer(self) -> None:
-        """Make one group of check boxes for each app."""
+        """Make one group of check boxes for each heading."""
+        self.permissions = permissions_by_name()
+        held = set() if self.row is None else set(self.row.permissions.values_list("pk", flat=True))
         self.groups = []
-        for number, (title, permissions) in enumerate(grouped(grantable())):
+        for number, (title, group) in enumerate(GRANTABLE.items()):
             name = f"permissions_{number}"
-            rows = Permission.objects.filter(pk__in=[one.pk for one in permissions]).order_by("codename")
-            held = [one.pk for one in permissions if one.pk in self.held]
-            self.fields[name] = PermissionsField(rows, required=False, label=title, initial=held)
+            chosen = [one for one in group if one in self.permissions and self.permissions[one].pk in held]
+            self.fields[name] = forms.MultipleChoiceField(
+                choices=list(group.items()),
+                widget=forms.CheckboxSelectMultiple,
+                required=False,
+                label=title,
+                initial=chosen,
+            )
             self.groups.append(name)
 
     @property
-    def held(self) -> set[Any]:
-        """The permissions that the role has now."""
-        return set() if self.row is None else set(self.row.permissions.values_list("pk", flat=True))
+    def sections(self) -> list[Section]:  # type: ignore[override]
+        """The check boxes come under one heading."""
+        return [Section("What it lets one do", self.groups)]
 
     def clean(self) -> dict[str, Any]:
         """Gather the check boxes into one value."""
         values = super().clean() or self.cleaned_data
-        values["permissions"] = [one for name in self.groups for one in values.pop(name, ())]
+        values["permissions"] = [self.permissions[one] for name in self.groups for one in values.pop(name, ())]
         return values
 
 
 class NewRoleForm(RoleForm):
     tenant = forms.ModelChoiceField(
-        Tenant.objects.all(), required=False, empty_label="the whole installation", label="Known in",
+        Tenant.objects.all(),
+        required=False,
+        empty_label="the whole installation",
+        label="Known in",
         help_text="A role of one tenant can be given in that tenant only.",
-    )  # fmt: skip
+    )
     field_order = ["name", "description", "tenant"]
 
 
@@ -183,9 +223,16 @@ class RoleAdmin(OperatorAdmin):
         return super().get_queryset(request).annotate(holder_count=Count("assignments"))
 
     def page(self, request: HttpRequest, row: Role) -> Page:
-        permissions = row.permissions.select_related("content_type").filter(content_type__app_label__in=APPS)
-        rows = [[title, display.badges(one.name for one in group)] for title, group in grouped(permissions)]
-        facts = [("Description", row.description or display.NOTHING), ("Known in", row.tenant or "the whole installation")]
+        held = {f"{app}.{code}" for app, code in row.permissions.values_list("content_type__app_label", "codename")}
+        rows = [
+            [title, display.badges(text for name, text in group.items() if name in held)]
+            for title, group in GRANTABLE.items()
+            if held & set(group)
+        ]
+        facts = [
+            ("Description", row.description or display.NOTHING),
+            ("Known in", row.tenant or "the whole installation"),
+        ]
         if row.grants_all:
             rows = [["Everything", "Every permission there is or will be, within the scope it is given for."]]
         return Page(

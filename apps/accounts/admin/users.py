@@ -44,8 +44,12 @@ class FactsForm(OperatorForm):
 
 
 class NewUserForm(FactsForm):
-    username = forms.CharField(label="User name", max_length=150, help_text="What one signs in with; kept in lower case.")
-    password = PasswordField(required=False, help_text="At least 12 characters. Empty: nobody can sign in until one is set.")
+    username = forms.CharField(
+        label="User name", max_length=150, help_text="What one signs in with; kept in lower case."
+    )
+    password = PasswordField(
+        required=False, help_text="At least 12 characters. Empty: nobody can sign in until one is set."
+    )
     field_order = ["username", "password", "name", "email", "time_zone", "is_staff", "is_superuser"]
 
     def clean_password(self) -> str | None:
@@ -177,7 +181,9 @@ def _roles_of(user: User, actor: Actor) -> Table:
     if not (actor.user and actor.user.is_superuser):
         held = held.filter(tenant__in=tenants)
     rows = [[one.role.name, one.scope] for one in held]
-    return Table("Roles", ["Role", "Where"], rows, "No role yet: without one there is nothing they may do.", icon="badge")
+    return Table(
+        "Roles", ["Role", "Where"], rows, "No role yet: without one there is nothing they may do.", icon="badge"
+    )
 
 
 def _keys_of(user: User, actor: Actor) -> Table:

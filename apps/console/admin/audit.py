@@ -59,7 +59,8 @@ def actor(entry: AuditEntry) -> str:
 @display.column("To what")
 def target(entry: AuditEntry) -> str:
     """Name the row it was done to."""
-    return f"{entry.target_kind} {entry.target_name}".strip() or display.NOTHING
+    kind, name = entry.target_kind, entry.target_name
+    return (name if name.startswith(kind) else f"{kind} {name}") or display.NOTHING
 
 
 @display.column("Outcome")
@@ -75,9 +76,14 @@ class AuditEntryAdmin(OperatorAdmin):
     list_display = [time, "action", actor, target, outcome, tenants.column, "address"]
     list_display_links = ["action"]
     list_filter = [
-        WindowFilter, choice("outcome"), TargetFilter, tenants.TenantFilter, ("actor_name", FieldTextFilter),
-        ("action", FieldTextFilter), ("target_name", FieldTextFilter),
-    ]  # fmt: skip
+        WindowFilter,
+        choice("outcome"),
+        TargetFilter,
+        tenants.TenantFilter,
+        ("actor_name", FieldTextFilter),
+        ("action", FieldTextFilter),
+        ("target_name", FieldTextFilter),
+    ]
     search_fields = ["action", "actor_name", "target_name"]
     search_help_text = "Action, person or target"
     ordering = ["-id"]
@@ -102,6 +108,18 @@ class AuditEntryAdmin(OperatorAdmin):
             display.chips(request, "since", windows, default=WindowFilter.default),
         ]
 
+    def history_address(self, request: HttpRequest, row: Any) -> str:
+        """Return nothing: these pages are the history."""
+        return ""
+
+    def _target(self, request: HttpRequest, entry: AuditEntry) -> SafeString | str:
+        """Lead to the page of the row it was done to, while that exists and may be opened."""
+        models = {model._meta.model_name: model for model in self.admin_site._registry}
+        model: Any = models.get(entry.target_kind)
+        rows = model._default_manager.filter(pk=entry.target_id) if model is not None and entry.target_id else None
+        row = rows.first() if rows is not None and hasattr(rows, "visible_to") else None
+        return self.links(request)(row, target(entry)) if row is not None else target(entry)
+
     def title_of(self, row: AuditEntry) -> str:
         return row.action
 
@@ -117,10 +135,10 @@ class AuditEntryAdmin(OperatorAdmin):
             ("Entry", row.pk),
         ]
         what = [
-            ("When", display.moment(row.ts)),
+            ("When", display.exactly(row.ts)),
             ("Who", actor(row)),
             ("Did", row.action),
-            ("To", target(row)),
+            ("To", self._target(request, row)),
             ("Target id", display.mono(row.target_id)),
             ("Reason", row.reason or display.NOTHING),
         ]
@@ -128,7 +146,13 @@ class AuditEntryAdmin(OperatorAdmin):
             badges=[outcome(row)],
             main=[
                 Facts("What happened", what, icon="policy"),
-                Table("What changed", ["What", "Before", "After"], changes, "Nothing that can be compared.", icon="difference"),
+                Table(
+                    "What changed",
+                    ["What", "Before", "After"],
+                    changes,
+                    "Nothing that can be compared.",
+                    icon="difference",
+                ),
             ],
             side=[Facts("From where", where, icon="lan")],
         )

@@ -73,12 +73,16 @@ class EventAdmin(OperatorAdmin):
         windows = [(name, title) for name, title, _ in WindowFilter.windows]
         return [display.chips(request, "since", windows, default=WindowFilter.default)]
 
+    def history_address(self, request: HttpRequest, row: Any) -> str:
+        """Return nothing: nobody does anything to an event."""
+        return ""
+
     def title_of(self, row: Event) -> str:
         return row.type
 
     def page(self, request: HttpRequest, row: Event) -> Page:
         facts = [
-            ("When", display.moment(row.ts)),
+            ("When", display.exactly(row.ts)),
             ("Type", row.type),
             ("Subject", f"{row.subject_kind} {row.subject_id}"),
             ("Tenant", tenants.name_of(row.tenant_id)),

@@ -1,4 +1,4 @@
-"""Pages that libraries bring along. They would write around the services, and show rows to whoever has a Django permission."""
+"""Pages that libraries bring along, which would write around the services."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from django.contrib.auth.models import Group
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 FOREIGN = (
-    Group, AccessAttempt, AccessFailureLog, AccessLog, ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask,
+    Group,
+    AccessAttempt,
+    AccessFailureLog,
+    AccessLog,
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
     SolarSchedule,
-)  # fmt: skip
+)
 
 for model in FOREIGN:
     if admin.site.is_registered(model):

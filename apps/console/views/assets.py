@@ -1,4 +1,4 @@
-"""Our own files and links, as unfold asks for them: when a page is made, because names of files carry their content's hash."""
+"""Our own files and links, looked up when a page is made: names of files carry their content's hash."""
 
 from __future__ import annotations
 

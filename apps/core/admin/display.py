@@ -70,16 +70,23 @@ def moment(value: datetime | None) -> SafeString | str:
     if value is None:
         return NOTHING
     here = timezone.localtime(value)
-    shown = here.strftime("%d %b %H:%M:%S" if here.year == timezone.localtime().year else "%d %b %Y %H:%M")
-    title = here.strftime("%A %d %B %Y, %H:%M:%S ") + str(here.tzinfo)
-    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), title, shown)
+    now = timezone.localtime()
+    this_year = "%d %b %H:%M" if here.year == now.year else "%d %b %Y"
+    shown = here.strftime("%H:%M:%S" if here.date() == now.date() else this_year)
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exactly(value), shown)
+
+
+def exactly(value: datetime) -> str:
+    """Return a time in the reader's zone with its day, its second and its zone."""
+    here = timezone.localtime(value)
+    return here.strftime("%A %d %B %Y, %H:%M:%S ") + str(here.tzinfo)
 
 
 def ago(value: datetime | None) -> SafeString | str:
     """Return how long ago a time was, in its largest unit; the tooltip says when exactly."""
     if value is None:
         return NOTHING
-    title = timezone.localtime(value).strftime("%d %B %Y, %H:%M:%S")
+    title = exactly(value)
     age = timezone.now() - value
     text = "just now" if abs(age) < timedelta(seconds=1) else f"{length(abs(age))} ago"
     if age < timedelta(0) and text != "just now":
@@ -117,6 +124,11 @@ def bytes_as_text(count: int | None) -> str:
 def as_json(value: Any) -> str:
     """Return a value as people read JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def nowrap(text: Any) -> SafeString:
+    """Return a short text that is not to be broken over lines."""
+    return format_html('<span class="op-nowrap">{}</span>', text)
 
 
 def mono(text: Any) -> SafeString | str:

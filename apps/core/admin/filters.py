@@ -43,7 +43,7 @@ def yes_no(field: str) -> tuple[str, type[Any]]:
 
 
 class WindowFilter(SimpleListFilter):
-    """Narrows to rows made lately, so that a list of millions opens at once. Rows are found by their time-ordered id."""
+    """Narrows to rows made lately, by their time-ordered id, so that a list of millions opens at once."""
 
     title = "time"
     parameter_name = "since"
@@ -76,5 +76,3 @@ def lookups_of(filters: Sequence[Any]) -> set[str]:
     fields = [name for name in names if isinstance(name, str)]
     suffixes = ("", "__exact", "__id__exact", "__in", "__isnull", "__icontains")
     return {field + suffix for field in fields for suffix in suffixes}
-
-

@@ -36,7 +36,7 @@ class MomentInput(forms.DateTimeInput):
     input_type = "datetime-local"
 
     def __init__(self) -> None:
-        super().__init__({"class": f"{' '.join(widgets.BASE_INPUT_CLASSES)} op-moment"}, format="%Y-%m-%dT%H:%M")
+        super().__init__({"class": " ".join(widgets.BASE_INPUT_CLASSES)}, format="%Y-%m-%dT%H:%M")
 
 
 class DayInput(forms.DateInput):
@@ -45,7 +45,7 @@ class DayInput(forms.DateInput):
     input_type = "date"
 
     def __init__(self) -> None:
-        super().__init__({"class": f"{' '.join(widgets.BASE_INPUT_CLASSES)} op-moment"}, format="%Y-%m-%d")
+        super().__init__({"class": " ".join(widgets.BASE_INPUT_CLASSES)}, format="%Y-%m-%d")
 
 
 class FileInput(forms.FileInput):

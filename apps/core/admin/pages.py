@@ -82,8 +82,8 @@ class OperatorAdmin(GuardedAdmin):
         """Answer the part of a row's page that refreshes, or nothing (204) while the reader has it as it is."""
         row = self.row_or_404(request, object_id)
         context = self.page_context(request, row, self.page(request, row))
-        whole = {"opts": self.opts, "row": row, "title": self.title_of(row), **context}
-        text = render_to_string("operator/page_body.html", whole, request)
+        whole = {"opts": self.opts, "row": row, "row_title": self.title_of(row), "is_answer": True, **context}
+        text = render_to_string("operator/parts/live_answer.html", whole, request)
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
         if request.GET.get("v") == version:
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -102,9 +102,16 @@ class OperatorAdmin(GuardedAdmin):
 
     def render(self, request: HttpRequest, template: str, row: Any = None, **context: Any) -> TemplateResponse:
         """Return one of our own pages, with all that every page of the site has."""
-        title = self.title_of(row) if row is not None else str(self.opts.verbose_name_plural).capitalize()
-        site = self.admin_site.each_context(request)
-        whole = {**site, "opts": self.opts, "row": row, "model_admin": self, "title": title, **context}
+        row_title = self.title_of(row) if row is not None else ""
+        whole = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "model_admin": self,
+            "row": row,
+            "row_title": row_title,
+            "title": row_title or str(self.opts.verbose_name_plural).capitalize(),
+            **context,
+        }
         return TemplateResponse(request, template, whole)
 
     def address(self, row: Any, name: str = "change") -> str:
@@ -151,7 +158,7 @@ class OperatorAdmin(GuardedAdmin):
         wrapped = self.admin_site.admin_view(view)
         return path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
 
-    # ------------------------------------------------------------------------------------------------------ making a row
+    # ----------------------------------------------------------------------------------------------------- making a row
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.creation is not None and self.admin_site.holds(request, self.creation.permission)
@@ -179,10 +186,10 @@ class OperatorAdmin(GuardedAdmin):
     def _after_making(self, request: HttpRequest, row: Any, secret: Secret | None) -> HttpResponse:
         if secret is not None:
             return self.reveal(request, row, secret)
-        self.message_user(request, f"{str(self.opts.verbose_name).capitalize()} “{row}” is made.", messages.SUCCESS)
-        return HttpResponseRedirect(self.address(row))
+        self.message_user(request, f"{str(row._meta.verbose_name).capitalize()} “{row}” is made.", messages.SUCCESS)
+        return HttpResponseRedirect(display.page_of(row))
 
-    # -------------------------------------------------------------------------------------------------- doing it to a row
+    # ------------------------------------------------------------------------------------------------ doing it to a row
 
     def possible_operations(self, request: HttpRequest, row: Any) -> list[Operation]:
         """Return the operations that make sense for a row as it is and that the person may do to it."""
@@ -208,7 +215,7 @@ class OperatorAdmin(GuardedAdmin):
             else:
                 return self.after(request, operation, row, result)
         context = {"operation": operation, "explanation": operation.explanation(row), "form": form, "media": form.media}
-        return self.render(request, operation.template, row, **context, **operation.context(row))
+        return self.render(request, operation.template, row, title=operation.title, **context, **operation.context(row))
 
     def after(self, request: HttpRequest, operation: Operation, row: Any, result: Any) -> HttpResponseBase:
         """Answer an operation that was done: by a secret, by the row it made, or by the row's page."""
@@ -230,7 +237,7 @@ class OperatorAdmin(GuardedAdmin):
         given = (request.POST, request.FILES) if request.method == "POST" else ()
         return form(*given, actor=self.actor(request), **about)
 
-    # --------------------------------------------------------------------------------------------------- ticked rows of a list
+    # -------------------------------------------------------------------------------------------- ticked rows of a list
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the operations that can be done to several rows. Django's own deletion is none of them."""

@@ -74,5 +74,7 @@ class Page:
     badges: Sequence[Any] = ()
     lead: Any = ""
     notices: Sequence[Any] = ()
+    #: What one would do next elsewhere: an icon, a text and an address each.
+    steps: Sequence[tuple[str, str, str]] = ()
     main: Sequence[AnyPanel] = ()
     side: Sequence[AnyPanel] = ()

@@ -90,9 +90,14 @@ class BulkChangeAdmin(OperatorAdmin):
     """Requests to change many jobs at once, and how far they are."""
 
     list_display = [
-        display.column("What")(lambda change: change.get_action_display()), display.status(states.BULK), "expected", "done",
-        "refused", display.linked("tenant", "Tenant"), display.when("created_at", "Asked for"),
-    ]  # fmt: skip
+        display.column("What")(lambda change: change.get_action_display()),
+        display.status(states.BULK),
+        "expected",
+        "done",
+        "refused",
+        display.linked("tenant", "Tenant"),
+        display.when("created_at", "Asked for"),
+    ]
     list_select_related = ["tenant", "requested_by"]
     linked_rows = ["tenant"]
     ordering = ["-id"]

@@ -34,14 +34,23 @@ class ExecutionAdmin(OperatorAdmin):
     """Tries at jobs, each on one robot. What can be done is done to the job."""
 
     list_display = [
-        named, states.execution_status, display.linked("robot", "Robot"), display.linked("job", "Job"),
-        display.when("granted_at", "Granted"), states.took, display.column("Exit code")(lambda one: one.exit_code),
+        named,
+        states.execution_status,
+        display.linked("robot", "Robot"),
+        display.linked("job", "Job"),
+        display.when("granted_at", "Granted"),
+        states.took,
+        display.column("Exit code")(lambda one: one.exit_code),
         display.linked("tenant", "Tenant"),
-    ]  # fmt: skip
+    ]
     list_filter = [
-        WindowFilter, choice("status"), ("tenant", RelatedFilter), ("folder", RelatedFilter), ("process", RelatedFilter),
+        WindowFilter,
+        choice("status"),
+        ("tenant", RelatedFilter),
+        ("folder", RelatedFilter),
+        ("process", RelatedFilter),
         ("robot", RelatedFilter),
-    ]  # fmt: skip
+    ]
     list_select_related = ["process", "robot", "job", "tenant", "folder"]
     linked_rows = ["robot", "job", "tenant"]
     search_fields = ["process__name", "robot__name"]

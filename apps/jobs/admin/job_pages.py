@@ -15,7 +15,7 @@ from apps.core.admin.access import Links
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
 from apps.jobs.admin import states
 from apps.jobs.models import Execution, Job, JobStatus
-from apps.jobs.models.why import RobotView, why_job
+from apps.jobs.models.why import why_job
 from apps.robots.models import Robot
 
 #: How many robots the *Why?* panel lists, those nearest to taking the job first.
@@ -62,21 +62,10 @@ def error_panel(error: Any) -> Panel:
 
 
 def why_panel(job: Job, actor: Actor) -> Panel:
-    """Return why a job waits: in one sentence, then by robot, as far as the reader may see robots."""
-    why = why_job(job)
-    seen = set(
-        Robot.objects.visible_to(actor).filter(pk__in=[view.id for view in why.robots]).values_list("pk", flat=True)
-    )
-    robots = [view for view in why.robots if view.id in seen]
-    # The summary names the robot that is nearest to taking the job.
-    is_told = all(view.id in seen or view.name not in why.summary for view in why.robots)
-    context = {
-        "why": why,
-        "summary": why.summary if is_told else "No robot that you may see can take it now.",
-        "fix": why.fix if is_told else "",
-        "robots": [(_robot_link(view), view) for view in robots[:ROBOTS_SHOWN]],
-        "more": why.robot_count - len(robots[:ROBOTS_SHOWN]),
-    }
+    """Return why a job waits: in one sentence, then by robot, of the robots that the reader may see."""
+    why = why_job(job, among=Robot.objects.visible_to(actor))
+    robots = [(display.link(Robot(pk=view.id, name=view.name)), view) for view in why.robots[:ROBOTS_SHOWN]]
+    context = {"why": why, "robots": robots, "more": why.robot_count - len(robots)}
     return Panel("Why is it waiting?", "jobs/why.html", context, icon="help")
 
 
@@ -111,10 +100,6 @@ def usage_of(execution: Execution) -> str:
         )
         told.append(f"{name.removesuffix('_bytes').replace('_', ' ')} {text}")
     return ", ".join(told)
-
-
-def _robot_link(view: RobotView) -> SafeString | str:
-    return display.link(Robot(pk=view.id, name=view.name))
 
 
 def _attempt(execution: Execution, link: Links) -> Attempt:

@@ -46,7 +46,8 @@ OPERATIONS = (
         permission="jobs.cancel_job",
         service=services.cancel_job,
         explain=lambda job: (
-            f"Its robot is told on its next contact and kills it {job.kill_grace} s later. A success that comes first is kept."
+            f"Its robot hears of it on its next contact and kills it {job.kill_grace} s later. "
+            "A success that comes first is kept."
             if job.status == JobStatus.RUNNING
             else "It has not begun, so it is cancelled at once."
         ),
@@ -144,7 +145,10 @@ OPERATIONS = (
 def named(job: Job) -> SafeString:
     """Name the process, and enough of the id to tell jobs apart."""
     return format_html(
-        '<span title="{}">{} <span class="op-faint">{}</span></span>', job.pk, job.process.name, display.short(job.pk)
+        '<span title="{}">{} <span class="op-faint op-nowrap">{}</span></span>',
+        job.pk,
+        job.process.name,
+        display.short(job.pk),
     )
 
 
@@ -155,9 +159,9 @@ def robot(job: Any) -> str:
 
 
 @display.column("Tries")
-def tries(job: Job) -> str:
+def tries(job: Job) -> SafeString:
     """Say how many tries are used up."""
-    return f"{job.attempts_used} of {job.max_attempts}"
+    return display.nowrap(f"{job.attempts_used} of {job.max_attempts}")
 
 
 @admin.register(Job)
@@ -165,13 +169,25 @@ class JobAdmin(OperatorAdmin):
     """Requests to run a process once."""
 
     list_display = [
-        named, states.job_status, robot, "priority", tries, display.when("created_at", "Made"),
-        display.when("started_at", "Started"), states.took, display.linked("folder", "Folder"), display.linked("tenant", "Tenant"),
-    ]  # fmt: skip
+        named,
+        states.job_status,
+        robot,
+        "priority",
+        tries,
+        display.when("created_at", "Made"),
+        display.when("started_at", "Started"),
+        states.took,
+        display.linked("folder", "Folder"),
+        display.linked("tenant", "Tenant"),
+    ]
     list_filter = [
-        WindowFilter, choice("status"), ("tenant", RelatedFilter), ("folder", RelatedFilter), ("process", RelatedFilter),
+        WindowFilter,
+        choice("status"),
+        ("tenant", RelatedFilter),
+        ("folder", RelatedFilter),
+        ("process", RelatedFilter),
         choice("kind"),
-    ]  # fmt: skip
+    ]
     list_select_related = ["process", "folder", "tenant"]
     linked_rows = ["folder", "tenant"]
     search_fields = ["process__name"]

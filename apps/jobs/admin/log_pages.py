@@ -97,9 +97,7 @@ def _begin(execution: Execution, where: str) -> logreading.Page:
     return logreading.last_page(execution, limit=LINES)
 
 
-def _answer(
-    request: HttpRequest, execution: Execution, page: logreading.Page, *, is_following: bool
-) -> HttpResponse:
+def _answer(request: HttpRequest, execution: Execution, page: logreading.Page, *, is_following: bool) -> HttpResponse:
     is_first = "after" not in request.GET
     context = {
         "lines": [_shown(line) for line in page.lines],

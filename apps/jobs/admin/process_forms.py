@@ -12,11 +12,50 @@ from apps.packages.models import PackageVersion
 from apps.processes.models import Process
 
 _SETTINGS = (
-    "name", "description", "package", "entrypoint_name", "version_policy", "pinned_version", "script_path", "priority",
-    "timeout", "start_by", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter", "on_lost", "lease_ttl",
-    "kill_grace", "required_labels", "target_machine", "target_robot", "robot_version_floor", "concurrency_limit",
-    "limit_parameter", "limit_per_value",
-)  # fmt: skip
+    "name",
+    "description",
+    "package",
+    "entrypoint_name",
+    "version_policy",
+    "pinned_version",
+    "script_path",
+    "priority",
+    "timeout",
+    "start_by",
+    "max_attempts",
+    "backoff_base",
+    "backoff_cap",
+    "backoff_jitter",
+    "on_lost",
+    "lease_ttl",
+    "kill_grace",
+    "required_labels",
+    "target_machine",
+    "target_robot",
+    "robot_version_floor",
+    "concurrency_limit",
+    "limit_parameter",
+    "limit_per_value",
+)
+
+
+_LABELS = {
+    "max_attempts": "Tries at most",
+    "backoff_base": "First wait",
+    "backoff_cap": "Longest wait",
+    "backoff_jitter": "Spread waits at random",
+    "on_lost": "When its robot is lost",
+    "timeout": "A try may take",
+    "start_by": "Must start within",
+    "lease_ttl": "A robot is lost after",
+    "kill_grace": "Time to end before it is killed",
+    "required_labels": "Labels needed",
+    "target_machine": "Only on machine",
+    "target_robot": "Only on robot",
+    "concurrency_limit": "Jobs at once",
+    "limit_parameter": "Limit per value of",
+    "limit_per_value": "Jobs at once per value",
+}
 
 
 class ProcessForm(OperatorForm):
@@ -36,15 +75,26 @@ class ProcessForm(OperatorForm):
         Section("With what", ["parameters", "priority"]),
         Section(
             "Tries and time",
-            ["max_attempts", "backoff_base", "backoff_cap", "backoff_jitter", "on_lost", "timeout", "start_by",
-             "lease_ttl", "kill_grace"],
+            [
+                "max_attempts",
+                "backoff_base",
+                "backoff_cap",
+                "backoff_jitter",
+                "on_lost",
+                "timeout",
+                "start_by",
+                "lease_ttl",
+                "kill_grace",
+            ],
         ),
         Section("Where", ["required_labels", "target_machine", "target_robot", "robot_version_floor"]),
         Section("How many at once", ["concurrency_limit", "limit_parameter", "limit_per_value"]),
-    )  # fmt: skip
+    )
 
     def offer(self) -> None:
         """Offer what is in the tenant; versions and entrypoints of the package that is set."""
+        for name, label in _LABELS.items():
+            self.fields[name].label = label
         tenant_id = (self.row or self.place).tenant_id
         for name in ("package", "pinned_version", "target_machine", "target_robot"):
             field: Any = self.fields[name]

@@ -67,9 +67,15 @@ class ProcessAdmin(OperatorAdmin):
     """What can be run."""
 
     list_display = [
-        "name", state, runs, display.column("Kind")(lambda process: process.get_kind_display()), "priority",
-        display.linked("folder", "Folder"), display.linked("tenant", "Tenant"), display.when("created_at", "Made"),
-    ]  # fmt: skip
+        "name",
+        state,
+        runs,
+        display.column("Kind")(lambda process: process.get_kind_display()),
+        "priority",
+        display.linked("folder", "Folder"),
+        display.linked("tenant", "Tenant"),
+        display.when("created_at", "Made"),
+    ]
     list_filter = [
         ("tenant", RelatedFilter),
         ("folder", RelatedFilter),
@@ -184,7 +190,11 @@ class ProcessAdmin(OperatorAdmin):
         return super().add_view(request, form_url, extra_context)
 
     def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
-        return super()._form(request, form, place=getattr(request, "folder", None), **about)
+        """Begin with the package that the reader came from."""
+        initial = {**about.pop("initial", {})}
+        if "package" in request.GET and "row" not in about:
+            initial["package"] = request.GET["package"]
+        return super()._form(request, form, place=getattr(request, "folder", None), initial=initial, **about)
 
     def page(self, request: HttpRequest, row: Process) -> Page:
         jobs = _recent_jobs(row, self.actor(request))

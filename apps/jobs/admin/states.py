@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -67,6 +68,8 @@ def with_reason(badge: SafeString, reason: str) -> SafeString:
 @display.column("Took")
 def took(row: Any) -> str:
     """Say how long a job or execution ran."""
-    if row.started_at is None or row.finished_at is None:
+    if row.started_at is None:
         return display.NOTHING
-    return display.length(row.finished_at - row.started_at)
+    if row.finished_at is None:
+        return display.nowrap(f"{display.length(timezone.now() - row.started_at)} so far")
+    return display.nowrap(display.length(row.finished_at - row.started_at))

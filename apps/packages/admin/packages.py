@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 
 from apps.core.actors import Actor
 from apps.core.admin import display
@@ -32,7 +33,8 @@ class UploadForm(OperatorForm):
     file = forms.FileField(
         label="Package file",
         widget=FileInput(accept=".bvpackage,.zip"),
-        help_text=f"A .bvpackage file, made by “bv-robot package build”, at most {limits.DEFAULT.packed_bytes // limits.MIB} MiB.",
+        help_text="A .bvpackage file, made by “bv-robot package build”, "
+        f"at most {limits.DEFAULT.packed_bytes // limits.MIB} MiB.",
     )
     folder = FolderField(help_text="Where it lives, and so who may see and run it.")
 
@@ -73,9 +75,13 @@ class PackageAdmin(OperatorAdmin):
     """The automations there are."""
 
     list_display = [
-        "name", newest, display.column("Kind")(lambda package: package.get_kind_display()),
-        display.linked("folder", "Folder"), display.linked("tenant", "Tenant"), display.when("created_at", "First uploaded"),
-    ]  # fmt: skip
+        "name",
+        newest,
+        display.column("Kind")(lambda package: package.get_kind_display()),
+        display.linked("folder", "Folder"),
+        display.linked("tenant", "Tenant"),
+        display.when("created_at", "First uploaded"),
+    ]
     list_filter = [("tenant", RelatedFilter), ("folder", RelatedFilter), choice("kind")]
     list_select_related = ["folder", "tenant"]
     linked_rows = ["folder", "tenant"]
@@ -131,14 +137,29 @@ class PackageAdmin(OperatorAdmin):
             ("First uploaded", display.moment(row.created_at)),
             ("Id", row.pk),
         ]
-        return Page(lead=row.description, main=main, side=[Facts("About it", facts)])
+        return Page(lead=row.description, steps=self._steps(request, row), main=main, side=[Facts("About it", facts)])
+
+    def _steps(self, request: HttpRequest, package: Package) -> list[tuple[str, str, str]]:
+        steps = []
+        if self.admin_site.holds(request, "packages.upload_package"):
+            steps.append(("upload", "Upload a version", reverse("admin:packages_package_add")))
+        if self.admin_site.holds(request, "processes.add_process"):
+            query = f"?folder={package.folder_id}&package={package.pk}"
+            steps.append(("account_tree", "Make a process", reverse("admin:processes_process_add") + query))
+        return steps
 
 
 def _versions(package: Package) -> Table:
     alive: Any = package.versions.filter(deleted_at=None)  # type: ignore[attr-defined]
     shown = alive.select_related("package").newest_first()[:VERSIONS_SHOWN]
     rows = [
-        [display.link(one, one.version), versions.state(one), versions.size(one), display.moment(one.created_at), one.uploaded_by]
+        [
+            display.link(one, one.version),
+            versions.state(one),
+            versions.size(one),
+            display.moment(one.created_at),
+            one.uploaded_by,
+        ]
         for one in shown
     ]
     more = (display.list_of(PackageVersion, package__id__exact=package.pk), "All versions")

@@ -22,9 +22,10 @@ def panel_of(entrypoint: Entrypoint) -> Panel:
         "Parameters",
         ["Parameter", "Type", "Default", "Meaning"],
         [_row(parameter, entrypoint.input_schema) for parameter in entrypoint.signature],
-        "It takes no parameters." if entrypoint.input_schema.get("properties") is not None else
-        "It says nothing of its parameters: it takes whatever it is given.",
-    )  # fmt: skip
+        "It takes no parameters."
+        if entrypoint.input_schema.get("properties") is not None
+        else "It says nothing of its parameters: it takes whatever it is given.",
+    )
     context = {"entrypoint": entrypoint, "parameters": parameters, "result": _kind(entrypoint.output_schema or {})}
     return Panel(f"Entrypoint {entrypoint.name}", "packages/entrypoint.html", context, icon="login")
 

@@ -45,7 +45,13 @@ def size(version: PackageVersion) -> str:
 class PackageVersionAdmin(OperatorAdmin):
     """Uploads. Each is immutable; what can change is whether new jobs use it."""
 
-    list_display = ["version", display.linked("package", "Package"), state, size, display.when("created_at", "Uploaded")]
+    list_display = [
+        "version",
+        display.linked("package", "Package"),
+        state,
+        size,
+        display.when("created_at", "Uploaded"),
+    ]
     list_filter = [yes_no("is_active"), ("package", RelatedFilter)]
     list_select_related = ["package", "folder"]
     linked_rows = ["package"]

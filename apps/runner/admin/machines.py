@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 
 from apps.core.actors import Actor
 from apps.core.admin import display
@@ -51,7 +50,7 @@ def key_secret(key: str, address: str = "") -> Secret:
     return Secret(
         "Enrolment key",
         key,
-        "On the machine, in a Python 3.11 or newer, type this. Its robot enrols by itself, starts to work, and shows in the list:",
+        "Type this on the machine, once bv-robot is installed there. The robot enrols, takes work and shows here:",
         (f"bv-robot enroll {address} --key {key}", "bv-robot run"),
     )
 
@@ -78,9 +77,13 @@ class MachineAdmin(OperatorAdmin):
     """The computers on which robots run."""
 
     list_display = [
-        "name", robot_count, labels, display.linked("tenant", "Tenant"),
-        display.column("Last seen")(lambda machine: display.ago(machine.last_seen_at)), display.when("created_at", "Added"),
-    ]  # fmt: skip
+        "name",
+        robot_count,
+        labels,
+        display.linked("tenant", "Tenant"),
+        display.column("Last seen")(lambda machine: display.ago(machine.last_seen_at)),
+        display.when("created_at", "Added"),
+    ]
     list_filter = [("tenant", RelatedFilter)]
     list_select_related = ["tenant"]
     linked_rows = ["tenant"]
@@ -116,9 +119,9 @@ class MachineAdmin(OperatorAdmin):
             title="New key",
             permission="robots.enrol_machine",
             service=services.regenerate_key,
-            explain="Careful. The old key stops working at once, the sessions of all robots on this machine end, and what they "
-            "run counts as lost: it is tried again, held or failed, as each process says. Afterwards the key may be used on another "
-            "host: the first contact binds it.",
+            explain="Careful. The old key stops working at once, the sessions of all its robots end, and what "
+            "they run counts as lost: it is tried again, held or failed, as each process says. Afterwards it may be "
+            "used on another host: the first contact binds it.",
             icon="key",
             tone="danger",
             button="End the old key and make a new one",
@@ -161,19 +164,14 @@ class MachineAdmin(OperatorAdmin):
             [display.link(one), robot_pages.status(one), robot_pages.slots(one), robot_pages.last_contact(one)]
             for one in seen[:ROBOTS_SHOWN]
         ]
-        empty = format_html(
-            "No robot has enrolled yet. Type <code class='op-mono'>{}</code> there, then <code class='op-mono'>{}</code>. "
-            "If the key is lost, make a new one.",
-            "bv-robot enroll … --key …",
-            "bv-robot run",
+        empty = (
+            "No robot has enrolled yet: type there what you were shown with the key. If that is lost, make a new key."
         )
         return Page(
             lead=row.description,
             main=[
                 Table("Robots", ["Robot", "Status", "Slots", "Last contact"], rows, empty, icon="smart_toy"),
-                Text.of_json(
-                    "What it says of itself", row.info, empty="Nothing yet: it tells when a robot first connects."
-                ),
+                Text.of_json("What it says of itself", row.info, empty="Nothing yet."),
             ],
             side=[Facts("About it", facts)],
         )

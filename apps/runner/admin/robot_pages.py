@@ -41,14 +41,13 @@ def status(robot: Any) -> SafeString:
 @display.column("Slots")
 def slots(robot: Any) -> SafeString:
     """Show how many of its slots are in use."""
-    return format_html('<span class="op-slots">{} of {}</span>', robot.slots_used, robot.slots)
+    return display.nowrap(f"{robot.slots_used} of {robot.slots}")
 
 
 @display.column("Last contact")
 def last_contact(robot: Any) -> SafeString | str:
     """Say when it was last heard."""
-    text = (robot.session or {}).get("last_seen_at")
-    return display.ago(parse_datetime(text)) if text else display.NOTHING
+    return display.ago(robot.last_seen_at)
 
 
 @display.column("Runs")
@@ -59,15 +58,9 @@ def current_jobs(robot: Any) -> SafeString | str:
 
 
 def why_panel(robot: Robot, actor: Actor) -> Panel:
-    """Return why a robot is idle: what is the matter with itself, and with the jobs first in line."""
-    why = why_robot(robot)
-    seen = Job.objects.visible_to(actor).filter(pk__in=[view.id for view in why.jobs]).values_list("pk", flat=True)
-    known = set(seen)
-    jobs = [
-        (display.link(Job(pk=view.id), f"{view.process_name} {display.short(view.id)}"), view)
-        for view in why.jobs
-        if view.id in known
-    ]
+    """Return why a robot is idle: what is the matter with itself, and with the jobs first in line that one may see."""
+    why = why_robot(robot, among=Job.objects.visible_to(actor))
+    jobs = [(display.link(Job(pk=view.id), f"{view.process_name} {display.short(view.id)}"), view) for view in why.jobs]
     return Panel("Why is it idle?", "runner/why.html", {"why": why, "jobs": jobs}, icon="help")
 
 
@@ -141,10 +134,14 @@ def tokens_panel(robot: Robot) -> Table:
     """Return its credentials, without their secrets."""
     live = RobotToken.objects.filter(RobotToken.live(), robot=robot).order_by("-pk")
     rows = [
-        [display.mono(one.shown_as), "from the machine's key" if one.is_derived else "its own",
-         display.moment(one.expires_at), display.ago(one.last_used_at)]
+        [
+            display.mono(one.shown_as),
+            "from the machine's key" if one.is_derived else "its own",
+            display.moment(one.expires_at),
+            display.ago(one.last_used_at),
+        ]
         for one in live
-    ]  # fmt: skip
+    ]
     return Table("Tokens", ["Token", "Kind", "Until", "Last used"], rows, "None works: rotate to make one.", icon="key")
 
 

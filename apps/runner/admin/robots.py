@@ -113,10 +113,15 @@ class RobotAdmin(OperatorAdmin):
     """The workers that pull jobs."""
 
     list_display = [
-        "name", robot_pages.status, robot_pages.slots, robot_pages.current_jobs, display.linked("machine", "Machine"),
-        display.column("Labels")(lambda robot: display.badges(robot.labels)), robot_pages.last_contact,
+        "name",
+        robot_pages.status,
+        robot_pages.slots,
+        robot_pages.current_jobs,
+        display.linked("machine", "Machine"),
+        display.column("Labels")(lambda robot: display.badges(robot.labels)),
+        robot_pages.last_contact,
         display.linked("tenant", "Tenant"),
-    ]  # fmt: skip
+    ]
     list_filter = [StatusFilter, ("tenant", RelatedFilter), ("machine", RelatedFilter)]
     list_select_related = ["machine", "tenant"]
     linked_rows = ["machine", "tenant"]
@@ -134,8 +139,8 @@ class RobotAdmin(OperatorAdmin):
         form=NewRobotForm,
         make=_make,
         button="Add it and show the token",
-        explain="Robots enrol by themselves with their machine's key; add one by hand only where it shall have a token of its own. "
-        "The token is shown once.",
+        explain="Robots enrol by themselves with their machine's key. Add one by hand only where it shall have "
+        "a token of its own, which is shown once.",
     )
     operations = [
         Operation(
@@ -206,9 +211,7 @@ class RobotAdmin(OperatorAdmin):
             title="Clear error",
             permission="robots.change_robot",
             service=robots.clear_error,
-            explain=lambda robot: (
-                f"It was put aside: {robot.error}. Clear that once you have looked after it, and it takes work again."
-            ),
+            explain=lambda robot: f"It was put aside: {robot.error}. Once you have looked after it, it may work again.",
             icon="healing",
             done="The error is cleared.",
             applies=lambda robot: bool(robot.error),
@@ -231,8 +234,8 @@ class RobotAdmin(OperatorAdmin):
             title="Disable",
             permission="robots.change_robot",
             service=services.disable_robot,
-            explain="It is turned away from now on. Its session ends, and what it runs counts as lost: it is tried again, held or "
-            "failed, as each process says. To let it finish first, drain it.",
+            explain="It is turned away from now on. Its session ends, and what it runs counts as lost: it is tried "
+            "again, held or failed, as each process says. To let it finish first, drain it.",
             form=ReasonForm,
             icon="block",
             tone="danger",
@@ -245,7 +248,7 @@ class RobotAdmin(OperatorAdmin):
             title="Rotate token",
             permission="robots.rotate_robot",
             service=robots.rotate_token,
-            explain="Makes a new token, shown once. The old ones work ten minutes longer, so that the robot can change over.",
+            explain="Makes a new token, shown once. The old ones work ten minutes longer, so that it can change over.",
             icon="autorenew",
             then=lambda robot, token: token_secret(token),
         ),

@@ -31,7 +31,7 @@ class NewTenantForm(NameForm):
     slug = forms.SlugField(
         max_length=63,
         required=False,
-        help_text="Appears in addresses, such as /acme/orchestrator_/, and cannot be changed. Empty: made from the name.",
+        help_text="Appears in addresses and cannot be changed. Empty: made from the name.",
     )
 
 
