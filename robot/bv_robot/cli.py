@@ -175,7 +175,7 @@ def publish(
         for line in publishing.problems_of(refusal):
             telling.complain(line)
         raise typer.Exit(1) from refusal
-    telling.say(f"Published {answer.get('name')} {answer.get('version')}", **answer)
+    telling.say(f"Published {publishing.name_of(answer)}", **answer)
 
 
 @app.callback(invoke_without_command=True)

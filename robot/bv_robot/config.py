@@ -84,6 +84,7 @@ class Config:
         url: The orchestrator's address.
         name: The robot's name; the host's when empty.
         ca_file: A file of certificates to trust instead of the usual ones.
+        machine_name: What the orchestrator calls this machine. Where it is set, a key of another machine is refused.
         machine_signature: A stable text for this host where its own would not do (containers).
         script_directories: Directories whose scripts processes may name by path. None by default.
         script_python: The interpreter for those scripts; the robot's own base interpreter when empty.
@@ -96,6 +97,7 @@ class Config:
     url: str = ""
     name: str = ""
     ca_file: str = ""
+    machine_name: str = ""
     machine_signature: str = ""
     script_directories: list[str] = dataclasses.field(default_factory=list)
     script_python: str = ""

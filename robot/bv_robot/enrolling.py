@@ -56,11 +56,11 @@ def signature(settings: Config) -> str:
 
 def _enrolment(settings: Config, key: str) -> dict[str, object]:
     host = platform.node() or "robot"
-    return {
+    named = {"machine_name": settings.machine_name} if settings.machine_name else {}
+    return named | {
         "name": settings.name or host,
         "machine_key": key,
         "machine_signature": signature(settings),
-        "machine_name": host,
         "machine_info": {
             "hostname": host,
             "os": platform.platform(),

@@ -115,7 +115,7 @@ class Assignment:
     def ask(self, asked: str) -> None:
         """Pass something on to the job's supervisor. What ends a job is never taken back."""
         if asked != self.asked and asked != "continue":
-            log.info("%s: asked to %s", self, asked)
+            log.info("%s: %s", self, runner.ENDINGS.get(asked, "it was asked to end by itself"))
         if self.asked not in runner.ENDINGS or asked in {"kill", "lost"}:
             self.asked = asked
         self._write_control()

@@ -37,6 +37,15 @@ def test_a_robot_tells_who_its_machine_is_without_its_raw_id(server, home):
     assert {"hostname", "os", "python", "version", "boot_id"} <= set(told["machine_info"])
 
 
+def test_a_key_of_another_machine_is_refused_where_the_machine_has_a_name(server, home):
+    home.mkdir()
+    (home / "config.yaml").write_text("machine_name: host-2\n")
+
+    refused = enroll(server, home)
+
+    assert "machine_mismatch" in refused.stderr
+
+
 def test_an_address_and_a_key_in_the_environment_are_enough(server, start_robot, home):
     job = server.add_job(server.add_package(package("def main(): return 1")))
     environ = {"ORCHESTRATOR_URL": f"{server.url}/api/v1/", "ORCHESTRATOR_API_KEY": MACHINE_KEY}

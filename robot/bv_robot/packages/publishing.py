@@ -19,6 +19,13 @@ def publish(http: Client, file: Path, api_key: str) -> dict[str, Any]:
     return api.upload_package(http, file, api_key)
 
 
+def name_of(answer: dict[str, Any]) -> str:
+    """The name and version of a published package, in any of the dialects of orchestrators."""
+    package = answer.get("package")
+    name = package.get("name") if isinstance(package, dict) else answer.get("name")
+    return f"{name} {answer.get('version')}"
+
+
 def problems_of(refusal: Refusal) -> list[str]:
     """What the orchestrator found wrong, one line each, with file and line where it names them."""
     found = refusal.body.get("errors")

@@ -19,6 +19,7 @@ from tests.robot.stand_in.records import Execution, Job
 
 MACHINE_KEY = "bvm_for_tests"
 API_KEY = "bvk_for_tests"
+MACHINE_NAME = "host-1"
 ROBOT_ID = str(uuid.UUID(int=2))
 
 SETTINGS = {
@@ -73,6 +74,8 @@ class Decisions:
         if body["machine_key"] != MACHINE_KEY:
             raise Refused(401, "bad_machine_key")
         signature = normalised(body["machine_signature"])
+        if body.get("machine_name", MACHINE_NAME) != MACHINE_NAME:
+            raise Refused(403, "machine_mismatch")
         if self.signature not in {None, signature}:
             raise Refused(403, "machine_mismatch")
         self.signature = signature
@@ -280,7 +283,7 @@ class Decisions:
         if headers.get("authorization") != f"Bearer {API_KEY}":
             raise Refused(401, "bad_key")
         self.uploads.append(raw)
-        return Answer(201, {"name": "invoices", "version": "1.0.0"})
+        return Answer(201, {"id": str(uuid.uuid4()), "package": {"name": "invoices"}, "version": "1.0.0"})
 
     def _wait(self, headers: dict[str, str]) -> Answer:
         known = int(headers["x-wait-ticket"].rpartition("-")[2])
