@@ -6,10 +6,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.accounts.admin.roles import known_to
 from apps.accounts.models import User
 from apps.core.actors import Actor
 from apps.core.admin import display
@@ -32,7 +31,7 @@ class NewAssignmentForm(OperatorForm):
     def offer(self) -> None:
         role: Any = self.fields["role"]
         place: Any = self.fields["place"]
-        role.queryset = known_to(self.actor)
+        role.queryset = rbac.visible_roles(self.actor)
         place.offer(self.actor, "rbac.add_roleassignment", everywhere=True)
 
 
@@ -93,14 +92,7 @@ class RoleAssignmentAdmin(OperatorAdmin):
     ]
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the assignments of the tenants where the person may see them; all, to who may everywhere."""
-        actor, rows = self.actor(request), RoleAssignment.objects.all()
-        if rbac.allows(actor, "rbac.view_roleassignment", rbac.EVERYWHERE):
-            return rows
-        if not self.admin_site.holds(request, "rbac.view_roleassignment"):
-            return rows.none()
-        seen = Q(tenant__in=rbac.tenants_where(actor, "rbac.view_roleassignment"))
-        return rows.filter(seen | Q(folder__in=rbac.visible(Folder.objects.all(), actor, "rbac.view_roleassignment")))
+        return rbac.visible_assignments(self.actor(request))
 
     def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
         """An assignment is changed by whoever may do so in its place."""

@@ -101,12 +101,6 @@ def permissions_by_name() -> dict[str, Permission]:
     return {f"{one.content_type.app_label}.{one.codename}": one for one in rows}
 
 
-def known_to(actor: Actor) -> QuerySet[Role]:
-    """Return the installation's roles, and those of the tenants in which the actor may see roles."""
-    tenants = rbac.visible(Tenant.objects.all(), actor, "rbac.view_role")
-    return Role.objects.filter(Q(tenant=None) | Q(tenant__in=tenants))
-
-
 class RoleForm(OperatorForm):
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
@@ -215,12 +209,11 @@ class RoleAdmin(OperatorAdmin):
     ]
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
-        """Roles of the installation are known to whoever may see roles anywhere; a tenant's, in that tenant."""
-        may = self.admin_site.holds(request, "rbac.view_role")
-        return known_to(self.actor(request)) if may else Role.objects.none()
+        return rbac.visible_roles(self.actor(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(holder_count=Count("assignments"))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(holder_count=Count("assignments"))
+        return rows
 
     def page(self, request: HttpRequest, row: Role) -> Page:
         held = {f"{app}.{code}" for app, code in row.permissions.values_list("content_type__app_label", "codename")}

@@ -16,15 +16,17 @@ from apps.accounts.admin.fields import PasswordField, PasswordForm, ZoneField
 from apps.accounts.models import ApiToken, User, UserKind
 from apps.core.actors import Actor
 from apps.core.admin import display, filters
-from apps.core.admin.forms import OperatorForm, ReasonForm
+from apps.core.admin.forms import OperatorForm, ReasonForm, Section
 from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Table
 from apps.rbac import services as rbac
 from apps.rbac.models import RoleAssignment
+from apps.tenancy.admin.places import PlaceField
 from apps.tenancy.models import Tenant
 
-EVERYWHERE_PERMISSION = "accounts.change_user"
+CHANGE_USER = "accounts.change_user"
+ADD_USER = "accounts.add_user"
 
 
 class FactsForm(OperatorForm):
@@ -44,20 +46,47 @@ class FactsForm(OperatorForm):
 
 
 class NewUserForm(FactsForm):
+    kind = forms.ChoiceField(choices=UserKind.choices, initial=UserKind.PERSON)
     username = forms.CharField(
-        label="User name", max_length=150, help_text="What one signs in with; kept in lower case."
+        label="User name", max_length=150, required=False, help_text="What one signs in with; kept in lower case."
     )
     password = PasswordField(
         required=False, help_text="At least 12 characters. Empty: nobody can sign in until one is set."
     )
-    field_order = ["username", "password", "name", "email", "time_zone", "is_staff", "is_superuser"]
+    tenant = PlaceField(required=False, help_text="The one tenant of a service account.")
+    sections = (
+        Section("", ["kind", "name"]),
+        Section("A person", ["username", "password", "email", "time_zone", "is_staff", "is_superuser"]),
+        Section("A service account", ["tenant"], "It has API keys and no password, and lives in one tenant."),
+    )
+
+    def offer(self) -> None:
+        """Offer what this person may make: people take the permission everywhere, service accounts in their tenant."""
+        super().offer()
+        tenant: Any = self.fields["tenant"]
+        tenant.offer(self.actor, ADD_USER, folders=False)
+        if not rbac.allows(self.actor, ADD_USER, rbac.EVERYWHERE):
+            kind: Any = self.fields["kind"]
+            kind.choices = [(UserKind.SERVICE.value, UserKind.SERVICE.label)]
 
     def clean_password(self) -> str | None:
         """Return ``None`` where no password was typed."""
         return self.cleaned_data["password"] or None
 
+    def clean(self) -> dict[str, Any]:
+        """Ask for what the kind needs."""
+        values = super().clean() or self.cleaned_data
+        needed = ("name", "tenant") if values.get("kind") == UserKind.SERVICE else ("username",)
+        for name in needed:
+            if not values.get(name) and name not in self.errors:
+                self.add_error(name, "This is needed.")
+        return values
+
 
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[User, None]:
+    tenant = asked.pop("tenant")
+    if asked.pop("kind") == UserKind.SERVICE:
+        return services.create_service_account(tenant, actor=actor, name=asked["name"]), None
     return services.create_user(asked.pop("username"), actor=actor, **asked), None
 
 
@@ -80,7 +109,8 @@ class UserAdmin(OperatorAdmin):
     """People and service accounts."""
 
     list_display = ["username", "name", "email", kind, state, display.when("last_login", "Last signed in")]
-    list_filter = [filters.yes_no("is_active"), filters.yes_no("is_superuser"), filters.choice("kind")]
+    list_select_related = ["tenant"]
+    list_filter = [filters.yes_no("is_active"), filters.choice("kind")]
     search_fields = ["username", "name", "email"]
     ordering = ["username"]
     empty_title = "Nobody here that you may see"
@@ -88,7 +118,7 @@ class UserAdmin(OperatorAdmin):
     empty_icon = "person_add"
     creation = Creation(
         title="Add a user",
-        permission="accounts.add_user",
+        permission=ADD_USER,
         form=NewUserForm,
         make=_make,
         explain="A new user may do nothing yet: give them a role afterwards.",
@@ -97,7 +127,7 @@ class UserAdmin(OperatorAdmin):
         Operation(
             name="edit",
             title="Edit",
-            permission=EVERYWHERE_PERMISSION,
+            permission=CHANGE_USER,
             service=services.update_user,
             explain="",
             form=FactsForm,
@@ -105,12 +135,13 @@ class UserAdmin(OperatorAdmin):
             icon="edit",
             button="Save",
             done="The user is changed.",
+            applies=lambda user: user.kind == UserKind.PERSON,
             is_main=True,
         ),
         Operation(
             name="password",
             title="Set password",
-            permission=EVERYWHERE_PERMISSION,
+            permission=CHANGE_USER,
             service=services.set_password,
             explain="They sign in with it from now on, and every session made with the old one ends.",
             form=PasswordForm,
@@ -122,7 +153,7 @@ class UserAdmin(OperatorAdmin):
         Operation(
             name="disable",
             title="Disable",
-            permission=EVERYWHERE_PERMISSION,
+            permission=CHANGE_USER,
             service=services.disable_user,
             explain="They cannot sign in, and their sessions and API keys fail from the next request on.",
             form=ReasonForm,
@@ -135,7 +166,7 @@ class UserAdmin(OperatorAdmin):
         Operation(
             name="enable",
             title="Enable",
-            permission=EVERYWHERE_PERMISSION,
+            permission=CHANGE_USER,
             service=services.enable_user,
             explain="They can sign in again, and their keys work again.",
             icon="person",
@@ -145,12 +176,10 @@ class UserAdmin(OperatorAdmin):
         ),
     ]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return rbac.allows(self.actor(request), "accounts.add_user", rbac.EVERYWHERE)
-
     def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
-        """Users belong to no place: what changes one takes the permission everywhere."""
-        return rbac.allows(self.actor(request), permission, rbac.EVERYWHERE)
+        """Ask everywhere for people, who belong to no place, and in its tenant for a service account."""
+        place = row if not isinstance(row, User) else row.tenant or rbac.EVERYWHERE
+        return rbac.allows(self.actor(request), permission, place)
 
     def own_urls(self) -> list[URLPattern]:
         """Add the person's own page, which takes no permission."""

@@ -35,7 +35,9 @@ class TenantFilter(SimpleListFilter):
 
 def named(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Add ``tenant_name`` to rows of a stream."""
-    return rows.annotate(tenant_name=Subquery(Tenant.objects.filter(pk=OuterRef("tenant_id")).values("name")[:1]))
+    names = Tenant.objects.filter(pk=OuterRef("tenant_id")).values("name")
+    found: QuerySet[Any] = rows.annotate(tenant_name=Subquery(names[:1]))
+    return found
 
 
 def name_of(identity: UUID | None) -> str:

@@ -17,6 +17,11 @@ def script(request: HttpRequest) -> str:
     return static("operator/operator.js")
 
 
+def icon(request: HttpRequest) -> str:
+    """Return the address of the icon that browsers show beside the title."""
+    return static("operator/icon.svg")
+
+
 def account_links(request: HttpRequest) -> list[dict[str, str]]:
     """Return what stands in the person's own menu."""
     return [{"title": "Your account", "link": reverse("admin:accounts_user_me")}]

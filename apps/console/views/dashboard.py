@@ -16,12 +16,17 @@ from django.utils import timezone
 from apps.core import ids
 from apps.core.actors import Actor
 from apps.core.admin import display
+from apps.core.admin.panels import Table
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
+from apps.jobs.admin import states
 from apps.jobs.models import Job, JobStatus
 from apps.packages.models import Package
 from apps.processes.models import Process
 from apps.robots.models import Machine, Robot
+
+#: How many jobs each table shows, and how much of why one failed.
+JOBS_SHOWN, LONGEST_WHY = 10, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,43 @@ def contents(request: HttpRequest, site: OperatorSite) -> dict[str, Any]:
     steps = _steps(actor) if site.holds(request, "packages.upload_package") else []
     return {
         "numbers": _numbers(request, site, actor),
+        "panels": _tables(actor) if site.holds(request, "jobs.view_job") else [],
         "steps": [] if all(step.is_done for step in steps) else steps,
         "live": reverse("admin:index"),
     }
+
+
+def _tables(actor: Actor) -> list[Table]:
+    jobs = Job.objects.visible_to(actor).select_related("process").order_by("-pk")
+    running = jobs.filter(status__in=[JobStatus.RUNNING, JobStatus.CANCELLING])[:JOBS_SHOWN]
+    failed = jobs.filter(status=JobStatus.FAILED, pk__gte=ids.first_id_at(timezone.now() - timedelta(days=1)))[
+        :JOBS_SHOWN
+    ]
+    return [
+        Table(
+            "Running now",
+            ["Process", "Status", "Since", "For"],
+            [[_link(job), states.job_status(job), display.moment(job.started_at), states.took(job)] for job in running],
+            "Nothing runs at the moment.",
+            icon="play_circle",
+        ),
+        Table(
+            "Failed in the last 24 hours",
+            ["Process", "Why", "Ended"],
+            [[_link(job), _why(job), display.moment(job.finished_at)] for job in failed],
+            "Nothing has failed.",
+            icon="error",
+        ),
+    ]
+
+
+def _link(job: Job) -> Any:
+    return display.link(job, f"{job.process.name} {display.short(job.pk)}")
+
+
+def _why(job: Job) -> str:
+    error = job.error if isinstance(job.error, dict) else {}
+    return str(error.get("message") or job.reason.replace("_", " "))[:LONGEST_WHY]
 
 
 def _numbers(request: HttpRequest, site: OperatorSite, actor: Actor) -> list[Number]:

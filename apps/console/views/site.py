@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from guardian.models import UserObjectPermission
 
-from apps.console.views import dashboard, searching
+from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.rbac.models import Role, RoleAssignment
@@ -38,8 +38,11 @@ class ConsoleSite(OperatorSite):
             held = request.permissions_held = permissions_held(request)  # type: ignore[attr-defined]
         return permission in held
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
+        # Imported late: it shows columns of other pages, which register with this site while they are imported.
+        from apps.console.views import dashboard
+
         context = {**self.each_context(request), "title": self.index_title, **dashboard.contents(request, self)}
         return TemplateResponse(request, "console/dashboard.html", context)
 

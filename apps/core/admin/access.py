@@ -68,7 +68,7 @@ class GuardedAdmin(ModelAdmin):
 
     def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
         """Say whether the person holds ``permission`` on ``row``."""
-        return bool(request.user.has_perm(permission, row))  # type: ignore[union-attr]
+        return bool(request.user.has_perm(permission, row))
 
     def require(self, request: HttpRequest, permission: str, row: Any) -> None:
         """Raise ``NotAllowed`` unless the person holds ``permission`` on ``row``: before a form is shown."""
@@ -106,7 +106,7 @@ class GuardedAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the list, with whether each link in them may be opened."""
         rows = choices.alive(self.visible(request))
-        if not request.user.is_superuser:  # type: ignore[union-attr]
+        if not request.user.is_superuser:
             rows = rows.annotate(**{f"may_open_{name}": self._may_open(request, name) for name in self.linked_rows})
         if isinstance(self.list_select_related, list | tuple):
             rows = rows.select_related(*self.list_select_related)

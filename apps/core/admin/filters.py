@@ -24,7 +24,7 @@ MOST_CHOICES = 200
 class RelatedFilter(RelatedFieldListFilter):
     """Narrows by another row, offering those the person may see."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: ModelAdmin) -> list[Any]:
         rows = choices.offered(field.related_model, actor_of(request))[:MOST_CHOICES]
         return [(str(row.pk), str(row)) for row in rows]
 

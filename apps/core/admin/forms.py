@@ -126,4 +126,4 @@ def dress(form: forms.BaseForm) -> None:
         field.widget.is_required = plain.is_required
         field.widget.is_localized = plain.is_localized
         if isinstance(plain, forms.Select | forms.CheckboxSelectMultiple | forms.RadioSelect):
-            field.widget.choices = plain.choices  # type: ignore[attr-defined]
+            field.widget.choices = plain.choices

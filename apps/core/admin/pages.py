@@ -156,7 +156,8 @@ class OperatorAdmin(GuardedAdmin):
     def url(self, route: str, name: str, view: Callable[..., HttpResponseBase]) -> URLPattern:
         """Return an address of this model's, for the signed-in only."""
         wrapped = self.admin_site.admin_view(view)
-        return path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+        address: URLPattern = path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+        return address
 
     # ----------------------------------------------------------------------------------------------------- making a row
 

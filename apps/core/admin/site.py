@@ -18,7 +18,7 @@ class OperatorSite(AdminSite):
 
     def holds(self, request: HttpRequest, permission: str) -> bool:
         """Say whether the person holds ``permission`` (``app.codename``) anywhere: it shows or hides a door."""
-        return bool(request.user.has_perm(permission))  # type: ignore[union-attr]
+        return bool(request.user.has_perm(permission))
 
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Guard a view as Django does, and answer the refusals of services by a page."""
@@ -28,12 +28,12 @@ class OperatorSite(AdminSite):
         """Return nothing: the navigation says what there is, without a question per model."""
         return []
 
-    def app_index(
+    def app_index(  # type: ignore[override]
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Send on to the dashboard: apps are rooms of the code, not places for operators."""
         return redirect("admin:index")
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
         """Send on to the person's own page, where a service changes the password."""
         return redirect("admin:accounts_user_me")

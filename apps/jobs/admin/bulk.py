@@ -165,7 +165,7 @@ class BulkChangeAdmin(OperatorAdmin):
 
 def asked_by(request: HttpRequest, actor: Actor) -> Asked:
     """Read the filters of the job list out of the address."""
-    given = {name: value for name, value in request.GET.items() if value}
+    given = {name: str(value) for name, value in request.GET.items() if value}
     filters: dict[str, Any] = {to: [given[name]] for name, to in _KEYS.items() if name in given}
     window = next(
         (one for name, _, one in WindowFilter.windows if name == given.get("since", WindowFilter.default)), None

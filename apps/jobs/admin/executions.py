@@ -67,7 +67,7 @@ class ExecutionAdmin(OperatorAdmin):
         """Whoever may see a job may see its tries."""
         actor = self.actor(request)
         seen = Q(pk__in=Execution.objects.visible_to(actor).values("pk")) | Q(job__in=Job.objects.visible_to(actor))
-        return Execution.objects.all() if request.user.is_superuser else Execution.objects.filter(seen)  # type: ignore[union-attr]
+        return Execution.objects.all() if request.user.is_superuser else Execution.objects.filter(seen)
 
     def quick_filters(self, request: HttpRequest) -> Chips:
         statuses = [("", "All"), *((one.value, one.label) for one in ExecutionStatus)]

@@ -153,9 +153,9 @@ def named(job: Job) -> SafeString:
 
 
 @display.column("Robot")
-def robot(job: Any) -> str:
+def robot(job: Any) -> SafeString | str:
     """Name the robot of the newest try."""
-    return job.robot_name or display.NOTHING
+    return display.nowrap(job.robot_name) if job.robot_name else display.NOTHING
 
 
 @display.column("Tries")
@@ -204,7 +204,9 @@ class JobAdmin(OperatorAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         newest = Execution.objects.filter(job=OuterRef("pk")).order_by("-number")
-        return super().get_queryset(request).annotate(robot_name=Subquery(newest.values("robot__name")[:1]))
+        robots = Subquery(newest.values("robot__name")[:1])
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(robot_name=robots)
+        return rows
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

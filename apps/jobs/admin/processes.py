@@ -182,10 +182,8 @@ class ProcessAdmin(OperatorAdmin):
         folders = folders_where(self.actor(request), "processes.add_process")
         folder = _chosen(folders, request.GET.get("folder", ""))
         if folder is None and self.has_add_permission(request):
-            title = self.creation.title if self.creation else ""
-            return self.render(
-                request, "processes/choose_folder.html", folders=folders, creation=self.creation, title=title
-            )
+            context = {"folders": folders, "creation": self.creation, "title": self.creation.title}
+            return self.render(request, "processes/choose_folder.html", **context)
         request.folder = folder  # type: ignore[attr-defined]
         return super().add_view(request, form_url, extra_context)
 

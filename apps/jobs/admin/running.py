@@ -44,7 +44,8 @@ class RunForm(OperatorForm):
     @property
     def given(self) -> Mapping[str, Any]:
         """The parameters that stand in the form at first."""
-        return self.process.parameters
+        given: Mapping[str, Any] = self.process.parameters
+        return given
 
     def offer(self) -> None:
         """Put a control for each parameter before the options. Raises ``NothingToRun``."""
@@ -65,7 +66,7 @@ class RunForm(OperatorForm):
     def clean(self) -> dict[str, Any]:
         """Return the job that is wanted."""
         values = super().clean() or self.cleaned_data
-        options = {name: values.get(name) for name in _OPTIONS}
+        options: dict[str, Any] = {name: values.get(name) for name in _OPTIONS}
         return {"wanted": services.Wanted(parameters=self.parameter_form.read(values), **options)}
 
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from apps.core.admin import display
 from apps.jobs.models import BulkStatus, Execution, ExecutionStatus, Job, JobStatus
 
-JOBS = {
+JOBS: dict[str, str] = {
     JobStatus.PENDING: "calm",
     JobStatus.WAITING: "care",
     JobStatus.RUNNING: "busy",
@@ -20,7 +20,7 @@ JOBS = {
     JobStatus.FAILED: "bad",
     JobStatus.CANCELLED: "calm",
 }
-EXECUTIONS = {
+EXECUTIONS: dict[str, str] = {
     ExecutionStatus.RUNNING: "busy",
     ExecutionStatus.COMPLETED: "good",
     ExecutionStatus.ADOPTED: "good",
@@ -30,7 +30,7 @@ EXECUTIONS = {
     ExecutionStatus.RELEASED: "calm",
     ExecutionStatus.REVOKED: "care",
 }
-BULK = {
+BULK: dict[str, str] = {
     BulkStatus.PENDING: "calm",
     BulkStatus.RUNNING: "busy",
     BulkStatus.COMPLETED: "good",
@@ -70,6 +70,8 @@ def took(row: Any) -> str:
     """Say how long a job or execution ran."""
     if row.started_at is None:
         return display.NOTHING
-    if row.finished_at is None:
+    if row.finished_at is not None:
+        return display.nowrap(display.length(row.finished_at - row.started_at))
+    if row.status in (JobStatus.RUNNING, JobStatus.CANCELLING):
         return display.nowrap(f"{display.length(timezone.now() - row.started_at)} so far")
-    return display.nowrap(display.length(row.finished_at - row.started_at))
+    return display.NOTHING

@@ -150,7 +150,7 @@ class PackageAdmin(OperatorAdmin):
 
 
 def _versions(package: Package) -> Table:
-    alive: Any = package.versions.filter(deleted_at=None)  # type: ignore[attr-defined]
+    alive: Any = package.versions.filter(deleted_at=None)
     shown = alive.select_related("package").newest_first()[:VERSIONS_SHOWN]
     rows = [
         [

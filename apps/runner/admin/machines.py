@@ -142,7 +142,8 @@ class MachineAdmin(OperatorAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         alive = Count("robots", filter=Q(robots__deleted_at=None))
-        return super().get_queryset(request).annotate(robot_count=alive)
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(robot_count=alive)
+        return rows
 
     def reveal(self, request: HttpRequest, row: Any, secret: Secret) -> Any:
         """Put this server's address into the command."""

@@ -36,7 +36,7 @@ class PlaceField(forms.ChoiceField):
 
     def clean(self, value: Any) -> Any:
         """Return the row that was chosen."""
-        return self.rows[super().clean(value)]
+        return self.rows.get(super().clean(value))
 
 
 class FolderField(forms.ModelChoiceField):

@@ -18,7 +18,7 @@ from apps.rbac import services as rbac
 from apps.tenancy import services
 from apps.tenancy.models import Folder, Tenant, TenantStatus
 
-TONES = {TenantStatus.ACTIVE: "good", TenantStatus.SUSPENDED: "bad"}
+TONES: dict[str, str] = {TenantStatus.ACTIVE: "good", TenantStatus.SUSPENDED: "bad"}
 #: A tenant with more folders shows the first ones, and leads to the list.
 FOLDERS_SHOWN = 50
 

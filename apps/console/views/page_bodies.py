@@ -1,0 +1,34 @@
+"""How much a page takes. Ahead of the CSRF check, which reads a whole form before any view is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from apps.core.api import bodies
+from apps.packages.rules import limits
+
+#: Bytes of a form without files, and of one beside its file.
+FORM_LIMIT: Final = limits.MIB
+
+
+class PageBodies:
+    """Refuses forms that are too large before any of them is read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method == "POST" and request.path_info.startswith(reverse("admin:index")):
+            takes = FORM_LIMIT
+            if request.path_info == reverse("admin:packages_package_add"):
+                takes += limits.DEFAULT.packed_bytes
+            if bodies.content_length(request.META) > takes:
+                text = f"This is too large: at most {takes // limits.MIB} MiB are taken here. Go back and send less."
+                return HttpResponse(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain")
+        return self.get_response(request)
