@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "apps.core.edge.middleware.CleanInput",
     "apps.console.views.refusals.RecordRefusals",
+    "apps.console.views.page_bodies.PageBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -367,6 +368,7 @@ UNFOLD = {
             "950": "oklch(28.2% .091 267.935)",
         }
     },
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "apps.console.views.assets.icon"}],
     "STYLES": ["apps.console.views.assets.stylesheet"],
     "SCRIPTS": ["apps.console.views.assets.script"],
     "ACCOUNT": {"navigation": "apps.console.views.assets.account_links"},
