@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,20 @@ from typing import Any
 import httpx
 
 from orchestrator import embedded
+from orchestrator.supervisor.children import Program
 from orchestrator.supervisor.progress import Progress
+from orchestrator.supervisor.supervisor import Cancelled, NotReady
 from orchestrator.supervisor.system import System
 
 EXAMPLE = embedded.CHECKOUT / "examples" / "hello"
 ADMINISTRATOR = "admin"
-PARAMETERS = {"name": "operator", "count": 3}
+PARAMETERS = {"name": "operator", "count": 3, "pause": 0.5}
 #: A robot that has just started has its first contact within moments; an installer run may take a while.
 PATIENCE = 120.0
-POLL_SECONDS = 0.3
+#: How long the end of a log may be on its way after the end of its job.
+LOG_PATIENCE = 5.0
+POLL_SECONDS = 0.2
+ANSWER_SECONDS = 5.0
 FINAL = ("completed", "failed", "cancelled")
 COLOURS, PLAIN = {"ERROR": "\033[31m", "WARN": "\033[33m"}, "\033[0m"
 
@@ -43,113 +46,154 @@ class Outcome:
     address: str
 
 
-class Demo:
-    """One run of the demonstration against a system that is up. ``say`` gets one line at a time."""
+@dataclass(slots=True)
+class _Log:
+    """How far the log of one execution has been read."""
 
-    def __init__(self, system: System, *, say: Callable[[str], None]) -> None:
-        self._system = system
-        self._say = say
-        self._password = system.data_dir / "demo-password"
-        self._key = system.data_dir / "demo-api-key"
-        self._api: httpx.Client | None = None
+    after: str = ""
+    is_whole: bool = False
 
     @property
-    def password(self) -> str:
-        """The administrator's password, kept where only this user can read it; it belongs to this data directory."""
-        if not self._password.exists():
-            _write_private(self._password, secrets.token_urlsafe(12))
-        return self._password.read_text()
+    def params(self) -> dict[str, str]:
+        return {"after": self.after} if self.after else {}
+
+
+class Demo:
+    """One run of the demonstration against a system that is up.
+
+    ``say`` gets one line at a time; ``is_cancelled`` is asked several times a second, and a yes ends the run with
+    ``Cancelled``.
+    """
+
+    def __init__(self, system: System, *, say: Callable[[str], None], is_cancelled: Callable[[], bool]) -> None:
+        self._system = system
+        self._say = say
+        self._is_cancelled = is_cancelled
+        self._password = system.data_dir / "demo-password"
+        self._key = system.data_dir / "demo-api-key"
+        self._api = httpx.Client(
+            base_url=f"{system.url}/api/v1", timeout=ANSWER_SECONDS, transport=httpx.HTTPTransport(retries=3)
+        )
+
+    @property
+    def password(self) -> str | None:
+        """The administrator's password, if it was made here; only this user can read the file."""
+        return self._password.read_text() if self._password.exists() else None
 
     def run(self, follow: Callable[[str], None]) -> Outcome:
         """Build, upload, bind, run; ``follow`` gets each line of the job's log. Raises ``DemoFailed``."""
+        try:
+            with self._api:
+                self._sign_in()
+                package = self._publish(self._build())
+                process = self._process(package)
+                job = self._call("POST", "/jobs", json={"process": process["id"], "parameters": PARAMETERS})
+                self._say(f"Running the process “{process['name']}” as job {job['id']}")
+                return self._follow(job["id"], follow)
+        except httpx.HTTPError as error:
+            logs = self._system.data_dir / "logs"
+            raise DemoFailed(f"The orchestrator did not answer: {error}. What it said is in {logs}.") from error
+
+    def _sign_in(self) -> None:
+        """Call with the key of an earlier run while it is good, or else with a new one of the administrator's."""
+        if self._key.exists() and self._accepts(self._key.read_text()):
+            return
         self._create_administrator()
-        with httpx.Client(
-            base_url=f"{self._system.url}/api/v1", headers={"Authorization": f"Bearer {self._api_key()}"}, timeout=30
-        ) as self._api:
-            version = self._publish(self._build())
-            process = self._process(version)
-            job = self._call("POST", "/jobs", json={"process": process["id"], "parameters": PARAMETERS})
-            self._say(f"Running the process “{process['name']}” as job {job['id']}")
-            return self._follow(job["id"], follow)
+        key = self._system.manage("create_api_key", ADMINISTRATOR, "--name", "demo", "--print-key")
+        _write_private(self._key, key.strip().splitlines()[-1])
+        if not self._accepts(self._key.read_text()):
+            raise DemoFailed("The orchestrator does not accept the key it has just made.")
+
+    def _accepts(self, key: str) -> bool:
+        self._api.headers["Authorization"] = f"Bearer {key}"
+        return self._send("GET", "/me").status_code == 200
 
     def _create_administrator(self) -> None:
-        os.environ["BV_ADMIN_PASSWORD"] = self.password
-        self._system.manage("create_admin", ADMINISTRATOR, "--if-none")
+        """Make the administrator, unless there is one of that name; the password is kept for the next run."""
+        password = secrets.token_urlsafe(12)
+        os.environ["BV_ADMIN_PASSWORD"] = password
+        said = self._system.manage("create_admin", ADMINISTRATOR, "--if-none")
         del os.environ["BV_ADMIN_PASSWORD"]
-
-    def _api_key(self) -> str:
-        """Return the demonstration's key; it is made anew where the old one has ended."""
-        if not (self._key.exists() and self._accepted(self._key.read_text())):
-            key = self._system.manage("create_api_key", ADMINISTRATOR, "--name", "demo", "--print-key")
-            _write_private(self._key, key.strip().splitlines()[-1])
-        return self._key.read_text()
-
-    def _accepted(self, key: str) -> bool:
-        answer = httpx.get(f"{self._system.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30)
-        return answer.status_code == 200
+        if "Made the administrator" in said:
+            _write_private(self._password, password)
 
     def _build(self) -> Path:
         """Build the example with the robot's own tool, as an author would."""
         folder = self._system.data_dir / "demo-packages"
         command = [str(self._system.robot_command), "package", "build", str(EXAMPLE), "--output", str(folder)]
-        with Progress("the build of examples/hello", self._say):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise DemoFailed(f"The example does not build:\n{done.stdout}{done.stderr}")
+        try:
+            with Progress("the build of examples/hello", self._say):
+                self._system.supervisor.run(Program("demo", command, dict(os.environ)))
+        except Cancelled:
+            raise
+        except NotReady as error:
+            raise DemoFailed(f"The example does not build. {error}") from error
         return max(folder.glob("*.bvpackage"), key=lambda file: file.stat().st_mtime)
 
     def _publish(self, file: Path) -> dict[str, Any]:
-        """Upload the package, or find the version that is there from the last time."""
+        """Upload the file and return its package; a version of an earlier run is found again."""
         with file.open("rb") as content:
             answer = self._send("POST", "/packages/upload", files={"file": (file.name, content)})
         body: dict[str, Any] = answer.json()
         if answer.status_code == 201:
-            self._say(f"Uploaded {body['package']['name']} {body['version']}")
-            return body
+            self._say(f"Uploaded the package {body['package']['name']} {body['version']}")
+            package: dict[str, Any] = body["package"]
+            return package
         if body.get("code") != "already_published":
             raise DemoFailed(f"The upload was refused: {body.get('detail')}")
-        package = self._only("/packages", name="hello")
-        self._say(f"{package['name']} {package['latest_version']['version']} is here already")
-        return {"package": package}
+        self._say(f"The package is here already: {body['detail']}")
+        return self._named("/packages", "hello")
 
-    def _process(self, version: dict[str, Any]) -> dict[str, Any]:
-        answer = self._send("POST", "/processes", json={"name": "hello", "package": version["package"]["id"]})
+    def _process(self, package: dict[str, Any]) -> dict[str, Any]:
+        answer = self._send("POST", "/processes", json={"name": "hello", "package": package["id"]})
         body: dict[str, Any] = answer.json()
         if answer.status_code == 201:
+            self._say(f"Made the process “{body['name']}”")
             return body
         if body.get("code") != "name_taken":
             raise DemoFailed(f"The process was refused: {body.get('detail')}")
-        return self._only("/processes", name="hello")
+        return self._named("/processes", "hello")
 
-    def _only(self, path: str, **filters: str) -> dict[str, Any]:
-        items = self._call("GET", path, params=filters)["items"]
-        found: dict[str, Any] = next(item for item in items if item["name"] == filters["name"])
-        return found
+    def _named(self, path: str, name: str) -> dict[str, Any]:
+        items = self._call("GET", path, params={"name": name})["items"]
+        found: list[dict[str, Any]] = [item for item in items if item["name"] == name]
+        if not found:
+            raise DemoFailed(f"“{name}” was here and has been deleted. Choose another folder with --data.")
+        return found[0]
 
     def _follow(self, job_id: str, follow: Callable[[str], None]) -> Outcome:
-        """Print the log as it comes, until the job has ended and its log is complete."""
-        deadline = time.monotonic() + PATIENCE
-        cursors: dict[str, str] = {}
-        while True:
-            job = self._call("GET", f"/jobs/{job_id}")
-            for line in self._new_lines(job_id, cursors):
-                follow(line)
-            if job["status"] in FINAL:
-                address = f"{self._system.url}/admin/jobs/job/{job_id}/change/"
-                return Outcome(job["status"], job["result"], job["error"], address)
-            if time.monotonic() > deadline:
+        """Print the log as it comes, until the job has ended and its log is here."""
+        logs: dict[str, _Log] = {}
+        end = time.monotonic() + PATIENCE
+        while (job := self._call("GET", f"/jobs/{job_id}"))["status"] not in FINAL:
+            self._print_new_lines(job_id, logs, follow)
+            if time.monotonic() > end:
                 raise DemoFailed(f"The job is still {job['status']} after {PATIENCE:.0f} s. {self._why(job_id)}")
-            time.sleep(POLL_SECONDS)
+            self._pause()
+        end = time.monotonic() + LOG_PATIENCE
+        while not self._print_new_lines(job_id, logs, follow) and time.monotonic() < end:
+            self._pause()
+        address = f"{self._system.url}/admin/jobs/job/{job_id}/change/"
+        return Outcome(job["status"], job["result"], job["error"], address)
 
-    def _new_lines(self, job_id: str, cursors: dict[str, str]) -> Iterator[str]:
-        for execution in self._call("GET", f"/jobs/{job_id}/executions")["items"]:
-            after = cursors.get(execution["id"])
-            page = self._call("GET", f"/executions/{execution['id']}/log", params={"after": after} if after else {})
-            cursors[execution["id"]] = page["next"] or after or ""
-            yield from map(_as_text, page["lines"])
+    def _pause(self) -> None:
+        time.sleep(POLL_SECONDS)
+        if self._is_cancelled():
+            raise Cancelled("Stopped before the job had ended.")
+
+    def _print_new_lines(self, job_id: str, logs: dict[str, _Log], follow: Callable[[str], None]) -> bool:
+        """Print what the logs of a job have gained; say whether all of them are here whole."""
+        for execution in reversed(self._call("GET", f"/jobs/{job_id}/executions")["items"]):
+            log = logs.setdefault(execution["id"], _Log())
+            page = self._call("GET", f"/executions/{execution['id']}/log", params=log.params)
+            log.after, log.is_whole = page["next"], page["log"]["complete"] is True and not page["has_next"]
+            for line in page["lines"]:
+                follow(_as_text(line))
+        return all(log.is_whole for log in logs.values())
 
     def _why(self, job_id: str) -> str:
-        return json.dumps(self._call("GET", f"/jobs/{job_id}/why"), indent=2, ensure_ascii=False)
+        why = self._call("GET", f"/jobs/{job_id}/why")
+        return f"{why['summary']} {why['fix']}".strip()
 
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self._send(method, path, **request)
@@ -159,7 +203,6 @@ class Demo:
         return body
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        assert self._api is not None, "run() opens the connection."
         return self._api.request(method, path, **request)
 
 

@@ -26,10 +26,12 @@ class Command(BaseCommand):
         parser.add_argument("username", nargs="?", default="admin")
         parser.add_argument("--email", default="")
         parser.add_argument("--generate", action="store_true", help="make up a password and print it")
-        parser.add_argument("--if-none", action="store_true", help="do nothing where there is an administrator already")
+        parser.add_argument(
+            "--if-none", action="store_true", help="do nothing where this administrator is there already"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["if_none"] and User.objects.filter(is_superuser=True, is_active=True).exists():
+        if options["if_none"] and self._is_there(options["username"]):
             return
         password = self._password(generate=options["generate"])
         with refusals_told():
@@ -43,6 +45,12 @@ class Command(BaseCommand):
         self.stdout.write(f"Made the administrator {user.username}.")
         if options["generate"]:
             self.stdout.write(f"Password (shown this once): {password}")
+
+    def _is_there(self, username: str) -> bool:
+        user = User.objects.filter(username__iexact=username.strip()).first()
+        if user is not None and not (user.is_superuser and user.is_active):
+            raise CommandError(f"There is a user {user.username}, but no active administrator. Choose another name.")
+        return user is not None
 
     def _password(self, *, generate: bool) -> str:
         if generate:

@@ -43,11 +43,11 @@ class Command(BaseCommand):
 
     def _run(self, system: System, interrupts: Interrupts, *, stays: bool) -> None:
         with system:
-            demo = Demo(system, say=self.tell)
+            demo = Demo(system, say=self.tell, is_cancelled=interrupts.have_come)
             outcome = demo.run(lambda line: self.tell(f"  │ {line}"))
             self._show(system, demo, outcome)
             if stays:
-                self.tell("Everything stays up until Ctrl-C.")
+                self.tell("Everything stays up until Ctrl-C. Press it to stop.")
                 interrupts.wait()
             self.tell("Stopping …")
         self.tell("Stopped.")
@@ -60,5 +60,6 @@ class Command(BaseCommand):
         self.tell("")
         self.tell(f"  Look at it:  {outcome.address}")
         self.tell(f"  Admin:       {system.url}/admin/")
-        self.tell(f"  Sign in as:  {ADMINISTRATOR}, password {demo.password}")
+        password = demo.password or "the one you gave it"
+        self.tell(f"  Sign in as:  {ADMINISTRATOR}, password {password}")
         self.tell("")
