@@ -9,6 +9,7 @@ from apps.jobs import services, tasks
 from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Job, JobStatus
 from apps.packages import services as packages
 from apps.processes import services as processes
+from apps.robots import services as robots
 from apps.tenancy import services as tenancy
 from tests import make
 from tests.jobs.reports import fail, finish, job_of, told
@@ -116,8 +117,6 @@ def test_what_cannot_run_again_is_counted_as_refused_and_the_rest_goes_on(proces
         fail(execution)
     deleted = make.robot(of=process.tenant)
     Job.objects.filter(pk=gone.job_id).update(target_robot=deleted)
-    from apps.robots import services as robots
-
     robots.delete_robot(deleted, actor=make.SYSTEM)
     processes.disable_process(other, actor=make.SYSTEM)
 
