@@ -121,12 +121,10 @@ class Assignment:
         self._write_control()
 
     def _write_control(self) -> None:
-        control = {"ask": self.asked, "deadline": self.deadline}
         try:
-            spool.write_note(self.files.control, control)
-        except OSError as error:
-            log.error("%s: the disk does not take a renewal, so the old one is written over: %s", self, error)
-            spool.overwrite_note(self.files.control, control)
+            spool.change_note(self.files.control, {"ask": self.asked, "deadline": self.deadline})
+        except OSError as error:  # The supervisor ends the job at the deadline it knows.
+            log.error("%s: the spool does not take a renewal: %s", self, error)
 
     # The loop
 

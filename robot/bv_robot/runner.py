@@ -97,7 +97,9 @@ class Supervision:
         self._ending: Ending | None = None
         self._told_to_end = False
         self._max_memory = 0
+        self._cpu_before, self._sampled_at = 0.0, platforms.steady()
         self._state: spool.Record = {}
+        self._known_control: spool.Record = {}
         for number in platforms.STOP_SIGNALS:
             signal.signal(number, self._on_terminate)
 
@@ -126,7 +128,10 @@ class Supervision:
     def _start(self) -> subprocess.Popen[bytes]:
         self._started = platforms.steady()
         self._note_state(started=self._started)
-        with self._request() as request:
+        # The request lies in a file without a name: nobody can list it, and no pipe can fill up.
+        with tempfile.TemporaryFile(dir=self._files.directory) as request:
+            request.write(json.dumps(self._request()).encode())
+            request.seek(0)
             return subprocess.Popen(
                 [self._plan.python, str(CHILD)],
                 stdin=request,
@@ -138,9 +143,9 @@ class Supervision:
                 **platforms.apart(),
             )
 
-    def _request(self) -> IO[bytes]:
-        """What the child must know, in a file without a name: nobody can list it and no pipe can fill up."""
-        request = {
+    def _request(self) -> dict[str, Any]:
+        """What the child must know."""
+        return {
             "supervisor": os.getpid(),
             "marker": self._marker,
             "kind": self._plan.kind,
@@ -149,10 +154,6 @@ class Supervision:
             "parameters": self._lease["parameters"],
             "answer": str(self._files.channel / "answer.json"),
         }
-        file: IO[bytes] = tempfile.TemporaryFile(dir=self._files.directory)  # noqa: SIM115 - the caller closes it.
-        file.write(json.dumps(request).encode())
-        file.seek(0)
-        return file
 
     def _read(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:
         streams = (("stdout", "INFO", child.stdout), ("stderr", "WARN", child.stderr))
@@ -196,7 +197,7 @@ class Supervision:
         return child.returncode
 
     def _consider_ending(self, child: subprocess.Popen[bytes], now: float) -> None:
-        control = spool.read_note(self._files.control)
+        control = self._control()
         if control.get("ask") in {"stop", *ENDINGS}:
             self._tell_job()
         reason = self._reason_to_end(control, now)
@@ -210,6 +211,13 @@ class Supervision:
         if self._ending and now >= self._ending.kill_at:
             platforms.kill_group(child.pid)
             platforms.kill(platforms.descendants(self._plan.mark))
+
+    def _control(self) -> spool.Record:
+        """What the listener asks; the last that could be read, for on a full disk it is changed in place."""
+        control = spool.read_note(self._files.control)
+        if control or not self._files.control.exists():
+            self._known_control = control
+        return self._known_control
 
     def _reason_to_end(self, control: spool.Record, now: float) -> str | None:
         if control.get("ask") in ENDINGS:
@@ -241,8 +249,9 @@ class Supervision:
             except psutil.Error:
                 continue
         self._max_memory = max(self._max_memory, int(memory))
-        average = cpu / max(now - self._started, 0.001)
-        self._note_state(cpu=round(average, 3), memory=int(memory))
+        cores = max(0.0, cpu - self._cpu_before) / max(now - self._sampled_at, 0.001)
+        self._cpu_before, self._sampled_at = cpu, now
+        self._note_state(cpu=round(cores, 3), memory=int(memory))
 
     def _note_state(self, **facts: float) -> None:
         """Tell the listener what its next sync can say about this job."""
@@ -344,7 +353,7 @@ class Supervision:
 
 def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
     """Bring a result to the disk; while that is full the result waits here, in memory."""
-    while True:
+    while files.directory.exists():  # Where the spool was cleared away nobody waits for it any more.
         try:
             files.write_result(report)
         except OSError:

@@ -97,10 +97,13 @@ def write_note(path: Path, note: Record) -> None:
     staged.replace(path)
 
 
-def overwrite_note(path: Path, note: Record) -> None:
-    """Change a note in place: the way to do it on a full disk, where no second file has room."""
-    with path.open("r+b") as file:
-        file.write(json.dumps(note).encode().ljust(path.stat().st_size))
+def change_note(path: Path, note: Record) -> None:
+    """Replace a note, or write over it where a full disk has no room for a second file."""
+    try:
+        write_note(path, note)
+    except OSError:
+        with path.open("r+b") as file:
+            file.write(json.dumps(note).encode().ljust(path.stat().st_size))
 
 
 def read_note(path: Path) -> Record:

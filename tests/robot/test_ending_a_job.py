@@ -1,6 +1,7 @@
 """Stop, cancel, kill, time-out: how a job is ended, and that nothing of it is left."""
 
 import os
+import shutil
 
 import psutil
 import pytest
@@ -244,6 +245,30 @@ def test_processes_orphaned_by_a_killed_supervisor_are_found_by_their_mark(give,
 
     server.wait_for_end(job)
     robot.wait_until(lambda: is_gone(int(grandchild)))
+
+
+def test_a_job_whose_control_cannot_be_read_for_a_moment_runs_on(give, shared_robot):
+    server, robot = shared_robot
+    job = give("import time\ndef main():\n    print('begun', flush=True)\n    time.sleep(1.2)\n    return 'done'")
+    begun(server, job)
+
+    (robot.home / "spool" / "executions" / job.last.id / "control.json").write_text('{"ask": "con')
+
+    server.wait_for_end(job)
+    assert job.report["result"] == "done"
+
+
+def test_a_job_whose_spool_was_cleared_away_is_ended(give, shared_robot):
+    server, robot = shared_robot
+    job = give(
+        "import os, time\ndef main():\n    print('begun', os.getpid(), flush=True)\n    time.sleep(60)", max_attempts=1
+    )
+    (child,) = begun(server, job)
+
+    shutil.rmtree(robot.home / "spool" / "executions" / job.last.id)
+
+    robot.wait_until(lambda: is_gone(int(child)) and not robot.supervisors())
+    server.lose(job)
 
 
 def test_a_supervisor_that_is_asked_to_end_ends_its_job_and_says_so(give, shared_robot):

@@ -72,15 +72,16 @@ def test_a_write_that_fails_leaves_the_old_record(tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.iterdir()] == ["record.json"]
 
 
-def full_disk(descriptor):
+def full_disk(*_):
     raise OSError(28, "No space left on device")
 
 
-def test_a_note_can_be_changed_in_place_when_there_is_no_room_for_another_file(tmp_path):
+def test_a_note_is_changed_in_place_when_there_is_no_room_for_another_file(tmp_path, monkeypatch):
     path = tmp_path / "control.json"
     spool.write_note(path, {"ask": "continue", "deadline": 12345.6})
+    monkeypatch.setattr(spool, "write_note", full_disk)
 
-    spool.overwrite_note(path, {"ask": "stop", "deadline": 2.0})
+    spool.change_note(path, {"ask": "stop", "deadline": 2.0})
 
     assert spool.read_note(path) == {"ask": "stop", "deadline": 2.0}
 

@@ -235,7 +235,7 @@ def test_a_listener_killed_again_and_again_loses_and_doubles_nothing(server, sta
 
     for number in range(1, 4):
         robot = start_robot()
-        server.wait_until(lambda: sum(job.status == "completed" for job in jobs) >= number * 2)  # noqa: B023
+        server.wait_until(lambda number=number: sum(job.status == "completed" for job in jobs) >= number * 2)
         robot.kill()
     start_robot(flags=("--until-idle",)).wait(60)
 

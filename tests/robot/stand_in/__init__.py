@@ -77,7 +77,8 @@ class StandIn(Decisions):
         """
         with self.changed:
             if not self.changed.wait_for(condition, seconds):
-                raise TimeoutError(f"jobs: {[(job.status, job.executions) for job in self.jobs]}")
+                states = [(job.status, [execution.status for execution in job.executions]) for job in self.jobs]
+                raise TimeoutError(f"jobs and their executions: {states}")
 
     def wait_for_end(self, job: Job, seconds: float = 20) -> Job:
         """Wait until a job has ended and its log is complete."""
@@ -85,7 +86,9 @@ class StandIn(Decisions):
         self.wait_until(lambda: self._log_is_complete(job.last), seconds)
         return job
 
-    def add_job(self, package: dict[str, Any] | None, command: str = "main:main", **lease: Any) -> Job:
+    def add_job(
+        self, package: dict[str, Any] | None, command: str = "main:main", *, max_attempts: int = 3, **lease: Any
+    ) -> Job:
         """A pending job for an entrypoint of a package, or for ``script_path``."""
         usual = {
             "start_within": 30,
@@ -103,7 +106,7 @@ class StandIn(Decisions):
             "package": package,
         }
         with self.changed:
-            job = Job(usual | lease)
+            job = Job(usual | lease, max_attempts=max_attempts)
             self.jobs.append(job)
             self.wake()
             return job
