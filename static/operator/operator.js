@@ -102,5 +102,13 @@
         if (page) history.replaceState(null, "", page.dataset.address);
     };
 
-    window.addEventListener("DOMContentLoaded", leaveAddress);
+    /* Unfold's script looks for a text field beside each file input. Ours has none: say that it is seen to already. */
+    const keepFileInputs = () => {
+        for (const input of document.querySelectorAll("input.op-file")) input.hasChangeListener = true;
+    };
+
+    window.addEventListener("DOMContentLoaded", () => {
+        leaveAddress();
+        keepFileInputs();
+    });
 })();

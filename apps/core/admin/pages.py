@@ -257,15 +257,21 @@ class OperatorAdmin(GuardedAdmin):
             tally = for_each(operation, chosen, actor=self.actor(request), asked=form.cleaned_data)
             self._tell(request, operation, tally)
             return None
-        title = f"{operation.title}: {len(chosen)} chosen"
-        context = {"operation": operation, "rows": chosen, "form": form, "media": form.media, "title": title}
+        context = {
+            "operation": operation,
+            "rows": chosen,
+            "names": [self.title_of(row) for row in chosen[:MOST_TOLD]],
+            "form": form,
+            "media": form.media,
+            "title": f"{operation.title}: {len(chosen)} chosen",
+        }
         return self.render(request, "operator/bulk.html", **context)
 
     def _tell(self, request: HttpRequest, operation: Operation, tally: Tally) -> None:
         for _, refusal in tally.refused:
             refusals.note(refusal)
         for row, refusal in tally.refused[:MOST_TOLD]:
-            self.message_user(request, f"{row}: {refusal}", messages.WARNING)
+            self.message_user(request, f"{self.title_of(row)}: {refusal}", messages.WARNING)
         if len(tally.refused) > MOST_TOLD:
             self.message_user(request, f"And {len(tally.refused) - MOST_TOLD} more were refused.", messages.WARNING)
         level = messages.SUCCESS if tally.done else messages.ERROR
