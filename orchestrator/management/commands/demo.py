@@ -31,8 +31,10 @@ class Command(BaseCommand):
             )
             try:
                 self._run(system, interrupts, stays=not options["exit"])
-            except Cancelled:
+            except Cancelled as error:
                 self.tell("Stopped.")
+                if options["exit"]:
+                    raise CommandError("The job had not ended.") from error
             except (embedded.EmbeddedError, NotReady, DemoFailed) as error:
                 raise CommandError(str(error)) from error
 
