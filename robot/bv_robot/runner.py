@@ -90,7 +90,8 @@ class Supervision:
 
     def __init__(self, files: ExecutionFiles) -> None:
         self._files = files
-        self._lease = files.lease()["lease"]
+        record = files.lease()
+        self._lease = record["lease"]
         self._plan = Plan(**spool.read_note(files.launch))
         self._log = LogFile(files.log, self._plan.log_limit)
         self._marker = f"\x1ebv:{secrets.token_hex(8)}:"
@@ -99,7 +100,7 @@ class Supervision:
         self._max_memory = 0
         self._cpu_before, self._sampled_at = 0.0, platforms.steady()
         self._state: spool.Record = {}
-        self._known_control: spool.Record = {}
+        self._known_control: spool.Record = {"ask": "continue", "deadline": record["deadline"]}
         for number in platforms.STOP_SIGNALS:
             signal.signal(number, self._on_terminate)
 
