@@ -9,7 +9,7 @@ from apps.console.filters import AuditFilters
 from apps.console.serializers import AuditEntryOut
 from apps.core.api.rows import RowViewSet
 from apps.rbac import services as rbac
-from apps.tenancy.views.pages import NewestOfEachPlace
+from apps.tenancy.views.pages import NewestOfEachPlace, Path
 
 
 class AuditViewSet(RowViewSet):
@@ -21,6 +21,7 @@ class AuditViewSet(RowViewSet):
     filterset_class = AuditFilters
     pagination_class = NewestOfEachPlace
     view_permission = "audit.view_auditentry"
+    paths = (Path(("tenant_id",)),)
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
         """Return the entries the caller may read."""

@@ -131,8 +131,14 @@ class Execution(Stateful, TenantRow):
                 fields=["process", "limit_value"], name="execution_open_by_process", condition=Q(status="running")
             ),
             models.Index(fields=["robot", "-id"], name="execution_newest_of_robot"),
+            models.Index(fields=["robot", "-job"], name="execution_jobs_of_robot"),
             models.Index(fields=["folder", "-id"], name="execution_newest_of_folder"),
             models.Index(fields=["process", "-id"], name="execution_newest_of_process"),
+            models.Index(
+                fields=["tenant", "status", "-id"],
+                name="execution_newest_unusual",
+                condition=~Q(status__in=["running", "completed"]),
+            ),
         ]
         permissions = [
             ("report_execution", "Can report about an execution"),

@@ -221,7 +221,10 @@ class Job(Stateful, TenantRow):
             models.Index(fields=["folder", "-id"], name="job_newest_of_folder"),
             models.Index(fields=["process", "-id"], name="job_newest_of_process"),
             models.Index(fields=["package_version", "-id"], name="job_newest_of_version"),
+            models.Index(fields=["process", "status", "-id"], name="job_of_process_by_status"),
             models.Index(fields=["tenant", "status", "-id"], name="job_newest_by_status"),
+            models.Index(fields=["tenant", "kind", "-id"], name="job_newest_by_kind"),
+            models.Index(fields=["tenant", "source", "-id"], name="job_newest_by_source"),
             models.Index(fields=["tenant", "reason", "-id"], name="job_newest_by_reason", condition=~Q(reason="")),
             models.Index(fields=["retry_of"], name="job_by_original", condition=Q(retry_of__isnull=False)),
         ]

@@ -31,8 +31,7 @@ _FACTS = """
         AS missing_labels,
     j.id AS job_id, j.available_at, j.priority
 """
-_PAIRS = f"""
-    SELECT {_FACTS}, {eligibility.columns()}
+_SOURCES = """
     FROM jobs_job j
     JOIN processes_process p ON p.id = j.process_id
     JOIN tenancy_tenant n ON n.id = j.tenant_id
@@ -40,7 +39,13 @@ _PAIRS = f"""
     JOIN robots_machine m ON m.id = r.machine_id
     LEFT JOIN robots_robotsession s ON s.robot_id = r.id AND s.ended_at IS NULL
 """
-_ROBOTS_OF_JOB = f"{_PAIRS} WHERE j.id = %(job)s AND (%(robots)s::uuid[] IS NULL OR r.id = ANY(%(robots)s))"
+_PAIRS = f"SELECT {_FACTS}, {eligibility.columns()} {_SOURCES}"
+#: Of all robots no more than what fails is fetched, as one number each; the words are for the nearest of them.
+_FAILURES = f"""
+    SELECT r.id, r.name, {eligibility.failures()} AS failing {_SOURCES}
+    WHERE j.id = %(job)s AND (%(robots)s::uuid[] IS NULL OR r.id = ANY(%(robots)s))
+"""
+_ROBOTS_OF_JOB = f"{_PAIRS} WHERE j.id = %(job)s AND r.id = ANY(%(robots)s)"
 _JOBS_OF_ROBOT = f"""{_PAIRS}
     WHERE r.id = %(robot)s AND j.id IN (
         SELECT c.id FROM processes_process q CROSS JOIN LATERAL (
@@ -63,11 +68,14 @@ _ROBOT_ALONE = f"""
 _AHEAD = """
     SELECT coalesce(sum(c.ahead), 0) FROM processes_process p CROSS JOIN LATERAL (
         SELECT count(*) AS ahead FROM (
-            SELECT 1 FROM jobs_job o
-            WHERE o.process_id = p.id AND o.status = 'pending' AND o.available_at <= statement_timestamp()
-              AND (o.priority > %(priority)s
-                   OR (o.priority = %(priority)s AND (o.available_at, o.id) < (%(available_at)s, %(job)s)))
-            LIMIT %(most)s) x) c
+            (SELECT 1 FROM jobs_job o
+             WHERE o.process_id = p.id AND o.status = 'pending' AND o.available_at <= statement_timestamp()
+               AND o.priority > %(priority)s LIMIT %(most)s)
+            UNION ALL
+            (SELECT 1 FROM jobs_job o
+             WHERE o.process_id = p.id AND o.status = 'pending' AND o.available_at <= statement_timestamp()
+               AND o.priority = %(priority)s AND (o.available_at, o.id) < (%(available_at)s, %(job)s)
+             LIMIT %(most)s)) x) c
     WHERE p.tenant_id = %(tenant)s AND p.folder_id = %(folder)s
 """
 
@@ -123,19 +131,20 @@ class RobotWhy:
 
 
 def why_job(job: Job, *, among: QuerySet[Robot] | None = None) -> JobWhy:
-    """Explain why a job is not running, with two statements whatever the number of robots.
+    """Explain why a job is not running, with three statements whatever the number of robots.
 
     ``among`` narrows which robots are told of, by one statement more.
     """
     if job.status != JobStatus.PENDING:
         return JobWhy(_not_waiting(job))
     known = None if among is None else list(among.filter(tenant_id=job.tenant_id).values_list("pk", flat=True))
-    rows = _query(_ROBOTS_OF_JOB, job=job.pk, robots=known)
-    views = [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
-    views.sort(key=lambda view: (len(view.obstacles), view.name))
-    counts = Counter(obstacle.name for view in views for obstacle in view.obstacles)
-    summary, fix = _nearest(views, counts)
-    return JobWhy(summary, fix, _ahead(job), len(views), views[:MOST_ROBOTS], dict(counts.most_common()))
+    robots = _query(_FAILURES, job=job.pk, robots=known)
+    counts: Counter[str] = Counter()
+    for failing, count in Counter(row["failing"] for row in robots).items():
+        counts.update(dict.fromkeys(eligibility.named(failing), count))
+    views = _nearest_robots(job, robots)
+    summary, fix = _nearest(views, counts, len(robots))
+    return JobWhy(summary, fix, _ahead(job), len(robots), views, dict(counts.most_common()))
 
 
 def why_robot(robot: Robot, *, among: QuerySet[Job] | None = None) -> RobotWhy:
@@ -172,7 +181,15 @@ def _obstacle(predicate: Predicate, row: dict[str, Any]) -> Obstacle:
     return Obstacle(predicate.name, predicate.fails.format_map(row), predicate.fix.format_map(row))
 
 
-def _nearest(views: list[RobotView], counts: Counter[str]) -> tuple[str, str]:
+def _nearest_robots(job: Job, robots: list[dict[str, Any]]) -> list[RobotView]:
+    """Return the robots that lack least, with what keeps each of them from taking the job."""
+    nearest = sorted(robots, key=lambda row: (row["failing"].bit_count(), row["name"]))[:MOST_ROBOTS]
+    rows = _query(_ROBOTS_OF_JOB, job=job.pk, robots=[row["id"] for row in nearest])
+    views = [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
+    return sorted(views, key=lambda view: (len(view.obstacles), view.name))
+
+
+def _nearest(views: list[RobotView], counts: Counter[str], robot_count: int) -> tuple[str, str]:
     """Say in one sentence what keeps the job waiting, from the robot that is nearest to taking it."""
     if not views:
         return "There is no robot in this tenant.", "Make a machine and enrol a robot on it."
@@ -180,8 +197,8 @@ def _nearest(views: list[RobotView], counts: Counter[str]) -> tuple[str, str]:
     if not nearest.obstacles:
         return f"Nothing is in the way: {nearest.name} takes it on its next contact.", ""
     first = nearest.obstacles[0]
-    shared = next((obstacle for obstacle in nearest.obstacles if counts[obstacle.name] == len(views)), None)
-    if shared is not None and len(views) > 1:
+    shared = next((obstacle for obstacle in nearest.obstacles if counts[obstacle.name] == robot_count), None)
+    if shared is not None and robot_count > 1:
         return f"No robot can take it: {shared.says}.", _sentence(shared.fix)
     return f"{nearest.name} is nearest to taking it, but {first.says}.", _sentence(first.fix)
 

@@ -166,6 +166,17 @@ def condition(*about: About, only: Iterable[str] | None = None) -> str:
     return " AND ".join(f"({predicate.sql})" for predicate in wanted)
 
 
+def failures() -> str:
+    """Return one expression: a number with a bit for each predicate that fails, in their order; see ``named``."""
+    bits = (f"CASE WHEN {one.sql} THEN 0 ELSE {1 << place} END" for place, one in enumerate(PREDICATES))
+    return " + ".join(bits)
+
+
+def named(failing: int) -> list[str]:
+    """Return the names of the predicates that a number from ``failures`` says fail."""
+    return [one.name for place, one in enumerate(PREDICATES) if failing >> place & 1]
+
+
 def columns(*about: About) -> str:
     """Return a select list with one boolean column for each predicate (about ``about``), named after it."""
     wanted = (predicate for predicate in PREDICATES if not about or predicate.about in about)

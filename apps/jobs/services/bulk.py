@@ -16,12 +16,14 @@ from apps.core.errors import DomainError, Invalid, NotSignedIn
 from apps.core.later import later
 from apps.events import services as events
 from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Execution, Job, JobStatus
-from apps.jobs.services import _making, _waking
-from apps.processes.models import NothingToRun
+from apps.jobs.services import _copying, _making, _waking
+from apps.processes.models import NothingToRun, Process
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
 BATCH = 1000
+#: Columns that say how a job can be run again; what can be long stays in the database.
+_DECIDING_COPY = ("tenant", "folder", "process", "package_version")
 _RETRIED_WITH = ("process__package", "process__pinned_version", "target_robot", "target_machine")
 
 
@@ -120,16 +122,28 @@ def _prioritise(change: BulkChange, batch: list[UUID]) -> int:
 
 def _retry(change: BulkChange, batch: list[UUID]) -> int:
     by_process: dict[UUID, list[Job]] = {}
-    for job in Job.objects.filter(pk__in=batch).select_related(*_RETRIED_WITH).order_by("pk"):
+    for job in Job.objects.filter(pk__in=batch).only(*_DECIDING_COPY).order_by("pk"):
         by_process.setdefault(job.process_id, []).append(job)
-    return sum(_retry_of_one_process(change, jobs) for jobs in by_process.values())
+    processes = Process.objects.select_related("package", "pinned_version").in_bulk(list(by_process))
+    return sum(_retry_of_one_process(change, processes[pk], jobs) for pk, jobs in by_process.items())
 
 
-def _retry_of_one_process(change: BulkChange, jobs: list[Job]) -> int:
+def _retry_of_one_process(change: BulkChange, process: Process, jobs: list[Job]) -> int:
+    """Copy within the database what runs as it ran; look at the rest one by one."""
+    created_by = str(change.requested_by)
     try:
-        return len(_making.again(jobs, created_by=str(change.requested_by)))
+        _making.refuse_disabled(process)
+        snapshot, _ = _making.snapshot_of(process)
     except (_making.ProcessDisabled, NothingToRun):
         return 0  # They count as refused; other processes go on.
+    version = snapshot.get("package_version")
+    alike = [job for job in jobs if _copying.can_copy(process, job, version.pk if version else None)]
+    done = _copying.copy_jobs(process, alike, snapshot, created_by=created_by)
+    others = {job.pk for job in jobs} - {job.pk for job in alike}
+    if others:
+        rows = Job.objects.filter(pk__in=others).select_related(*_RETRIED_WITH).defer("result", "error").order_by("pk")
+        done += len(_making.again(list(rows), created_by=created_by))
+    return done
 
 
 def _end(change: BulkChange, status: BulkStatus, problem: str = "") -> None:

@@ -19,6 +19,7 @@ from apps.jobs.models import Execution, logreading
 from apps.jobs.models.logreading import Page, Place
 from apps.jobs.serializers.executions import ExecutionOut, LogPage, log_page
 from apps.jobs.views.jobs import EXECUTIONS
+from apps.jobs.views.pages import EXECUTION_PATHS
 from apps.tenancy.views.pages import NewestOfEachPlace
 
 DEFAULT_LINES: Final = 200
@@ -49,7 +50,7 @@ class ExecutionViewSet(RowViewSet):
     filterset_class = ExecutionFilters
     pagination_class = NewestOfEachPlace
     view_permission = "jobs.view_job"
-    one_at_a_time = ("status",)
+    paths = EXECUTION_PATHS
     query_parameters = {"log": frozenset({"at", "after", "before", "limit"})}
 
     @extend_schema(operation_id="executions_log", responses=LogPage, parameters=_PARAMETERS)

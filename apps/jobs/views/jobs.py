@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.filters import PAGE_PARAMETERS
+from apps.core.api.pagination import NewestFirst
 from apps.core.api.rows import Reason, RowViewSet
 from apps.core.api.serializers import InputSerializer
 from apps.core.api.strict_json import NODE_LIMIT
@@ -28,8 +29,8 @@ from apps.jobs.serializers.jobs import (
     JobWhyOut,
     PrioritiseJob,
 )
+from apps.jobs.views.pages import JOB_PATHS, NewestJobs
 from apps.robots.models import Robot
-from apps.tenancy.views.pages import NewestOfEachPlace
 
 #: Values in the body of a bulk create: a thousand jobs with their parameters.
 BULK_NODES: Final = 100_000
@@ -45,9 +46,9 @@ class JobViewSet(RowViewSet):
     queryset = with_latest_execution(Job.objects.select_related("folder", "process", "target_robot", "target_machine"))
     serializer_class = JobOut
     filterset_class = JobFilters
-    pagination_class = NewestOfEachPlace
+    pagination_class = NewestJobs
     view_permission = "jobs.view_job"
-    one_at_a_time = ("status",)
+    paths = JOB_PATHS
     query_parameters = {"executions": PAGE_PARAMETERS}
     input_serializers = {
         "create": CreateJob,
@@ -138,7 +139,13 @@ class JobViewSet(RowViewSet):
         return Response(JobWhyOut(why.why_job(self._job(), among=known)).data)
 
     @extend_schema(responses=ExecutionOut(many=True))
-    @action(detail=True, methods=["get"], filterset_class=None, serializer_class=ExecutionOut, one_at_a_time=())
+    @action(
+        detail=True,
+        methods=["get"],
+        filterset_class=None,
+        serializer_class=ExecutionOut,
+        pagination_class=NewestFirst,
+    )
     def executions(self, request: Request, id: Any) -> Response:
         """List the tries of a job, the newest first."""
         page = self.paginate_queryset(EXECUTIONS.filter(job=self._job()))

@@ -138,6 +138,13 @@ class Reach:
     tenants: tuple[UUID, ...] = ()
     folders: tuple[UUID, ...] = ()
     objects: tuple[UUID, ...] = ()
+    #: The tenants that the folders are in.
+    tenants_in_part: frozenset[UUID] = frozenset()
+
+    def touches(self, tenant_id: UUID | None) -> bool:
+        """Say whether anything of a tenant may be visible."""
+        whole = self.is_everywhere or tenant_id in self.tenants
+        return whole or tenant_id in self.tenants_in_part or bool(self.objects)
 
 
 def reach(actor: Actor, permission: str) -> Reach:
@@ -156,7 +163,8 @@ def reach(actor: Actor, permission: str) -> Reach:
         folders = folders.filter(tenant_id=actor.tenant_id)
     shared = _shared_ids(actor, permission).values_list("shared_id", flat=True)
     everywhere = allows(actor, permission, EVERYWHERE)
-    return Reach(everywhere, whole, tuple(folders.values_list("pk", flat=True)), tuple(shared))
+    in_part = dict(folders.values_list("pk", "tenant_id"))
+    return Reach(everywhere, whole, tuple(in_part), tuple(shared), frozenset(in_part.values()))
 
 
 def tenants_where(actor: Actor, permission: str) -> models.QuerySet[Any]:
