@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import ssl
+import sys
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +18,11 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as BrokerError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from apps.console.views.health import missing_migrations
@@ -30,6 +33,8 @@ OLDEST_DATABASE = 15
 MOST_CLOCK_SKEW = 2.0
 LEAST_FREE_BYTES = 1024**3
 CERTIFICATE_WARNING_DAYS = 21
+#: Columns of the table where there is no terminal that says how many there are.
+PRINTED_WIDTH = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +50,48 @@ class Command(BaseCommand):
     help = "Look at clock, database, broker, ports, storage, certificates and migrations, and say what to do."
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="of web; live takes the next (default: 8000)")
+
     def handle(self, *args: Any, **options: Any) -> None:
         findings = [finding for check in CHECKS for finding in check()]
-        table = Table("", "What", "Found", "What to do")
-        for finding in findings:
-            mark = "[red]✗[/red]" if finding.to_do else "[green]ok[/green]"
-            table.add_row(mark, finding.what, finding.found, finding.to_do)
-        console = Console()
-        with console.capture() as printed:
-            console.print(table)
-        self.stdout.write(printed.get())
+        findings += [_port(options["port"], "web", "/health/live"), _port(options["port"] + 1, "live", "/health")]
+        self.stdout.write(_as_table(findings))
         wrong = sum(bool(finding.to_do) for finding in findings)
         if wrong:
             raise CommandError(f"{wrong} of {len(findings)} need attention.")
+
+
+def _as_table(findings: list[Finding]) -> str:
+    table = Table("", "What", "Found", "What to do")
+    for finding in findings:
+        mark = "[red]✗[/red]" if finding.to_do else "[green]ok[/green]"
+        table.add_row(mark, finding.what, escape(finding.found), escape(finding.to_do))
+    console = Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH)
+    with console.capture() as printed:
+        console.print(table)
+    return printed.get()
+
+
+def _settings() -> Iterator[Finding]:
+    kind = f"embedded, in {settings.DATA_DIR}" if settings.IS_EMBEDDED else "DATABASE_URL"
+    yield Finding("installation", kind)
+    no_hosts = "" if settings.ALLOWED_HOSTS else "Set ALLOWED_HOSTS to the names people use."
+    yield Finding("allowed hosts", ", ".join(settings.ALLOWED_HOSTS) or "none", no_hosts)
+    debug = "Unset DEBUG: it shows internals to everybody." if settings.DEBUG else ""
+    yield Finding("debug", "on" if settings.DEBUG else "off", debug)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the database server says of itself; ``now`` is its clock, in seconds."""
+
+    version: str
+    major: int
+    role: str
+    is_superuser: bool
+    now: float
+    commits: str
 
 
 def _database() -> Iterator[Finding]:
@@ -69,17 +103,23 @@ def _database() -> Iterator[Finding]:
                 " current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),"
                 " extract(epoch FROM clock_timestamp())::float, current_setting('synchronous_commit')"
             )
-            version, major, role, is_super, now, commit = cursor.fetchone()
-    except DatabaseError as error:
-        yield Finding("database", str(error).strip().splitlines()[0], "Start PostgreSQL, or correct DATABASE_URL.")
+            server = Server(*cursor.fetchone())
+            ours = (before + time.time()) / 2
+    except (DatabaseError, InterfaceError) as error:
+        yield Finding("database", _first_line(error), "Start PostgreSQL, or correct DATABASE_URL.")
         return
-    old = "" if major >= OLDEST_DATABASE else f"Use PostgreSQL {OLDEST_DATABASE} or newer."
-    yield Finding("database version", version, old)
+    yield from judge_server(server, our_clock=ours)
+
+
+def judge_server(server: Server, *, our_clock: float) -> Iterator[Finding]:
+    """Say what is well with the database server, and what to do about the rest."""
+    old = "" if server.major >= OLDEST_DATABASE else f"Use PostgreSQL {OLDEST_DATABASE} or newer."
+    yield Finding("database version", server.version, old)
     may_too_much = "Use a role that is not superuser: a superuser can switch off what keeps the trail append-only."
-    yield Finding("database role", role, may_too_much if is_super else "")
-    weak = "" if commit != "off" else "Set synchronous_commit to on: acknowledged results could be lost."
-    yield Finding("database commits", f"synchronous_commit {commit}", weak)
-    skew = abs(now - (before + time.time()) / 2)
+    yield Finding("database role", server.role, may_too_much if server.is_superuser else "")
+    weak = "" if server.commits != "off" else "Set synchronous_commit to on: acknowledged results could be lost."
+    yield Finding("database commits", f"synchronous_commit {server.commits}", weak)
+    skew = abs(server.now - our_clock)
     drift = "" if skew <= MOST_CLOCK_SKEW else "Synchronise the clocks (NTP): tickets and tokens compare times."
     yield Finding("clock against the database", f"{skew:.2f} s apart", drift)
 
@@ -87,9 +127,9 @@ def _database() -> Iterator[Finding]:
 def _migrations() -> Iterator[Finding]:
     try:
         missing = missing_migrations()
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         return
-    found = f"{len(missing)} to apply" if missing else "all applied"
+    found = f"{len(missing)} to apply: {', '.join(missing[:3])}" if missing else "all applied"
     yield Finding("migrations", found, "Run `manage.py migrate`." if missing else "")
 
 
@@ -97,10 +137,12 @@ def _broker() -> Iterator[Finding]:
     try:
         with current_app.connection_for_write() as broker:
             broker.ensure_connection(max_retries=1, timeout=2)
-    except (BrokerError, OSError) as error:
-        yield Finding("broker", str(error)[:80], "Start it, or correct CELERY_BROKER_URL. Robots work on without it.")
+    except (BrokerError, OSError, LookupError) as error:  # The last is what an unknown kind of broker gives.
+        to_do = "Start it, or correct CELERY_BROKER_URL. Robots work on without it."
+        yield Finding("broker", _first_line(error)[:80], to_do)
         return
-    yield Finding("broker", "answers")
+    is_ours = not embedded.is_given("CELERY_BROKER_URL")
+    yield Finding("broker", "answers; our own, for this machine alone" if is_ours else "answers")
 
 
 def _storage() -> Iterator[Finding]:
@@ -118,19 +160,28 @@ def _storage() -> Iterator[Finding]:
     yield Finding("disk", f"{free / 1024**3:.1f} GiB free", low)
 
 
-def _ports() -> Iterator[Finding]:
-    port = int(os.environ.get("PORT", "8000"))
-    for number, role in ((port, "web"), (port + 1, "live")):
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            taken = probe.connect_ex(("127.0.0.1", number)) == 0
-        yield Finding(f"port {number} ({role})", "in use: the role runs, or another program" if taken else "free")
+def _port(number: int, role: str, health: str) -> Finding:
+    what = f"port {number} ({role})"
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{number}{health}", timeout=3) as answer:
+            is_ours = b'"status"' in answer.read(1000)
+    except urllib.error.HTTPError:
+        is_ours = False
+    except OSError as error:
+        is_free = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+        return Finding(what, "free") if is_free else _taken(what)
+    return Finding(what, f"{role} answers") if is_ours else _taken(what)
+
+
+def _taken(what: str) -> Finding:
+    return Finding(what, "taken by another program", "Stop that program, or choose another port with --port.")
 
 
 def _certificates() -> Iterator[Finding]:
-    for name in ("LIVE_URL",):
-        address = urllib.parse.urlsplit(getattr(settings, name) or "")
-        if address.scheme == "https" and address.hostname:
+    for address in sorted(
+        {urllib.parse.urlsplit(url) for url in (settings.LIVE_URL or "", *settings.CSRF_TRUSTED_ORIGINS)}
+    ):
+        if address.scheme == "https" and address.hostname and not address.hostname.startswith("*"):
             yield _certificate(address.hostname, address.port or 443)
 
 
@@ -142,19 +193,16 @@ def _certificate(host: str, port: int) -> Finding:
             ssl.create_default_context().wrap_socket(plain, server_hostname=host) as tls,
         ):
             ends = ssl.cert_time_to_seconds(str((tls.getpeercert() or {})["notAfter"]))
-    except (OSError, KeyError) as error:
-        return Finding(what, str(error), "Renew the certificate, or install the authority that signed it.")
+    except (ssl.SSLError, KeyError) as error:
+        return Finding(what, _first_line(error), "Renew the certificate, or install the authority that signed it.")
+    except OSError as error:
+        return Finding(what, _first_line(error), "Start what answers there, or correct the address in the settings.")
     days = int((ends - datetime.now(UTC).timestamp()) / 86_400)
     return Finding(what, f"{days} days left", "Renew it soon." if days < CERTIFICATE_WARNING_DAYS else "")
 
 
-def _settings() -> Iterator[Finding]:
-    kind = f"embedded, in {embedded.default_data_dir()}" if settings.IS_EMBEDDED else "DATABASE_URL"
-    yield Finding("installation", kind)
-    no_hosts = "" if settings.ALLOWED_HOSTS else "Set ALLOWED_HOSTS to the names people use."
-    yield Finding("allowed hosts", ", ".join(settings.ALLOWED_HOSTS) or "none", no_hosts)
-    debug = "Unset DEBUG: it shows internals to everybody." if settings.DEBUG else ""
-    yield Finding("debug", "on" if settings.DEBUG else "off", debug)
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -163,6 +211,5 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _migrations,
     _broker,
     _storage,
-    _ports,
     _certificates,
 )
