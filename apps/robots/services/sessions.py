@@ -63,7 +63,7 @@ def start_session(robot: Robot, *, actor: Actor, newcomer: Newcomer) -> tuple[Ro
     if current is not None and not _may_take_over(current, newcomer):
         _refuse_while_alive(current)
     ended = _end(current, "superseded") if current is not None else []
-    session, secret = _begin(robot, newcomer, took_over=current is not None and not _is_silent(current))
+    session, secret = _begin(robot, newcomer, took_over=_comes_from_elsewhere(newcomer, current))
     if _take_overs_bunch(robot):
         flag_error(robot, actor=actor, error="two machines share one identity")
     events.record("robot.session_opened", robot, data={"session": str(session.pk)})
@@ -143,6 +143,11 @@ def _may_take_over(current: RobotSession, newcomer: Newcomer) -> bool:
         return True
     same_secret = hmac.compare_digest(current.resume_digest, _digest(newcomer.resume_secret))
     return same_secret and current.boot_id == newcomer.boot_id
+
+
+def _comes_from_elsewhere(newcomer: Newcomer, current: RobotSession | None) -> bool:
+    """Say whether another boot held the identity. A process that starts again on its own boot is no take-over."""
+    return bool(current and current.boot_id and newcomer.boot_id and current.boot_id != newcomer.boot_id)
 
 
 def _current_session(robot: Robot) -> RobotSession | None:
