@@ -76,6 +76,11 @@ def _prune() -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell does to a command in the background: a robot leaves an interrupt ignored that it finds so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class RunningRobot:
     """A ``bv-robot run`` and its home."""
@@ -171,6 +176,7 @@ def start(
             stderr=said,
             env=clean_environ() | dict(environ or {}),
             start_new_session=True,
+            preexec_fn=_heed_interrupts,
         )
     return RunningRobot(home, process, output)
 

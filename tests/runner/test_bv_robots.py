@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from apps.jobs import services as jobs
-from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, Plane
 from apps.jobs.tasks import sweep_leases
 from apps.robots import services as robots
 from apps.robots.models import Robot, RobotSession
@@ -279,6 +279,7 @@ def test_a_heartbeat_does_not_keep_what_the_robot_never_acknowledged(runner):
     runner.job()
     runner.poll()
     Execution.objects.update(start_by=Now() - timedelta(seconds=1))
+    Plane.objects.update(ticked_at=Now(), gap_ended_at=None)
 
     beat = runner.post("/api/runner/heartbeat", machine_signature=SIGNATURE)
     sweep_leases()
