@@ -160,6 +160,7 @@ def test_a_web_process_beats_from_its_start(plane, tmp_path):
 
 
 def _waiting(cursor):
+    cursor.execute("SELECT pg_stat_clear_snapshot()")  # It is read once for each transaction.
     cursor.execute(WAITING)
     row = cursor.fetchone()
     return row and row[0]
