@@ -23,6 +23,7 @@ CHECKS = {
     "ruff": [PYTHON, "-m", "ruff", "check", "."],
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "types": [PYTHON, "-m", "mypy"],
+    "robot's types": [PYTHON, "-m", "mypy", "--config-file", "robot/pyproject.toml", "robot/bv_robot"],
     "imports": [str(Path(PYTHON).with_name("lint-imports"))],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "openapi": [*MANAGE, "spectacular", "--fail-on-warn", "--validate", "--file", os.devnull],
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         done = subprocess.run(
             command,
             cwd=embedded.CHECKOUT,
-            env={**os.environ, "BV_NO_BOOTSTRAP": "1", "BV_DATA_DIR": data_dir},
+            env={**os.environ, "BV_NO_BOOTSTRAP": "1", "BV_DATA_DIR": data_dir, "PYTHONPATH": "robot"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
