@@ -1,4 +1,4 @@
-"""Real roles of the system as processes, on the database of the test that asks."""
+"""Real roles of the system as processes, on the database of the test that asks. A cluster of one's own: ``plants``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -50,29 +51,57 @@ def running(role: str, *, health: str, log: Path, **more: str) -> Iterator[tuple
     """Run ``web`` or ``live`` until the end of the block; yields its address and its process."""
     port = free_port()
     command = [sys.executable, str(CHECKOUT / "manage.py"), role, "--port", str(port)]
+    process = _start(command, log, **more)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await(partial(_answers, url + health), f"{role} did not answer", process, log)
+        yield url, process
+    finally:
+        _end(process)
+
+
+@contextmanager
+def working(role: str, *, log: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``worker`` or ``beat`` until the end of the block; yields its process once it does its work."""
+    sign = log.with_suffix(".ready")
+    sign.unlink(missing_ok=True)
+    command = [sys.executable, str(CHECKOUT / "manage.py"), role, "--ready-file", str(sign)]
+    process = _start(command, log, **more)
+    try:
+        _await(sign.exists, f"{role} did not begin to work", process, log)
+        yield process
+    finally:
+        _end(process)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _start(command: list[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, cwd=CHECKOUT, env=environment(**more), stdout=output, stderr=output, start_new_session=True
         )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        _await(f"http://127.0.0.1:{port}{health}", process, log)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
 
 
-def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await(is_so: Callable[[], bool], otherwise: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(url, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(f"{url} did not answer within {START_SECONDS} s.\n{log.read_text()}")
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{otherwise} within {START_SECONDS} s.\n{log.read_text()}")
