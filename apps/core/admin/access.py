@@ -73,13 +73,17 @@ class GuardedAdmin(ModelAdmin):
     def require(self, request: HttpRequest, permission: str, row: Any) -> None:
         """Raise ``NotAllowed`` unless the person holds ``permission`` on ``row``: before a form is shown."""
         if not self.allows(request, permission, row):
-            where = "" if row is None else f" on {row}"
-            raise NotAllowed(
-                f"It takes the permission {permission}{where}: ask an administrator for a role that has it.",
-                permission=permission,
-                target=row if hasattr(row, "_meta") else None,
-                actor=self.actor(request),
-            )
+            raise self.not_allowed(request, permission, row)
+
+    def not_allowed(self, request: HttpRequest, permission: str, row: Any = None) -> NotAllowed:
+        """Return the refusal of ``permission``, on a row or anywhere."""
+        where = "" if row is None else f" on {row}"
+        return NotAllowed(
+            f"It takes the permission {permission}{where}: ask an administrator for a role that has it.",
+            permission=permission,
+            target=row,
+            actor=self.actor(request),
+        )
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

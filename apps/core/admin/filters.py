@@ -71,8 +71,8 @@ class WindowFilter(SimpleListFilter):
 
 
 def lookups_of(filters: Sequence[Any]) -> set[str]:
-    """Return the field look-ups that a list's filters use; no others are taken from an address."""
-    names = [one[0] if isinstance(one, tuple | list) else one for one in filters]
-    fields = [name for name in names if isinstance(name, str)]
+    """Return the parameters that a list's filters read; nothing else is taken from an address."""
+    fields = [one[0] if isinstance(one, tuple | list) else one for one in filters]
     suffixes = ("", "__exact", "__id__exact", "__in", "__isnull", "__icontains")
-    return {field + suffix for field in fields for suffix in suffixes}
+    of_fields = {field + suffix for field in fields if isinstance(field, str) for suffix in suffixes}
+    return of_fields | {field.parameter_name for field in fields if hasattr(field, "parameter_name")}

@@ -171,7 +171,7 @@ class OperatorAdmin(GuardedAdmin):
         if self.creation is None:
             raise Http404
         if not self.has_add_permission(request):
-            self.require(request, self.creation.permission, None)
+            raise self.not_allowed(request, self.creation.permission)
         form = self._form(request, self.creation.form)
         if request.method == "POST" and form.is_valid():
             try:

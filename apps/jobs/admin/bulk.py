@@ -107,7 +107,7 @@ class BulkChangeAdmin(OperatorAdmin):
     empty_text = "Narrow the list of jobs by filters, then press “Change all that match”."
     creation = Creation(
         title="Change all that match",
-        permission="jobs.view_job",
+        permission="jobs.cancel_job",
         form=BulkForm,
         make=_make,
         button="Start",
@@ -123,7 +123,7 @@ class BulkChangeAdmin(OperatorAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         request.asked = asked = asked_by(request, self.actor(request))  # type: ignore[attr-defined]
-        if asked.tenant is None or asked.left_out:
+        if self.has_add_permission(request) and (asked.tenant is None or asked.left_out):
             return self.render(
                 request, "jobs/bulk_unclear.html", asked=asked, creation=self.creation, title="Change all that match"
             )

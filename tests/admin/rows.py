@@ -1,0 +1,122 @@
+"""A row of each kind that has pages, in a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apps.accounts import services as accounts
+from apps.accounts.models import ApiToken, User
+from apps.audit.models import AuditEntry
+from apps.events.models import Event
+from apps.jobs import services as jobs
+from apps.jobs.models import BulkAction, BulkChange, Execution, Job
+from apps.packages.models import Package, PackageVersion
+from apps.processes.models import Process
+from apps.rbac import services as rbac
+from apps.rbac.models import Role, RoleAssignment
+from apps.robots.models import Machine, Robot
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Folder, Tenant
+from tests import make
+
+
+def version(of: Tenant) -> PackageVersion:
+    return make.package_version(make.folder(of))
+
+
+def package(of: Tenant) -> Package:
+    return version(of).package
+
+
+def process(of: Tenant) -> Process:
+    return make.process(make.folder(of))
+
+
+def job(of: Tenant) -> Job:
+    return make.job(process(of))
+
+
+def execution(of: Tenant) -> Execution:
+    return make.running_job(process(of))
+
+
+def machine(of: Tenant) -> Machine:
+    return make.machine(of)
+
+
+def robot(of: Tenant) -> Robot:
+    return make.robot(of=of)
+
+
+def tenant(of: Tenant) -> Tenant:
+    return of
+
+
+def folder(of: Tenant) -> Folder:
+    return tenancy.create_folder(of, actor=make.SYSTEM, name=f"folder of {of.slug} {Folder.objects.count()}")
+
+
+def user(of: Tenant) -> User:
+    return make.user("jobs.view_job", inside=of)
+
+
+def api_key(of: Tenant) -> ApiToken:
+    return accounts.create_api_key(user(of), actor=make.SYSTEM, tenant=of, name="a program")[0]
+
+
+def role(of: Tenant) -> Role:
+    return rbac.create_role(f"role {Role.objects.count()}", actor=make.SYSTEM, tenant=of)
+
+
+def assignment(of: Tenant) -> RoleAssignment:
+    return rbac.assign_role(role(of), actor=make.SYSTEM, user=make.user(), tenant=of)
+
+
+def bulk_change(of: Tenant) -> BulkChange:
+    return jobs.request_bulk_change(of, actor=make.SYSTEM, action=BulkAction.CANCEL, filters={"status": ["pending"]})
+
+
+def audit_entry(of: Tenant) -> AuditEntry:
+    machine(of)
+    return AuditEntry.objects.filter(tenant_id=of.pk).latest("pk")
+
+
+def event(of: Tenant) -> Event:
+    machine(of)
+    return Event.objects.filter(tenant_id=of.pk).latest("pk")
+
+
+#: How to make a row of each kind, and which permission shows it to somebody with whom only that one is shared.
+KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
+    Package: (package, "packages.view_package"),
+    PackageVersion: (version, ""),
+    Process: (process, "processes.view_process"),
+    Job: (job, "jobs.view_job"),
+    Execution: (execution, ""),
+    BulkChange: (bulk_change, ""),
+    Machine: (machine, "robots.view_machine"),
+    Robot: (robot, "robots.view_robot"),
+    Tenant: (tenant, "tenancy.view_tenant"),
+    Folder: (folder, "tenancy.view_folder"),
+    User: (user, ""),
+    ApiToken: (api_key, "accounts.view_apitoken"),
+    Role: (role, ""),
+    RoleAssignment: (assignment, ""),
+    AuditEntry: (audit_entry, ""),
+    Event: (event, ""),
+}
+
+
+def every_kind(*, shared: bool = False) -> Any:
+    """Run a test once for each kind of row; with ``shared``, for those that can be shared one by one."""
+    chosen = [
+        pytest.param(model, maker, permission, id=model._meta.label)
+        if shared
+        else pytest.param(model, maker, id=model._meta.label)
+        for model, (maker, permission) in KINDS.items()
+        if permission or not shared
+    ]
+    return pytest.mark.parametrize("model, maker, permission" if shared else "model, maker", chosen)

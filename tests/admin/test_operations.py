@@ -1,0 +1,362 @@
+"""Everything that can be done: through its service, by those who may, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.utils import timezone
+
+from apps.accounts import services as accounts
+from apps.accounts.models import ApiToken, User
+from apps.audit.models import AuditEntry, Outcome
+from apps.jobs import services as jobs
+from apps.jobs.models import BulkChange, Job, JobStatus
+from apps.packages import services as packages
+from apps.packages.models import Package, PackageVersion
+from apps.processes import services as processes
+from apps.processes.models import Process
+from apps.rbac.models import Role, RoleAssignment
+from apps.robots import services as robots
+from apps.robots.models import Machine, Robot
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Folder, Tenant
+from tests import make
+from tests.admin import rows
+from tests.admin.visitors import list_of, new, page_of, superuser, text_of, with_permissions
+
+pytestmark = pytest.mark.django_db
+SYSTEM = make.SYSTEM
+
+
+def held_job() -> Job:
+    execution = make.running_job(make.process(on_lost="hold"))
+    jobs.hand_over_leases(execution.robot, actor=SYSTEM, ended=[execution.session_id], reason="robot_restarted")
+    execution.job.refresh_from_db()
+    return execution.job
+
+
+def ended_job() -> Job:
+    return jobs.cancel_job(make.job(), actor=SYSTEM)
+
+
+def inactive_version() -> PackageVersion:
+    return packages.deactivate_version(make.package_version(), actor=SYSTEM)
+
+
+def robot_in(change: Callable[..., Any], **facts: Any) -> Robot:
+    robot = make.robot()
+    change(robot, actor=SYSTEM, **facts)
+    robot.refresh_from_db()
+    return robot
+
+
+def faulty_robot() -> Robot:
+    return robot_in(robots.flag_error, error="spool unusable")
+
+
+def some(maker: Callable[[Tenant], Any]) -> Callable[[], Any]:
+    return lambda: maker(make.tenant())
+
+
+#: Model and operation: a row it makes sense for, what its form asks, and what it is called in the trail.
+OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any], str]] = {
+    (Tenant, "rename"): (make.tenant, {"name": "Other"}, "tenant.renamed"),
+    (Tenant, "suspend"): (make.tenant, {}, "tenant.suspended"),
+    (Tenant, "resume"): (lambda: tenancy.suspend_tenant(make.tenant(), actor=SYSTEM), {}, "tenant.resumed"),
+    (Folder, "rename"): (some(rows.folder), {"name": "Other"}, "folder.renamed"),
+    (Folder, "delete"): (some(rows.folder), {}, "folder.deleted"),
+    (User, "edit"): (some(rows.user), {"name": "Ann", "time_zone": "Asia/Tokyo"}, "user.updated"),
+    (User, "password"): (some(rows.user), {"password": make.PASSWORD, "again": make.PASSWORD}, "user.password_changed"),
+    (User, "disable"): (some(rows.user), {}, "user.disabled"),
+    (User, "enable"): (lambda: accounts.disable_user(rows.user(make.tenant()), actor=SYSTEM), {}, "user.enabled"),
+    (ApiToken, "revoke"): (some(rows.api_key), {}, "api_key.revoked"),
+    (Role, "edit"): (some(rows.role), {"name": "Other"}, "role.updated"),
+    (Role, "delete"): (some(rows.role), {}, "role.deleted"),
+    (RoleAssignment, "revoke"): (some(rows.assignment), {}, "role.revoked"),
+    (Package, "delete"): (some(rows.package), {}, "package.deleted"),
+    (PackageVersion, "deactivate"): (make.package_version, {}, "package.version_deactivated"),
+    (PackageVersion, "activate"): (inactive_version, {}, "package.version_activated"),
+    (PackageVersion, "delete"): (make.package_version, {}, "package.version_deleted"),
+    (Process, "run"): (make.process, {"parameters.customer": "ACME"}, "job.created"),
+    (Process, "edit"): (make.process, {}, "process.updated"),
+    (Process, "version"): (make.process, {}, "process.upgraded"),
+    (Process, "disable"): (make.process, {"reason": "broken"}, "process.disabled"),
+    (Process, "enable"): (lambda: processes.disable_process(make.process(), actor=SYSTEM), {}, "process.enabled"),
+    (Process, "delete"): (make.process, {}, "process.deleted"),
+    (Job, "stop"): (lambda: make.running_job().job, {}, "job.stop_requested"),
+    (Job, "cancel"): (make.job, {"reason": "wrong month"}, "job.cancelled"),
+    (Job, "kill"): (lambda: make.running_job().job, {}, "job.killed"),
+    (Job, "retry"): (ended_job, {}, "job.retried"),
+    (Job, "again"): (make.job, {}, "job.created"),
+    (Job, "prioritise"): (make.job, {"priority": "7"}, "job.prioritised"),
+    (Job, "resume"): (held_job, {}, "job.resumed"),
+    (Job, "settle"): (held_job, {"reason": "booked by hand"}, "job.failed_by_hand"),
+    (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
+    (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
+    (Machine, "delete"): (make.machine, {}, "machine.deleted"),
+    (Robot, "edit"): (make.robot, {"name": "Other", "slots": "3"}, "robot.updated"),
+    (Robot, "drain"): (make.robot, {}, "robot.drained"),
+    (Robot, "undrain"): (lambda: robot_in(robots.drain_robot), {}, "robot.undrained"),
+    (Robot, "maintain"): (make.robot, {"reason": "updates"}, "robot.maintenance_started"),
+    (Robot, "end-maintenance"): (
+        lambda: robot_in(robots.start_maintenance, reason="updates"), {}, "robot.maintenance_ended"),
+    (Robot, "clear-error"): (faulty_robot, {}, "robot.error_cleared"),
+    (Robot, "enable"): (lambda: robot_in(robots.disable_robot), {}, "robot.enabled"),
+    (Robot, "disable"): (make.robot, {}, "robot.disabled"),
+    (Robot, "rotate"): (make.robot, {}, "robot.token_rotated"),
+    (Robot, "delete"): (make.robot, {}, "robot.deleted"),
+}  # fmt: skip
+EVERY_OPERATION = pytest.mark.parametrize(
+    ("model", "name", "maker", "asked", "written"),
+    [
+        pytest.param(model, name, *rest, id=f"{model._meta.model_name}-{name}")
+        for (model, name), rest in OPERATIONS.items()
+    ],
+)
+
+
+def operation_of(model: type[Any], name: str) -> Any:
+    return next(one for one in admin.site._registry[model].operations if one.name == name)
+
+
+def filled(visitor: Any, row: Any, name: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What a browser would send: what stands in the form, with ``asked`` typed over it."""
+    form = visitor.get(page_of(row, name)).context["form"]
+    shown = {field.html_name: field.value() for field in form if not isinstance(field.value(), bool)}
+    ticked = {field.html_name: "on" for field in form if field.value() is True}
+    return {key: value for key, value in {**shown, **ticked, **asked}.items() if value not in (None, [])}
+
+
+def test_every_operation_is_tried_here():
+    there_are = {(page.model, one.name) for page in admin.site._registry.values() for one in page.operations}
+
+    assert there_are == set(OPERATIONS)
+
+
+@EVERY_OPERATION
+def test_it_is_done_by_its_service_and_written_down(model, name, maker, asked, written):
+    row, visitor = maker(), superuser()
+    before = AuditEntry.objects.filter(action=written).count()
+
+    response = visitor.do(row, name, **filled(visitor, row, name, asked))
+
+    assert response.status_code in (200, 302), text_of(response)
+    assert AuditEntry.objects.filter(action=written).count() == before + 1
+    assert AuditEntry.objects.filter(action=written).latest("pk").actor_name == visitor.person.username
+
+
+@EVERY_OPERATION
+def test_asking_for_its_form_changes_nothing(model, name, maker, asked, written):
+    row, visitor = maker(), superuser()
+    before = AuditEntry.objects.count()
+
+    response = visitor.get(page_of(row, name))
+
+    assert response.status_code == 200
+    assert AuditEntry.objects.count() == before
+
+
+@EVERY_OPERATION
+def test_who_may_only_look_is_refused_and_that_is_written_down(model, name, maker, asked, written):
+    row = maker()
+    view = admin.site._registry[model].view_permission or f"{model._meta.app_label}.view_{model._meta.model_name}"
+    visitor = with_permissions(view)
+
+    response = visitor.do(row, name, **asked)
+
+    permission = operation_of(model, name).permission
+    assert response.status_code == 403
+    assert permission in text_of(response)
+    refused = AuditEntry.objects.get(outcome=Outcome.REFUSED)
+    assert (refused.permission, refused.target_id, refused.actor_id) == (permission, row.pk, str(visitor.person.pk))
+
+
+@EVERY_OPERATION
+def test_its_button_shows_to_those_who_may_and_not_to_others(model, name, maker, asked, written):
+    row = maker()
+    view = admin.site._registry[model].view_permission or f"{model._meta.app_label}.view_{model._meta.model_name}"
+    address = page_of(row, name)
+
+    assert address in text_of(superuser().open(row))
+    assert address not in text_of(with_permissions(view).open(row))
+
+
+def viewer() -> Role:
+    return Role.objects.get(name="Viewer")
+
+
+#: What is sent to make a row, and what it is called in the trail.
+CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
+    Tenant: (lambda of: {"name": "Umbrella"}, "tenant.created"),
+    Folder: (lambda of: {"name": "Invoices", "inside": of.pk}, "folder.created"),
+    User: (lambda of: {"kind": "person", "username": "bob", "time_zone": "UTC"}, "user.created"),
+    ApiToken: (lambda of: {"name": "ci", "user": make.user().pk, "tenant": of.pk, "life": 90}, "api_key.created"),
+    Role: (lambda of: {"name": "Clerk", "permissions_2": ["jobs.view_job"]}, "role.created"),
+    RoleAssignment: (lambda of: {"user": make.user().pk, "role": viewer().pk, "place": of.pk}, "role.assigned"),
+    Package: (lambda of: {"folder": make.folder(of).pk, "file": make.package_file()}, "package.uploaded"),
+    Process: (
+        lambda of: {"name": "Nightly", "package": rows.package(of).pk, "version_policy": "newest", "priority": 0,
+                    "max_attempts": 1, "backoff_base": 10, "backoff_cap": 3600, "on_lost": "retry"}, "process.created"),
+    Machine: (lambda of: {"name": "host-1", "tenant": of.pk, "labels": "linux"}, "machine.created"),
+    Robot: (lambda of: {"name": "robot-1", "machine": make.machine(of).pk, "slots": 2}, "robot.created"),
+    BulkChange: (lambda of: {"action": "cancel"}, "jobs.bulk_change_requested"),
+}  # fmt: skip
+EVERY_CREATION = pytest.mark.parametrize(
+    ("model", "asked", "written"),
+    [pytest.param(model, *rest, id=model._meta.label) for model, rest in CREATIONS.items()],
+)
+
+
+def form_for(model: type[Any], place: Tenant) -> str:
+    """Where a new row of a model is asked for, once it is known where it shall be."""
+    queries = {Process: f"?folder={make.folder(place).pk}", BulkChange: f"?tenant__id__exact={place.pk}"}
+    return new(model) + queries.get(model, "")
+
+
+def test_every_creation_is_tried_here():
+    assert {page.model for page in admin.site._registry.values() if page.creation is not None} == set(CREATIONS)
+
+
+@EVERY_CREATION
+def test_a_row_is_made_by_its_service_and_written_down(model, asked, written):
+    place, visitor = make.tenant(), superuser()
+
+    response = visitor.post(form_for(model, place), asked(place))
+
+    assert response.status_code in (200, 302), text_of(response)
+    entry = AuditEntry.objects.filter(action=written).latest("pk")
+    assert entry.actor_name == visitor.person.username
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    # Everybody may make API keys of their own.
+    [
+        pytest.param(model, asked, id=model._meta.label)
+        for model, (asked, _) in CREATIONS.items()
+        if model is not ApiToken
+    ],
+)
+def test_who_may_only_look_cannot_make_one(model, asked):
+    place = make.tenant()
+    visitor = with_permissions(f"{model._meta.app_label}.view_{model._meta.model_name}", inside=place)
+    sent = asked(place)
+    before = model.objects.count()
+
+    response = visitor.post(form_for(model, place), sent)
+
+    assert response.status_code == 403
+    assert model.objects.count() == before
+
+
+def test_one_makes_keys_of_ones_own_and_not_of_others():
+    place = make.tenant()
+    visitor = with_permissions("jobs.view_job", "accounts.view_user", inside=place)
+    sent = {"name": "ci", "tenant": place.pk, "life": 90}
+
+    own = visitor.post(new(ApiToken), {**sent, "user": visitor.person.pk})
+    others = visitor.post(new(ApiToken), {**sent, "user": rows.user(place).pk})
+
+    assert own.status_code == 200
+    assert "It takes the permission accounts.add_apitoken" in text_of(others)
+    assert list(ApiToken.objects.values_list("user", flat=True)) == [visitor.person.pk]
+
+
+def test_a_service_account_is_made_in_its_tenant():
+    place = make.tenant()
+    visitor = with_permissions("accounts.add_user", "accounts.view_user", inside=place)
+
+    response = visitor.post(new(User), {"kind": "service", "name": "Pipeline", "tenant": place.pk, "time_zone": "UTC"})
+
+    assert response.status_code == 302
+    assert User.objects.get(name="Pipeline").tenant == place
+
+
+def test_ticked_rows_are_handled_each_for_itself_and_refusals_are_told():
+    process = make.process()
+    waiting, ended = make.job(process), jobs.cancel_job(make.job(process), actor=SYSTEM)
+    visitor = superuser()
+    ticked = {"action": "cancel", "index": "0", "_selected_action": [waiting.pk, ended.pk]}
+
+    asked = visitor.post(list_of(Job), ticked)
+    done = visitor.client.post(list_of(Job), {**ticked, "confirmed": "1", "reason": "all wrong"}, follow=True)
+
+    waiting.refresh_from_db()
+    assert "This is done to each of these 2 jobs" in text_of(asked)
+    assert waiting.status == JobStatus.CANCELLED
+    assert "Cancel: 1 of 2 done." in text_of(done)
+    assert "has cancelled already" in text_of(done)
+    assert AuditEntry.objects.filter(action="job.cancelled", reason="all wrong").count() == 1
+
+
+def test_rows_of_another_tenant_cannot_be_ticked():
+    mine, theirs = make.tenant(), make.tenant()
+    foreign = rows.job(theirs)
+    visitor = with_permissions("jobs.view_job", "jobs.cancel_job", inside=mine)
+
+    visitor.post(list_of(Job), {"action": "cancel", "index": "0", "confirmed": "1", "_selected_action": [foreign.pk]})
+
+    foreign.refresh_from_db()
+    assert foreign.status == JobStatus.PENDING
+
+
+def test_ticked_rows_one_may_only_see_are_refused_and_that_is_written_down():
+    place = make.tenant()
+    job = rows.job(place)
+    visitor = with_permissions("jobs.view_job", inside=place)
+    elsewhere = make.user("jobs.cancel_job", inside=make.tenant())
+    visitor.person.role_assignments.add(elsewhere.role_assignments.get(), bulk=False)
+
+    visitor.post(list_of(Job), {"action": "cancel", "index": "0", "confirmed": "1", "_selected_action": [job.pk]})
+
+    job.refresh_from_db()
+    assert job.status == JobStatus.PENDING
+    assert AuditEntry.objects.get(outcome=Outcome.REFUSED).permission == "jobs.cancel_job"
+
+
+def test_the_action_to_select_all_pages_touches_the_ticked_rows_only():
+    process = make.process()
+    ticked, other = make.job(process), make.job(process)
+    data = {"action": "cancel", "index": "0", "confirmed": "1", "select_across": "1", "_selected_action": [ticked.pk]}
+
+    superuser().post(list_of(Job), data)
+
+    other.refresh_from_db()
+    assert other.status == JobStatus.PENDING
+
+
+def test_what_does_not_make_sense_now_has_no_button():
+    job = make.job()
+
+    shown = text_of(superuser().open(job))
+
+    assert page_of(job, "cancel") in shown
+    assert page_of(job, "retry") not in shown
+    assert page_of(job, "resume") not in shown
+
+
+def test_a_deleted_row_is_out_of_the_list_and_its_page_only_shows():
+    robot = make.robot()
+    robots.delete_robot(robot, actor=SYSTEM)
+    visitor = superuser()
+
+    listed, opened = visitor.get(list_of(Robot)), visitor.open(robot)
+
+    assert page_of(robot) not in text_of(listed)
+    assert opened.status_code == 200
+    assert page_of(robot, "edit") not in text_of(opened)
+
+
+def test_a_moment_is_read_in_the_time_zone_of_who_types_it():
+    robot, visitor = make.robot(), superuser()
+    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+    tomorrow = (timezone.now() + timedelta(days=1)).date()
+
+    visitor.do(robot, "maintain", reason="updates", until=f"{tomorrow}T09:00")
+
+    robot.refresh_from_db()
+    assert robot.maintenance_until.isoformat() == f"{tomorrow}T00:00:00+00:00"
