@@ -26,7 +26,7 @@ class Caller:
             self.client.force_login(person)
 
     def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> Any:
-        return self.client.get(ROOT + path, query, headers=headers)
+        return whole(self.client.get(ROOT + path, query, headers=headers))
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.call("POST", path, body, **headers)
@@ -39,12 +39,20 @@ class Caller:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         data = "" if body is None else json.dumps(body, default=str)
-        return self.client.generic(method, ROOT + path, data, "application/json", headers=headers)
+        return whole(self.client.generic(method, ROOT + path, data, "application/json", headers=headers))
 
-    def upload(self, file: Any, path: str = "packages/upload", *, headers: dict[str, str] | None = None, **fields: str) -> Any:
+    def upload(
+        self, file: Any, path: str = "packages/upload", *, headers: dict[str, str] | None = None, **fields: str
+    ) -> Any:
         if not hasattr(file, "name"):
             file.name = "any.bvpackage"
-        return self.client.post(ROOT + path, {"file": file, **fields}, headers=headers or {})
+        return whole(self.client.post(ROOT + path, {"file": file, **fields}, headers=headers or {}))
+
+
+def whole(response: Any) -> Any:
+    """The answer with all of its body in ``whole``, which ends a streamed one."""
+    response.whole = b"".join(response.streaming_content) if response.streaming else response.content
+    return response
 
 
 def root() -> Caller:

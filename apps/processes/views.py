@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.processes import services
 from apps.processes.filters import ProcessFilters
 from apps.processes.models import Process
@@ -40,7 +39,6 @@ class ProcessViewSet(RowViewSet):
         "create": CreateProcess,
         "partial_update": UpdateProcess,
         "upgrade": UpgradeProcess,
-        "enable": InputSerializer,
         "disable": Reason,
     }
 

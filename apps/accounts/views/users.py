@@ -29,7 +29,6 @@ from apps.accounts.serializers import (
 from apps.core.actors import Actor
 from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.core.api.views import ApiView
 from apps.core.errors import NotFound
 from apps.rbac.models import RoleAssignment
@@ -76,7 +75,7 @@ class ServiceAccountViewSet(RowViewSet):
     serializer_class = ServiceAccountOut
     filterset_class = ServiceAccountFilters
     orderings = ("name", "created_at")
-    input_serializers = {"create": CreateServiceAccount, "disable": Reason, "enable": InputSerializer}
+    input_serializers = {"create": CreateServiceAccount, "disable": Reason}
 
     @extend_schema(parameters=[TENANT_PARAMETER])
     def create(self, request: Request) -> Response:

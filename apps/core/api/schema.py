@@ -8,6 +8,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, get_doc
 from drf_spectacular.utils import OpenApiParameter
 
+from apps.core.api.serializers import InputSerializer
+
 #: Ways to sign in; an authenticator names those it understands in ``security_schemes``.
 SECURITY_SCHEMES: Final[dict[str, dict[str, str]]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a session token: `bvu_…`."},
@@ -73,6 +75,10 @@ class ApiSchema(AutoSchema):
         if inputs is None:
             return super().get_request_serializer()
         return inputs.get(action)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        mapped: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        return {**mapped, "additionalProperties": False} if isinstance(serializer, InputSerializer) else mapped
 
     def _get_request_for_media_type(self, serializer: Any, direction: Any = "request") -> Any:
         if serializer is None:

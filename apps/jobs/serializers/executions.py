@@ -41,9 +41,9 @@ class ExecutionOut(OutputSerializer):
 
     robot = RowRef()
     process = RowRef()
-    error = serializers.JSONField(allow_null=True)
-    progress = serializers.JSONField(allow_null=True)
-    usage = serializers.JSONField(allow_null=True)
+    error = serializers.JSONField()
+    progress = serializers.JSONField()
+    usage = serializers.JSONField()
     log = LogFacts(source="*")
 
     class Meta:

@@ -22,7 +22,7 @@ class LatestExecution(serializers.Serializer):
     id = serializers.UUIDField()
     number = serializers.IntegerField()
     status = serializers.ChoiceField(ExecutionStatus.choices)
-    progress = serializers.JSONField(allow_null=True)
+    progress = serializers.JSONField()
     robot = RowRef()
 
 
@@ -47,8 +47,8 @@ class JobOut(JobRow):
     """One request to run a process once, with what it was asked for and how it ended."""
 
     parameters = serializers.DictField()
-    result = serializers.JSONField(allow_null=True)
-    error = serializers.JSONField(allow_null=True)
+    result = serializers.JSONField()
+    error = serializers.JSONField()
     target_machine = RowRef(allow_null=True)
     target_robot = RowRef(allow_null=True)
 

@@ -18,7 +18,7 @@ class CurrentJob(serializers.ModelSerializer):
     execution = serializers.UUIDField(source="id")
     job = serializers.UUIDField(source="job_id")
     process = RowRef(source="job.process")
-    progress = serializers.JSONField(allow_null=True)
+    progress = serializers.JSONField()
 
     class Meta:
         model = Execution

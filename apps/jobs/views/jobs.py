@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.core.api.strict_json import NODE_LIMIT
 from apps.jobs import services
 from apps.jobs.filters import JobFilters
@@ -56,7 +55,6 @@ class JobViewSet(RowViewSet):
         "stop": Reason,
         "cancel": Reason,
         "kill": Reason,
-        "retry": InputSerializer,
         "resume": Reason,
         "fail": FailJob,
         "prioritise": PrioritiseJob,

@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.rows import RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.jobs.filters import RobotFilters
 from apps.jobs.models import Job, why, with_open_executions, with_status
 from apps.jobs.serializers.robots import NewRobotOut, RobotOut, RobotWhyOut, TokenOut
@@ -32,13 +31,7 @@ class RobotViewSet(RowViewSet):
     input_serializers = {
         "create": CreateRobot,
         "partial_update": UpdateRobot,
-        "enable": InputSerializer,
-        "drain": InputSerializer,
-        "undrain": InputSerializer,
         "start_maintenance": StartMaintenance,
-        "end_maintenance": InputSerializer,
-        "rotate_token": InputSerializer,
-        "clear_error": InputSerializer,
     }
 
     def get_queryset(self) -> QuerySet[Robot]:

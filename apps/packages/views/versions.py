@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.packages import services
 from apps.packages.filters import PackageVersionFilters
 from apps.packages.models import PackageVersion
@@ -33,7 +32,7 @@ class PackageVersionViewSet(RowViewSet):
     serializer_class = PackageVersionOut
     filterset_class = PackageVersionFilters
     orderings = ("created_at",)
-    input_serializers = {"activate": InputSerializer, "deactivate": Reason}
+    input_serializers = {"deactivate": Reason}
 
     @action(detail=True, methods=["post"])
     def activate(self, request: Request, id: Any) -> Response:

@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.rows import Reason
-from apps.core.api.serializers import InputSerializer
 from apps.core.api.views import ApiViewSet
 from apps.jobs.views.robots import RobotViewSet
 from apps.robots.models import Machine
@@ -22,7 +21,6 @@ class MachineKeyViewSet(ApiViewSet):
 
     queryset = Machine.objects.alive()
     serializer_class = MachineKeyOut
-    input_serializers = {"regenerate_key": InputSerializer}
 
     @extend_schema(responses=MachineKeyOut)
     def regenerate_key(self, request: Request, id: Any) -> Response:
@@ -32,7 +30,6 @@ class MachineKeyViewSet(ApiViewSet):
         ran is settled. The next host to use the new key is the one it belongs to.
         """
         machine: Any = self.get_object()
-        self.asked()
         return Response({"machine_key": services.regenerate_key(machine, actor=self.actor)})
 
 

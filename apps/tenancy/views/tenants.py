@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.serializers import InputSerializer
 from apps.tenancy import services
 from apps.tenancy.filters import TenantFilters
 from apps.tenancy.models import Tenant
@@ -28,7 +27,6 @@ class TenantViewSet(RowViewSet):
         "create": CreateTenant,
         "partial_update": RenameTenant,
         "suspend": Reason,
-        "resume": InputSerializer,
     }
 
     def create(self, request: Request) -> Response:

@@ -1,0 +1,174 @@
+"""Every address of the canonical API, taken from the routes themselves, and a world of rows to call them on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver
+
+from apps.accounts import services as accounts
+from apps.audit.models import AuditEntry
+from apps.core.actors import Actor
+from apps.core.api.views import ApiView
+from apps.jobs import services as jobs
+from apps.jobs.models import BulkAction
+from apps.rbac import services as rbac
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Tenant
+from orchestrator.urls import api_v1
+from tests import make
+
+#: Posts that change nothing.
+QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one address."""
+
+    method: str
+    path: str
+    view: type[ApiView]
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def names_row(self) -> bool:
+        return "<str:id>" in self.path
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET" and self.path not in QUESTIONS
+
+    @property
+    def collection(self) -> str:
+        """What stands before the id."""
+        return self.path.partition("/<str:id>")[0]
+
+    def address(self, rows: dict[str, Any]) -> str:
+        """The address of a row of ``rows``, which are ids by collection."""
+        return self.path.replace("<str:id>", str(rows.get(self.collection))).replace("<str:name>", "main")
+
+
+def routes() -> list[Route]:
+    """Every route that a view of REST framework answers."""
+    return sorted(_routes(api_v1), key=str)
+
+
+def plain_paths() -> set[str]:
+    """The addresses that plain Django views answer."""
+    return {path for path, callback in _callbacks(api_v1) if not hasattr(callback, "cls")}
+
+
+def _routes(patterns: list[URLPattern | URLResolver]) -> Iterator[Route]:
+    for path, callback in _callbacks(patterns):
+        if not hasattr(callback, "cls"):
+            continue
+        view = callback.cls
+        actions = getattr(callback, "actions", None) or {name: name for name in view.http_method_names}
+        for method, action in actions.items():
+            if (
+                method in ("get", "post", "patch", "delete")
+                and method in view.http_method_names
+                and hasattr(view, action)
+            ):
+                yield Route(method.upper(), path, view, action)
+
+
+def _callbacks(patterns: list[URLPattern | URLResolver]) -> Iterator[tuple[str, Any]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _callbacks(pattern.url_patterns)
+        else:
+            yield str(pattern.pattern), pattern.callback
+
+
+class World:
+    """A tenant with one row of each kind, and what is needed to ask for more."""
+
+    def __init__(self) -> None:
+        self.tenant = make.tenant()
+        self.folder = make.folder(self.tenant)
+        self.version = make.package_version(self.folder)
+        self.process = make.process(self.folder, package=self.version.package)
+        self.execution = make.running_job(self.process)
+        self.job = make.job(self.process)
+        self.machine = make.machine(self.tenant)
+        self.robot = make.robot(self.machine)
+        self.holder = make.user()
+        self.role = rbac.create_role(f"role-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
+        self.assignment = rbac.assign_role(self.role, actor=make.SYSTEM, user=self.holder, tenant=self.tenant)
+        self.account = accounts.create_service_account(self.tenant, actor=make.SYSTEM, name=f"a-{uuid.uuid4().hex[:8]}")
+        self.key, _ = accounts.create_api_key(self.account, actor=make.SYSTEM, tenant=self.tenant, name="key")
+        self.inner = tenancy.create_folder(self.tenant, actor=make.SYSTEM, name="Inner")
+        self.change = jobs.request_bulk_change(
+            self.tenant,
+            actor=Actor.person(make.user(superuser=True)),
+            action=BulkAction.CANCEL,
+            filters={"reason": ["x"]},
+        )
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """Ids by collection."""
+        return {
+            "tenants": self.tenant.pk,
+            "folders": self.inner.pk,
+            "users": self.account.pk,
+            "service-accounts": self.account.pk,
+            "api-keys": self.key.pk,
+            "roles": self.role.pk,
+            "role-assignments": self.assignment.pk,
+            "packages": self.version.package_id,
+            "package-versions": self.version.pk,
+            "machines": self.machine.pk,
+            "robots": self.robot.pk,
+            "processes": self.process.pk,
+            "jobs": self.job.pk,
+            "jobs/bulk-changes": self.change.pk,
+            "executions": self.execution.pk,
+            "audit": AuditEntry.objects.filter(tenant_id=self.tenant.pk).latest("seq").pk,
+        }
+
+    @property
+    def bodies(self) -> dict[str, Any]:
+        """A right body for each write that needs one."""
+        return {
+            "POST tenants": {"name": "New", "slug": f"new-{uuid.uuid4().hex[:8]}"},
+            "PATCH tenants/<str:id>": {"name": "Other"},
+            "POST folders": {"name": "New"},
+            "PATCH folders/<str:id>": {"name": "Other"},
+            "POST service-accounts": {"name": "new"},
+            "POST api-keys": {"name": "new", "user": self.account.pk},
+            "POST roles": {"name": "New", "tenant": self.tenant.pk, "permissions": []},
+            "PATCH roles/<str:id>": {"description": "Other"},
+            "POST role-assignments": {"role": self.role.pk, "user": self.account.pk, "tenant": self.tenant.pk},
+            "POST machines": {"name": "new"},
+            "PATCH machines/<str:id>": {"description": "Other"},
+            "POST robots": {"name": "new", "machine": self.machine.pk},
+            "PATCH robots/<str:id>": {"slots": 2},
+            "POST robots/<str:id>/start-maintenance": {"reason": "new disk"},
+            "POST processes": {"name": "new", "package": self.version.package_id},
+            "PATCH processes/<str:id>": {"priority": 3},
+            "POST jobs": {"process": self.process.pk},
+            "POST jobs/bulk": {"process": self.process.pk, "jobs": [{}, {}]},
+            "POST jobs/<str:id>/prioritise": {"priority": 3},
+            "POST jobs/<str:id>/fail": {"reason": "seen"},
+            "POST jobs/bulk-changes": {"action": "cancel", "filters": {"status": ["pending"]}},
+            "POST jobs/bulk-changes/preview": {"action": "cancel", "filters": {"status": ["pending"]}},
+            "POST packages/preflight": {"name": "some", "version": "1.0.0"},
+        }
+
+    def body(self, route: Route) -> Any:
+        """What to send to a route, or nothing."""
+        return self.bodies.get(str(route))
+
+
+def headers(tenant: Tenant) -> dict[str, str]:
+    """What names a tenant in a create."""
+    return {"X-Tenant": tenant.slug}
