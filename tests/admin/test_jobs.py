@@ -352,3 +352,43 @@ def test_executions_of_a_robot_are_listed_from_its_page():
 
     assert escape(address) in text_of(visitor.open(execution.robot))
     assert page_of(execution) in text_of(visitor.get(address))
+
+
+def rows_of(visitor, *shown):
+    return visitor.get(f"{list_of(type(shown[0]))}rows/", rows=",".join(str(row.pk) for row in shown))
+
+
+def test_a_list_brings_what_changes_up_to_date():
+    process = make.process()
+    first, second = make.job(process), make.job(process)
+    visitor = superuser()
+    listed = visitor.get(list_of(Job))
+    jobs.cancel_job(first, actor=make.SYSTEM)
+
+    shown = text_of(rows_of(visitor, first, second))
+
+    assert f'id="job_status-{first.pk}"' in text_of(listed)
+    assert f'id="job_status-{first.pk}" hx-swap-oob="true"' in shown
+    assert "Cancelled" in shown
+    assert f'rows/?rows={second.pk}"' in shown
+    assert len(shown) < 5_000
+
+
+def test_a_list_of_what_has_ended_asks_no_more():
+    job = jobs.cancel_job(make.job(), actor=make.SYSTEM)
+    visitor = superuser()
+
+    assert "/rows/" not in text_of(visitor.get(list_of(Job)))
+    assert "/rows/" not in text_of(rows_of(visitor, job))
+
+
+def test_rows_of_another_tenant_are_not_brought_up_to_date():
+    job = rows.job(make.tenant())
+
+    shown = text_of(rows_of(holding("Operator", make.tenant()), job))
+
+    assert str(job.pk) not in shown
+
+
+def test_rows_that_are_none_are_refused():
+    assert superuser().get(f"{list_of(Job)}rows/", rows="nonsense").status_code == 404

@@ -107,8 +107,7 @@ def test_the_navigation_opens_in_a_narrow_window(watched, administrator):
     page.get_by_role("button", name="Open the navigation").click()
     page.locator("#nav-sidebar").get_by_text("Robots", exact=True).click()
 
-    page.get_by_role("heading", name="Robots").wait_for()
-    assert page.url.endswith("/admin/robots/robot/")
+    page.wait_for_url("**/admin/robots/robot/")
 
 
 def test_the_palette_finds_a_page_by_typing(watched, administrator):

@@ -15,6 +15,7 @@ from unfold.paginator import InfinitePaginator
 
 from apps.audit.models import AuditEntry, Outcome
 from apps.console.admin import tenants
+from apps.core.actors import PERSON
 from apps.core.admin import display
 from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import WindowFilter, choice
@@ -51,9 +52,11 @@ def time(entry: AuditEntry) -> Any:
 
 
 @display.column("Who")
-def actor(entry: AuditEntry) -> str:
+def actor(entry: AuditEntry) -> SafeString:
     """Name whoever did it."""
-    return entry.actor_name if entry.actor_kind == "person" else f"{entry.actor_name} ({entry.actor_kind})"
+    return display.nowrap(
+        entry.actor_name if entry.actor_kind == PERSON else f"{entry.actor_name} ({entry.actor_kind})"
+    )
 
 
 @display.column("To what")

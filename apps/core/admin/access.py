@@ -50,6 +50,7 @@ class GuardedAdmin(ModelAdmin):
     linked_rows: ClassVar[Sequence[str]] = ()
 
     actions = ()
+    empty_value_display = display.NOTHING
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 50

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
@@ -170,6 +171,20 @@ def link(row: Model | None, text: Any = None, *, may_open: bool = True) -> SafeS
 def column(title: str, *, order: str | None = None) -> Callable[[Column], Column]:
     """Make a function of a row a column of a list."""
     return admin.display(description=title, ordering=order, empty_value=NOTHING)
+
+
+def refreshing(shown: Column) -> Column:
+    """Make a column one that a list brings up to date by itself (see ``OperatorAdmin.live_columns``)."""
+
+    @wraps(shown)
+    def marked(row: Any) -> SafeString:
+        return format_html('<span id="{}-{}">{}</span>', shown.__name__, row.pk, shown(row))
+
+    def answer(row: Any) -> SafeString:
+        return format_html('<span id="{}-{}" hx-swap-oob="true">{}</span>', shown.__name__, row.pk, shown(row))
+
+    marked.answer = answer  # type: ignore[attr-defined]
+    return marked
 
 
 def status(tones: Mapping[str, str], *, field: str = "status", title: str = "Status") -> Column:

@@ -47,7 +47,10 @@ class OperatorAdmin(GuardedAdmin):
     empty_text: ClassVar[str] = ""
     empty_icon: ClassVar[str] = "inbox"
     row_template: ClassVar[str] = "operator/page.html"
+    #: Columns that the list brings up to date by itself, made by ``display.refreshing``.
+    live_columns: ClassVar[Sequence[Any]] = ()
     list_before_template = "operator/quick_filters.html"
+    list_after_template = "operator/live_rows.html"
 
     # ------------------------------------------------------------------------------------------------------------ pages
 
@@ -65,7 +68,27 @@ class OperatorAdmin(GuardedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
-        return super().changelist_view(request, context)
+        response = super().changelist_view(request, context)
+        if self.live_columns and isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
+            changelist = response.context_data["cl"]  # type: ignore[index]
+            response.context_data["rows_address"] = self._rows_address(changelist.result_list)  # type: ignore[index]
+        return response
+
+    def may_change(self, row: Any) -> bool:
+        """Say whether the list has to ask about a row again."""
+        return True
+
+    def rows_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer the columns of a list that change by themselves, for the rows it shows."""
+        asked = [_as_id(text) for text in request.GET.get("rows", "").split(",")[: self.list_per_page] if text]
+        rows = list(self.get_queryset(request).filter(pk__in=asked))
+        cells = [column.answer(row) for row in rows for column in self.live_columns]
+        context = {"cells": cells, "rows_address": self._rows_address(rows)}
+        return HttpResponse(render_to_string("operator/live_rows.html", context, request))
+
+    def _rows_address(self, rows: Sequence[Any]) -> str:
+        changing = ",".join(str(row.pk) for row in rows if self.may_change(row))
+        return f"{self.list_address()}rows/?rows={changing}" if changing else ""
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -146,8 +169,11 @@ class OperatorAdmin(GuardedAdmin):
             self.url(f"<uuid:object_id>/{one.name}/", one.name, partial(self.operation_view, operation=one))
             for one in self.operations
         ]
-        live = self.url("<uuid:object_id>/live/", "live", self.live_view)
-        return [*operations, live, *self.own_urls(), *super().get_urls()]
+        live = [
+            self.url("<uuid:object_id>/live/", "live", self.live_view),
+            self.url("rows/", "rows", self.rows_view),
+        ]
+        return [*operations, *live, *self.own_urls(), *super().get_urls()]
 
     def own_urls(self) -> list[URLPattern]:
         """Return the addresses that only this model has (see ``url``)."""

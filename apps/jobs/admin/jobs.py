@@ -164,19 +164,21 @@ def tries(job: Job) -> SafeString:
     return display.nowrap(f"{job.attempts_used} of {job.max_attempts}")
 
 
+LIVE = (display.refreshing(states.job_status), display.refreshing(robot), display.refreshing(states.took))
+
+
 @admin.register(Job)
 class JobAdmin(OperatorAdmin):
     """Requests to run a process once."""
 
     list_display = [
         named,
-        states.job_status,
-        robot,
+        *LIVE[:2],
         "priority",
         tries,
         display.when("created_at", "Made"),
         display.when("started_at", "Started"),
-        states.took,
+        LIVE[2],
         display.linked("folder", "Folder"),
         display.linked("tenant", "Tenant"),
     ]
@@ -199,6 +201,7 @@ class JobAdmin(OperatorAdmin):
     empty_text = "Jobs come from “Run now” on a process, and from the API. Older ones show under a longer time."
     empty_icon = "play_circle"
     operations = OPERATIONS
+    live_columns = LIVE
     row_template = "jobs/job.html"
     shown_statuses: ClassVar[tuple[JobStatus, ...]] = tuple(JobStatus)
 
@@ -232,6 +235,9 @@ class JobAdmin(OperatorAdmin):
 
     def title_of(self, row: Job) -> str:
         return f"{row.process.name} {display.short(row.pk)}"
+
+    def may_change(self, row: Job) -> bool:
+        return not row.is_final
 
     def is_live(self, row: Job) -> bool:
         return not row.is_final

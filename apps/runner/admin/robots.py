@@ -108,18 +108,22 @@ class StatusFilter(SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() in RobotStatus.values else queryset
 
 
+LIVE = tuple(
+    display.refreshing(column)
+    for column in (robot_pages.status, robot_pages.slots, robot_pages.current_jobs, robot_pages.last_contact)
+)
+
+
 @admin.register(Robot)
 class RobotAdmin(OperatorAdmin):
     """The workers that pull jobs."""
 
     list_display = [
         "name",
-        robot_pages.status,
-        robot_pages.slots,
-        robot_pages.current_jobs,
+        *LIVE[:3],
         display.linked("machine", "Machine"),
         display.column("Labels")(lambda robot: display.badges(robot.labels)),
-        robot_pages.last_contact,
+        LIVE[3],
         display.linked("tenant", "Tenant"),
     ]
     list_filter = [StatusFilter, ("tenant", RelatedFilter), ("machine", RelatedFilter)]
@@ -128,6 +132,7 @@ class RobotAdmin(OperatorAdmin):
     search_fields = ["name", "description", "machine__name"]
     ordering = ["name"]
     sortable_by = ["name"]
+    live_columns = LIVE
     empty_title = "No robots yet"
     empty_text = (
         "Add a machine, and type the command you are shown there on it: its robot enrols by itself and shows here."

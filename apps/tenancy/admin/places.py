@@ -32,7 +32,8 @@ class PlaceField(forms.ChoiceField):
                 self.rows[str(tenant.pk)] = tenant
         if folders:
             self.rows |= {str(folder.pk): folder for folder in folders_where(actor, permission)[:MOST_OFFERED]}
-        self.choices = [("", "Choose a place"), *((key, in_words(row)) for key, row in self.rows.items())]
+        what = "a place" if folders else "a tenant"
+        self.choices = [("", f"Choose {what}"), *((key, in_words(row)) for key, row in self.rows.items())]
 
     def clean(self, value: Any) -> Any:
         """Return the row that was chosen."""
