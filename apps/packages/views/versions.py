@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any, Final
 
 from django.http import FileResponse, HttpResponse
@@ -59,8 +60,10 @@ class PackageVersionViewSet(RowViewSet):
         headers = {"ETag": f'"{version.sha256}"', "X-Content-SHA256": version.sha256}
         if has_it_already(request, version.sha256):
             return HttpResponse(status=304, headers=headers)
-        file = services.open_file(version)
-        services.note_download(version, actor=self.actor)
+        with ExitStack() as closed_on_refusal:
+            file = closed_on_refusal.enter_context(services.open_file(version))
+            services.note_download(version, actor=self.actor)
+            closed_on_refusal.pop_all()
         return FileResponse(
             file, as_attachment=True, filename=version.file_name, content_type=MEDIA_TYPE, headers=headers
         )
