@@ -45,6 +45,20 @@
         }
     };
 
+    /* A form is sent once, however often its button is pressed. */
+
+    document.addEventListener("submit", (event) => {
+        const form = event.target;
+        if (form.method !== "post" || !form.matches(".op-panel form")) return;
+        if (form.dataset.sent) event.preventDefault();
+        form.dataset.sent = "yes";
+    });
+
+    window.addEventListener("pageshow", (event) => {
+        if (!event.persisted) return;
+        for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+    });
+
     /* The log: it follows its end while the reader is there, and holds still while they read further up. */
 
     const MOST_LINES = 5000;

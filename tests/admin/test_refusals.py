@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from django.test import Client
 
 from apps.audit.models import AuditEntry, Outcome
 from apps.core.errors import Conflict, Invalid, NotAllowed, NotFound, Problem
@@ -215,6 +216,29 @@ def test_a_list_takes_no_look_ups_but_those_of_its_filters(model, query):
     response = superuser().get(list_of(model), **query)
 
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query", [{"_to_field": "digest"}, {"_to_field": "machine"}, {"o": "digest"}, {"_facets": "1"}]
+)
+def test_the_side_doors_of_djangos_lists_give_nothing_away(query):
+    robot = make.robot()
+    visitor = with_permissions("robots.view_robot", inside=make.tenant())
+
+    response = visitor.get(list_of(Robot), **query)
+
+    assert response.status_code in (200, 302, 400)
+    assert robot.name not in text_of(response)
+
+
+def test_who_types_the_wrong_password_too_often_waits(settings):
+    settings.AXES_ENABLED = True
+    visitor = Client()
+
+    answers = [visitor.post("/admin/login/", {"username": "ann", "password": "wrong"}) for _ in range(6)]
+
+    assert [answer.status_code for answer in answers][-1] == 429
+    assert "Too many wrong passwords" in text_of(answers[-1])
 
 
 def test_a_key_of_another_tenant_in_a_form_is_refused():

@@ -193,6 +193,17 @@ def test_a_key_that_was_shown_is_gone_when_the_page_is_loaded_again(watched, adm
     assert Machine.objects.count() == 1
 
 
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(watched, administrator):
+    process = make.process()
+    watched.sign_in(administrator)
+    page = watched.open(f"/admin/processes/process/{process.pk}/run/")
+
+    page.get_by_role("button", name="Run now").dblclick()
+
+    page.wait_for_url("**/jobs/job/**")
+    assert Job.objects.count() == 1
+
+
 def test_several_jobs_are_cancelled_at_once(watched, administrator):
     process = make.process()
     ticked = [make.job(process), make.job(process)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
@@ -25,6 +25,8 @@ from apps.packages.models import Package
 from apps.processes.models import Process
 from apps.robots.models import Machine, Robot
 
+#: A figure on this page goes no further: it is asked for again and again, on tables of any size.
+MOST_COUNTED = 10_000
 #: How many jobs each table shows, and how much of why one failed.
 JOBS_SHOWN, LONGEST_WHY = 10, 120
 
@@ -37,6 +39,11 @@ class Number:
     value: int
     address: str
     tone: str = "calm"
+
+    @property
+    def text(self) -> str:
+        """The figure, or that there are more than were counted."""
+        return f"{self.value:,}" if self.value <= MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +111,27 @@ def _numbers(request: HttpRequest, site: OperatorSite, actor: Actor) -> list[Num
 
 
 def _job_numbers(actor: Actor) -> list[Number]:
-    day_ago = ids.first_id_at(timezone.now() - timedelta(days=1))
     jobs = Job.objects.visible_to(actor).order_by()
-    live = dict(jobs.live().values_list("status").annotate(count=Count("pk")))
-    ended = jobs.filter(pk__gte=day_ago).aggregate(
-        completed=Count("pk", filter=Q(status=JobStatus.COMPLETED)),
-        failed=Count("pk", filter=Q(status=JobStatus.FAILED)),
-    )
-    running = live.get(JobStatus.RUNNING, 0) + live.get(JobStatus.CANCELLING, 0)
-    waiting = live.get(JobStatus.WAITING, 0)
+    lately = jobs.filter(pk__gte=ids.first_id_at(timezone.now() - timedelta(days=1)))
+    waiting, failed = _count(jobs, JobStatus.WAITING), _count(lately, JobStatus.FAILED)
 
     def of(status: str, **query: str) -> str:
         return display.list_of(Job, status__exact=status, **query)
 
     return [
-        Number("Jobs in line", live.get(JobStatus.PENDING, 0), of(JobStatus.PENDING, since="all")),
-        Number("Running", running, of(JobStatus.RUNNING, since="all"), "busy"),
-        Number("Wait for a person", waiting, of(JobStatus.WAITING, since="all"), "care" if waiting else "calm"),
-        Number("Completed, 24 h", ended["completed"], of(JobStatus.COMPLETED, since="24h"), "good"),
+        Number("Jobs in line", _count(jobs, JobStatus.PENDING), of(JobStatus.PENDING, since="all")),
         Number(
-            "Failed, 24 h", ended["failed"], of(JobStatus.FAILED, since="24h"), "bad" if ended["failed"] else "calm"
+            "Running", _count(jobs, JobStatus.RUNNING, JobStatus.CANCELLING), of(JobStatus.RUNNING, since="all"), "busy"
         ),
+        Number("Wait for a person", waiting, of(JobStatus.WAITING, since="all"), "care" if waiting else "calm"),
+        Number("Completed, 24 h", _count(lately, JobStatus.COMPLETED), of(JobStatus.COMPLETED, since="24h"), "good"),
+        Number("Failed, 24 h", failed, of(JobStatus.FAILED, since="24h"), "bad" if failed else "calm"),
     ]
+
+
+def _count(jobs: QuerySet[Job], *statuses: JobStatus) -> int:
+    """Return how many there are, counting no further than is shown."""
+    return jobs.filter(status__in=statuses)[: MOST_COUNTED + 1].count()
 
 
 def _robot_numbers(actor: Actor) -> list[Number]:
