@@ -175,11 +175,13 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
-# Ticks, in seconds. Each task finds its work in the rows, so a lost or doubled one changes nothing but delay. The
-# schedule is copied into the database, where it can be changed.
+CELERY_RESULT_EXPIRES = None  # There are no results, so none to tidy up.
+SWEEP_EVERY = max(1, env.int("SWEEP_EVERY", default=5))
+# Ticks, in whole seconds. Each task finds its work in the rows, so a lost or doubled one changes nothing but delay. The
+# schedule is copied into the database at each start of beat: there a tick can be switched off, here it is changed.
 _TICKS = {
     "console.tick": 15,
-    "jobs.sweep_leases": env.float("SWEEP_EVERY", default=5.0),
+    "jobs.sweep_leases": SWEEP_EVERY,
     "jobs.sweep_start_deadlines": 5,
     "jobs.work_off_bulk_changes": 5,
     "audit.seal_entries": 30,
@@ -345,6 +347,7 @@ LOGGING_CONFIG = "apps.core.logs.configure_from"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
 # ------------------------------------------------------------------------------------------------------------- admin
+AXES_LOCKOUT_TEMPLATE = "operator/locked.html"
 UNFOLD = {
     "SITE_TITLE": "BV Orchestrator",
     "SITE_HEADER": "BV Orchestrator",
