@@ -14,6 +14,8 @@ from apps.core.masking import mask_tokens_in_text
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS: Final = ("json", "console")
+#: These say several lines for each tick, all day; what goes wrong in a task is an error, and is shown.
+_CHATTY: Final = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 
 
 def configure(level: str, line_format: str) -> None:
@@ -115,5 +117,6 @@ def _standard_library(level: str, line_format: str) -> dict[str, Any]:
             "django.request": {"level": level, "handlers": ["tracebacks"], "propagate": False},
             "django.security.DisallowedHost": {"filters": ["without_traceback"]},
             "django.db.backends": {"level": "INFO"},
+            **{name: {"level": "DEBUG" if level == "DEBUG" else "WARNING"} for name in _CHATTY},
         },
     }

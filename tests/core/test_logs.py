@@ -127,3 +127,11 @@ def test_only_tracebacks_pass_the_filter():
     plain = logging.makeLogRecord({"msg": "x"})
 
     assert not logs.WithTraceback().filter(plain)
+
+
+@pytest.mark.parametrize("logger", ["celery.beat", "celery.worker.strategy", "celery.app.trace"])
+def test_ticks_fill_no_log_unless_asked_for(logger):
+    body = f'logging.getLogger("{logger}").info("tick")\nlogging.getLogger("{logger}").error("failed")'
+
+    assert [json.loads(line)["event"] for line in lines_of(body)] == ["failed"]
+    assert [json.loads(line)["event"] for line in lines_of(body, level="DEBUG")] == ["tick", "failed"]

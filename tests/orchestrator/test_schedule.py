@@ -1,0 +1,88 @@
+"""Which ticks there are, and what beat makes of them."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from orchestrator.celery import app
+
+SCHEDULE = settings.CELERY_BEAT_SCHEDULE
+#: Sweeps and upkeep of the installation: without one of these, work that a wake-up forgot stays undone.
+NEEDED = {
+    "audit.seal_entries",
+    "console.tick",
+    "events.ensure_partitions",
+    "jobs.sweep_leases",
+    "jobs.sweep_start_deadlines",
+    "jobs.work_off_bulk_changes",
+    "packages.sweep_files",
+    "requests.delete_expired",
+    "robots.forget_old_sessions",
+}
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    """The names of the tasks that a worker knows."""
+    app.loader.import_default_modules()
+    return {name for name in app.tasks if not name.startswith("celery.")}
+
+
+def test_every_tick_names_a_task_that_a_worker_knows(tasks):
+    assert {entry["task"] for entry in SCHEDULE.values()} <= tasks
+
+
+def test_every_task_is_found_by_a_tick_as_well(tasks):
+    """A wake-up can be lost, so that no task may hang on one alone."""
+    assert tasks - {entry["task"] for entry in SCHEDULE.values()} == set()
+
+
+def test_nothing_that_is_needed_is_left_out():
+    assert set(SCHEDULE) >= NEEDED
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULE))
+def test_a_tick_counts_whole_seconds_and_grows_old(name):
+    entry = SCHEDULE[name]
+
+    assert isinstance(entry["schedule"], int)
+    assert entry["schedule"] >= 1
+    assert entry["options"]["expires"] > entry["schedule"]
+
+
+@pytest.mark.django_db(transaction=True)
+class TestInTheDatabase:
+    def test_beat_writes_the_schedule_down(self):
+        DatabaseScheduler(app=app, lazy=False)
+
+        found = {task.name: (task.interval.every, task.interval.period) for task in PeriodicTask.objects.all()}
+        assert found == {name: (entry["schedule"], "seconds") for name, entry in SCHEDULE.items()}
+
+    def test_again_it_changes_nothing(self):
+        DatabaseScheduler(app=app, lazy=False)
+        before = list(PeriodicTask.objects.values_list("pk", "name").order_by("pk"))
+
+        DatabaseScheduler(app=app, lazy=False)
+
+        assert list(PeriodicTask.objects.values_list("pk", "name").order_by("pk")) == before
+
+    def test_a_tick_that_was_switched_off_stays_off(self):
+        DatabaseScheduler(app=app, lazy=False)
+        PeriodicTask.objects.filter(name="audit.seal_entries").update(enabled=False)
+
+        scheduler = DatabaseScheduler(app=app, lazy=False)
+
+        assert set(scheduler.schedule) == set(SCHEDULE) - {"audit.seal_entries"}
+
+    def test_a_tick_takes_the_time_of_the_settings(self):
+        DatabaseScheduler(app=app, lazy=False)
+        task = PeriodicTask.objects.get(name="jobs.sweep_leases")
+        type(task.interval).objects.filter(pk=task.interval_id).update(every=900)
+
+        DatabaseScheduler(app=app, lazy=False)
+
+        task.refresh_from_db()
+        assert task.interval.every == SCHEDULE["jobs.sweep_leases"]["schedule"]
