@@ -75,11 +75,14 @@ def _role(data_dir: Path, live_url: str, *arguments: str, is_ready: Callable[[],
 def environment(data_dir: Path, live_url: str) -> dict[str, str]:
     """Return the environment of the roles: ours, and where they are."""
     ours = {"BV_DATA_DIR": str(data_dir), "BV_NO_BOOTSTRAP": "1", "PYTHONUNBUFFERED": "1", SUPERVISED: "1"}
-    return {"LIVE_URL": live_url} | dict(os.environ) | ours | _byte_code(data_dir)
+    return {"LIVE_URL": live_url} | dict(os.environ) | ours | byte_code(data_dir)
 
 
-def _byte_code(data_dir: Path) -> dict[str, str]:
-    """Keep byte code in the data directory where it may not lie beside the sources: compiling is half of a start."""
+def byte_code(data_dir: Path) -> dict[str, str]:
+    """Return what keeps byte code with the data where it may not lie beside the sources.
+
+    Containers often forbid the latter; without byte code two thirds of each start are compiling.
+    """
     if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
         return {}
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(data_dir / "byte-code")}

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from orchestrator import embedded, testing
 from orchestrator.embedded.throwaway import throwaway
+from orchestrator.supervisor.programs import byte_code
 
 
 class Command(BaseCommand):
@@ -51,7 +52,7 @@ class Command(BaseCommand):
 
 
 def _run(command: Sequence[str], found: Mapping[str, str]) -> int:
-    environment = {**os.environ, "BV_NO_BOOTSTRAP": "1", **found}
+    environment = {**os.environ, "BV_NO_BOOTSTRAP": "1", **byte_code(embedded.default_data_dir()), **found}
     # Ctrl-C reaches pytest as well, which ends by itself and says what it did; our part is to clean up after it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
