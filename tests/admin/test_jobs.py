@@ -70,14 +70,14 @@ def test_a_failed_job_shows_its_error_with_the_traceback_as_text():
 
 def test_a_completed_job_shows_its_result_and_what_it_ran():
     execution = make.running_job()
-    finish(execution, End.COMPLETED, result={"sum": 12}, usage={"cpu_seconds": 1.5, "memory_bytes": 2048})
+    finish(execution, End.COMPLETED, result={"sum": 12}, usage={"cpu_seconds": 1.5, "max_memory": 2048})
     job = execution.job
 
     shown = text_of(superuser().open(job))
 
     assert "&quot;sum&quot;: 12" in shown
     assert job.package_sha256 in shown
-    assert "memory 2.0 KiB" in shown
+    assert "cpu seconds 1.5 s, max memory 2.0 KiB" in shown
 
 
 def test_a_retry_leads_to_the_job_it_repeats():

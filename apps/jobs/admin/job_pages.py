@@ -81,25 +81,29 @@ def progress_of(execution: Execution) -> str:
     progress = execution.progress
     if not isinstance(progress, dict):
         return "" if progress is None else str(progress)
-    percent = progress.get("percent", progress.get("progress"))
-    told = [f"{percent:.0f} %" if isinstance(percent, int | float) else "", str(progress.get("message") or "")]
+    percent = progress.get("percent")
+    told = [f"{percent:.0f} %" if isinstance(percent, int | float) else ""]
+    told += [str(progress.get(name) or "") for name in ("step", "message")]
     return " · ".join(part for part in told if part) or display.as_json(progress)
 
 
 def usage_of(execution: Execution) -> str:
     """Return what an execution used of its machine."""
-    usage = execution.usage
-    if not isinstance(usage, dict):
-        return ""
-    told = []
-    for name, value in usage.items():
-        text = (
-            display.bytes_as_text(int(value))
-            if name.endswith("_bytes") and isinstance(value, int | float)
-            else str(value)
-        )
-        told.append(f"{name.removesuffix('_bytes').replace('_', ' ')} {text}")
-    return ", ".join(told)
+    usage = execution.usage if isinstance(execution.usage, dict) else {}
+    return ", ".join(f"{name.replace('_', ' ')} {_amount(name, value)}" for name, value in usage.items())
+
+
+def _amount(name: str, value: Any) -> str:
+    """Return a figure of the wire in its unit: memory in bytes, times in seconds."""
+    if not isinstance(value, int | float):
+        return str(value)
+    return (
+        display.bytes_as_text(int(value))
+        if "memory" in name
+        else display.length(value)
+        if "seconds" in name
+        else str(value)
+    )
 
 
 def _attempt(execution: Execution, link: Links) -> Attempt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -33,13 +34,8 @@ class Shown:
 
 def viewer(address: str, execution: Execution | None) -> dict[str, Any]:
     """Return what the template of the viewer is given."""
-    return {
-        "address": address,
-        "execution": execution,
-        "state": state_of(execution) if execution is not None else "",
-        "has_error": execution is not None and execution.log_first_error is not None,
-        "levels": loglines.LEVELS,
-    }
+    state = state_of(execution) if execution is not None else ""
+    return {"address": address, "execution": execution, "state": state, "levels": loglines.LEVELS}
 
 
 def state_of(execution: Execution) -> str:
@@ -115,8 +111,12 @@ def _answer(request: HttpRequest, execution: Execution, page: logreading.Page, *
 
 
 def _shown(line: loglines.Line) -> Shown:
-    fields = f"  {display.as_json(line.fields)}" if line.fields else ""
+    fields = "".join(f"  {name}={_plain(value)}" for name, value in line.fields.items())
     return Shown(_local(line.time), line.level[0].lower(), line.level, line.message + fields)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _local(text: str) -> str:

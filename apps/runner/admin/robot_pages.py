@@ -124,10 +124,21 @@ def session_panel(robot: Any) -> Facts | Text:
         ("Opened", display.moment(parse_datetime(session["opened_at"]))),
         ("Last contact", last_contact(robot)),
         ("Takes work", "yes" if session["accepting"] else "no"),
-        *((str(name).replace("_", " ").capitalize(), value) for name, value in agent.items()),
-        *((str(name).replace("_", " ").capitalize(), value) for name, value in metrics.items()),
+        *((_words(name), value) for name, value in agent.items()),
+        *((_words(name), _figure(name, value)) for name, value in metrics.items()),
     ]
     return Facts("Session", rows, icon="sensors")
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ").capitalize()
+
+
+def _figure(name: str, value: Any) -> Any:
+    """Return a figure of the wire in its unit: processor and memory are shares, room on the disk is bytes."""
+    if not isinstance(value, int | float):
+        return value
+    return f"{value:.0%}" if name in ("cpu", "memory") else display.bytes_as_text(int(value))
 
 
 def tokens_panel(robot: Robot) -> Table:
