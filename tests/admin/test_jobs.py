@@ -77,7 +77,7 @@ def test_a_completed_job_shows_its_result_and_what_it_ran():
 
     assert "&quot;sum&quot;: 12" in shown
     assert job.package_sha256 in shown
-    assert "cpu seconds 1.5 s, max memory 2.0 KiB" in shown
+    assert "max memory 2.0 KiB, cpu seconds 1.5 s" in shown
 
 
 def test_a_retry_leads_to_the_job_it_repeats():
