@@ -5,13 +5,13 @@ from __future__ import annotations
 from apps.audit.models import AuditEntry
 from apps.core.api.filters import ApiFilterSet
 from apps.core.api.identifiers import IdFilter
-from apps.jobs.filters import MomentRangeFilter
+from apps.jobs.filters import AlongId, MomentRangeFilter
 
 
 class AuditFilters(ApiFilterSet):
     """Entries of a tenant, about an object, by somebody, of one kind of act, or between two moments."""
 
-    tenant = IdFilter(field_name="tenant_id")
+    tenant = AlongId(field_name="tenant_id")
     target = IdFilter(field_name="target_id")
     ts = MomentRangeFilter(field_name="ts")
 

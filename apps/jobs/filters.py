@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.core import ids
 from apps.core.api.filters import ApiFilterSet
 from apps.core.api.identifiers import IdFilter
+from apps.core.api.ranges import within
 from apps.jobs.models import BulkChange, Execution, ExecutionStatus, Job, JobStatus, RobotStatus
+from apps.packages.models import AutomationKind
 from apps.robots.filters import RobotFilters as PlainRobotFilters
 
 #: Ids carry the clock of the process that made them, which may differ from the database's.
@@ -33,15 +35,44 @@ class MomentRangeFilter(django_filters.IsoDateTimeFromToRangeFilter):  # type: i
         return narrowed
 
 
+class AlongId(IdFilter):
+    """An id that an index of a big table begins with."""
+
+    def filter(self, rows: QuerySet[Any], value: UUID | None) -> QuerySet[Any]:
+        return rows if value is None else rows.filter(**within(self.field_name, value))
+
+
+class AlongText(django_filters.CharFilter):  # type: ignore[misc]
+    """A short text that an index of a big table begins with."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 40, **kwargs})
+
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows if not value else rows.filter(**within(self.field_name, value))
+
+
+class AlongChoices(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
+    """Some of a few values that an index of a big table begins with."""
+
+    def filter(self, rows: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        wanted = Q()
+        for one in value:
+            wanted |= Q(**within(self.field_name, one))
+        return rows.filter(wanted)
+
+
 class JobFilters(ApiFilterSet):
     """Jobs by state, by what they run and where, by who ran them, by when and how they came about."""
 
-    status = django_filters.MultipleChoiceFilter(choices=JobStatus.choices)
-    reason = django_filters.CharFilter(max_length=40)
-    tenant = IdFilter(field_name="tenant_id")
-    folder = IdFilter(field_name="folder_id")
-    process = IdFilter(field_name="process_id")
-    package_version = IdFilter(field_name="package_version_id")
+    status = AlongChoices(choices=JobStatus.choices)
+    reason = AlongText()
+    kind = AlongChoices(choices=AutomationKind.choices)
+    source = AlongText()
+    tenant = AlongId(field_name="tenant_id")
+    folder = AlongId(field_name="folder_id")
+    process = AlongId(field_name="process_id")
+    package_version = AlongId(field_name="package_version_id")
     robot = IdFilter(method="tried_by", label="Tried on this robot")
     retry_of = IdFilter(field_name="retry_of_id")
     created = MomentRangeFilter(field_name="created_at")
@@ -50,7 +81,7 @@ class JobFilters(ApiFilterSet):
         model = Job
         fields = [
             "tenant", "folder", "process", "package_version", "status", "reason", "kind", "robot", "source",
-            "retry_of", "dedupe_key", "created",
+            "retry_of", "created",
         ]  # fmt: skip
 
     def tried_by(self, jobs: QuerySet[Job], name: str, robot: UUID) -> QuerySet[Job]:
@@ -60,12 +91,12 @@ class JobFilters(ApiFilterSet):
 class ExecutionFilters(ApiFilterSet):
     """Executions by state, robot, process or job, and by when they were granted."""
 
-    status = django_filters.MultipleChoiceFilter(choices=ExecutionStatus.choices)
-    tenant = IdFilter(field_name="tenant_id")
-    folder = IdFilter(field_name="folder_id")
-    process = IdFilter(field_name="process_id")
+    status = AlongChoices(choices=ExecutionStatus.choices)
+    tenant = AlongId(field_name="tenant_id")
+    folder = AlongId(field_name="folder_id")
+    process = AlongId(field_name="process_id")
+    robot = AlongId(field_name="robot_id")
     job = IdFilter(field_name="job_id")
-    robot = IdFilter(field_name="robot_id")
     granted = MomentRangeFilter(field_name="granted_at")
 
     class Meta(ApiFilterSet.Meta):

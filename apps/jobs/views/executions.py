@@ -12,7 +12,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api.rows import RowViewSet
 from apps.core.errors import Invalid
 from apps.jobs.filters import ExecutionFilters
 from apps.jobs.models import Execution, logreading
@@ -20,7 +19,7 @@ from apps.jobs.models.logreading import Page, Place
 from apps.jobs.serializers.executions import ExecutionOut, LogPage, log_page
 from apps.jobs.views.jobs import EXECUTIONS
 from apps.jobs.views.pages import EXECUTION_PATHS
-from apps.tenancy.views.pages import NewestOfEachPlace
+from apps.tenancy.views.pages import BigTableViewSet
 
 DEFAULT_LINES: Final = 200
 #: Where a reader can begin.
@@ -41,14 +40,13 @@ _PARAMETERS: Final = [
 ]
 
 
-class ExecutionViewSet(RowViewSet):
+class ExecutionViewSet(BigTableViewSet):
     """Executions: tries at jobs, each on one robot."""
 
     http_method_names = ["get", "head", "options"]
     queryset = EXECUTIONS
     serializer_class = ExecutionOut
     filterset_class = ExecutionFilters
-    pagination_class = NewestOfEachPlace
     view_permission = "jobs.view_job"
     paths = EXECUTION_PATHS
     query_parameters = {"log": frozenset({"at", "after", "before", "limit"})}

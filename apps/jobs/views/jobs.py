@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
-from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.rows import Reason
 from apps.core.api.strict_json import NODE_LIMIT
 from apps.jobs import services
 from apps.jobs.filters import JobFilters
@@ -30,6 +30,7 @@ from apps.jobs.serializers.jobs import (
 )
 from apps.jobs.views.pages import JOB_PATHS, NewestJobs
 from apps.robots.models import Robot
+from apps.tenancy.views.pages import BigTableViewSet
 
 #: Values in the body of a bulk create: a thousand jobs with their parameters.
 BULK_NODES: Final = 100_000
@@ -38,7 +39,7 @@ _LONG: Final = ("parameters", "result", "error")
 EXECUTIONS: Final = Execution.objects.select_related("robot", "process")
 
 
-class JobViewSet(RowViewSet):
+class JobViewSet(BigTableViewSet):
     """Jobs: requests to run a process once."""
 
     http_method_names = ["get", "head", "post", "options"]

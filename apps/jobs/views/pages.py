@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from rest_framework.views import APIView
 
 from apps.core.api.identifiers import parse_id
+from apps.core.api.ranges import within
 from apps.jobs.models import Execution, ExecutionStatus
 from apps.rbac import services as rbac
 from apps.tenancy.views.pages import NewestOfEachPlace, Path
@@ -45,10 +46,12 @@ class NewestJobs(NewestOfEachPlace):
         if robot is None:
             return super().fetch(rows, count, view)
         is_rising = not str(rows.query.order_by[0]).startswith("-")
-        tried = Execution.objects.filter(robot_id__gte=parse_id(robot), robot_id__lte=parse_id(robot))
+        tried = Execution.objects.filter(**within("robot_id", parse_id(robot)))
         tenant = tried.order_by("robot_id").values_list("tenant_id", flat=True).first()
-        if not rbac.reach(view.actor, "jobs.view_job").touches(tenant):  # type: ignore[union-attr]
+        actor, permission = view.actor, view.view_permission  # type: ignore[union-attr]
+        if not rbac.reach(actor, permission).touches(tenant):
             return []
+        rows = rbac.visible(rows, actor, permission)
         tried = tried.order_by("-robot_id", "job_id") if is_rising else tried.order_by("robot_id", "-job_id")
         return self._in_steps(rows, tried, count, "gt" if is_rising else "lt")
 
