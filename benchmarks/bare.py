@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from django.db.models.sql import InsertQuery
 
 from apps.jobs.models import Job
 from apps.robots.models import Robot, RobotSession
+from benchmarks import figures
 from benchmarks.rows import Site
 from orchestrator.embedded.postgres import Cluster
 from tests import make
@@ -45,7 +47,8 @@ SELECT pg_advisory_xact_lock(hashtextextended({robot}::text, 0));
 SELECT count(*) FROM jobs_execution WHERE status = 'running' AND robot_id = {robot};
 WITH granted AS (
     UPDATE jobs_job SET status = 'running', attempts_used = attempts_used + 1,
-        last_execution_no = last_execution_no + 1, started_at = now() WHERE id = :job AND status = 'pending' RETURNING *)
+        last_execution_no = last_execution_no + 1, started_at = now()
+    WHERE id = :job AND status = 'pending' RETURNING *)
 INSERT INTO jobs_execution (id, tenant_id, folder_id, job_id, process_id, number, status, reason, lease_id, robot_id,
     session_id, claim_request_id, limit_value, expires_at, start_by, outcome, result_digest, log_length, log_crc32,
     log_lines, log_api_length, log_truncated)
@@ -86,6 +89,7 @@ class Bare:
 
     cycles_per_second: float
     milliseconds: float
+    cores: dict[str, float]
 
 
 def make_robots(site: Site, count: int) -> None:
@@ -110,12 +114,21 @@ def run(plant: Plant, site: Site, *, clients: int, seconds: float) -> Bare:
             str(program), "--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=2",
             f"--time={seconds:.0f}", f"--file={script.name}", plant.database_url,
         ]  # fmt: skip
+        meter = figures.Meter({"postgres": lambda: plant.processes("postgres")})
+        own = resource.getrusage(resource.RUSAGE_CHILDREN)
+        meter.start()
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path("/"))
+        cores = meter.stop() | {"pgbench": _spent_since(own) / seconds}
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if done.returncode or found is None:
         raise RuntimeError(f"pgbench failed:\n{done.stdout}\n{done.stderr}")
     average = re.search(r"latency average = ([\d.]+)", done.stdout)
-    return Bare(float(found[1]), float(average[1]) if average else 0.0)
+    return Bare(float(found[1]), float(average[1]) if average else 0.0, cores)
+
+
+def _spent_since(before: resource.struct_rusage) -> float:
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _script(site: Site) -> str:
