@@ -59,4 +59,3 @@ def first_error(data: bytes) -> int | None:
     """Return where in ``data`` the first line of level ERROR begins, if one does."""
     match = _ERROR.search(data)
     return None if match is None else data.rfind(b"\n", 0, match.start()) + 1
-
