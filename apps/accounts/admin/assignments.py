@@ -24,6 +24,8 @@ from apps.tenancy.models import Folder
 
 
 class NewAssignmentForm(OperatorForm):
+    """Asks who shall hold which role where."""
+
     user = forms.ModelChoiceField(User.objects.all(), empty_label="Choose a user")
     role = forms.ModelChoiceField(Role.objects.all(), empty_label="Choose a role")
     place = PlaceField(label="Where", help_text="In a folder it holds for everything inside it too.")

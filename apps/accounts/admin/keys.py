@@ -28,6 +28,8 @@ LIVES = [(30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "1 year")]
 
 
 class NewKeyForm(OperatorForm):
+    """Asks whose key it shall be, in which tenant, and for how long."""
+
     name = forms.CharField(max_length=100, help_text="What uses this key, so that you know it again.")
     user = forms.ModelChoiceField(User.objects.all(), help_text="Whose rights the key has.")
     tenant = forms.ModelChoiceField(Tenant.objects.all(), help_text="The one tenant that the key reaches.")

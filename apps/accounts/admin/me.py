@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 
 class ZoneForm(OperatorForm):
+    """Asks for one's own time zone."""
+
     time_zone = ZoneField(help_text="Times in these pages are shown and read in it.")
 
 
 class OwnPasswordForm(PasswordForm):
+    """Asks for the current password as well."""
+
     current = PasswordField(label="Current password", autocomplete="current-password")
     field_order = ["current", "password", "again"]
 

@@ -102,6 +102,8 @@ def permissions_by_name() -> dict[str, Permission]:
 
 
 class RoleForm(OperatorForm):
+    """Asks for a role's name and, by check boxes, what it lets one do."""
+
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
 
@@ -135,6 +137,8 @@ class RoleForm(OperatorForm):
 
 
 class NewRoleForm(RoleForm):
+    """The same with the tenant that shall know it."""
+
     tenant = forms.ModelChoiceField(
         Tenant.objects.all(),
         required=False,

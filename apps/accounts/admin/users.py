@@ -30,6 +30,8 @@ ADD_USER = "accounts.add_user"
 
 
 class FactsForm(OperatorForm):
+    """Asks for what describes a person."""
+
     name = forms.CharField(label="Display name", max_length=200, required=False)
     email = forms.EmailField(label="E-mail", required=False)
     time_zone = ZoneField()
@@ -46,6 +48,8 @@ class FactsForm(OperatorForm):
 
 
 class NewUserForm(FactsForm):
+    """Asks for what a person or a service account needs."""
+
     kind = forms.ChoiceField(choices=UserKind.choices, initial=UserKind.PERSON)
     username = forms.CharField(
         label="User name", max_length=150, required=False, help_text="What one signs in with; kept in lower case."

@@ -48,6 +48,8 @@ class Asked:
 
 
 class BulkForm(OperatorForm):
+    """Asks what shall be done to all of them."""
+
     action = forms.ChoiceField(choices=BulkAction.choices, widget=forms.RadioSelect, label="Do what?")
     priority = forms.IntegerField(
         required=False, min_value=LOWEST_PRIORITY, max_value=HIGHEST_PRIORITY, help_text="Only to change the priority."

@@ -9,6 +9,8 @@ from apps.jobs.services.creating import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
 
 class PriorityForm(OperatorForm):
+    """Asks for a place in line."""
+
     priority = forms.IntegerField(
         min_value=LOWEST_PRIORITY,
         max_value=HIGHEST_PRIORITY,
@@ -17,4 +19,6 @@ class PriorityForm(OperatorForm):
 
 
 class SettleForm(OperatorForm):
+    """Asks what somebody has found out."""
+
     reason = forms.CharField(max_length=500, help_text="What you found out. It becomes the job's error.")

@@ -41,6 +41,8 @@ def _change(process: Process, *, actor: Actor, **asked: Any) -> Process:
 
 
 class NewProcessForm(ProcessForm):
+    """The same for a process that is not there yet, in a folder that is chosen."""
+
     def clean(self) -> dict[str, Any]:
         return {**super().clean(), "folder": self.place}
 

@@ -30,6 +30,8 @@ VERSIONS_SHOWN = 20
 
 
 class UploadForm(OperatorForm):
+    """Asks for a package file, and shows everything that is wrong with it."""
+
     file = forms.FileField(
         label="Package file",
         widget=FileInput(accept=".bvpackage,.zip"),

@@ -29,12 +29,16 @@ ROBOTS_SHOWN = 50
 
 
 class MachineForm(OperatorForm):
+    """Asks what a machine is called and which labels its robots have through it."""
+
     name = forms.CharField(max_length=100, help_text="Such as the computer's own name.")
     description = forms.CharField(max_length=500, required=False)
     labels = LabelsField(help_text="Every robot on it has these too, such as linux, excel. With commas between.")
 
 
 class NewMachineForm(MachineForm):
+    """The same with the tenant it belongs to."""
+
     tenant = PlaceField(help_text="Whose jobs its robots run.")
     field_order = ["tenant", "name", "description", "labels"]
 

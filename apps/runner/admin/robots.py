@@ -35,6 +35,8 @@ class FoldersField(forms.ModelMultipleChoiceField):
 
 
 class RobotForm(OperatorForm):
+    """Asks what a robot is called, how much it runs at once, and for which folders."""
+
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=500, required=False)
     slots = forms.IntegerField(min_value=1, max_value=MOST_SLOTS, initial=1, help_text="How many jobs it runs at once.")
@@ -62,6 +64,8 @@ class RobotForm(OperatorForm):
 
 
 class NewRobotForm(RobotForm):
+    """The same with the machine it runs on."""
+
     machine = forms.ModelChoiceField(Machine.objects.all(), empty_label="Choose a machine")
     field_order = ["machine", "name", "description", "slots", "labels", "folders"]
 
@@ -74,6 +78,8 @@ class NewRobotForm(RobotForm):
 
 
 class MaintenanceForm(OperatorForm):
+    """Asks why a robot is taken out of work, and until when."""
+
     reason = forms.CharField(max_length=300, help_text="Others see it on the robot, and on jobs that wait for it.")
     until = forms.DateTimeField(
         required=False, widget=MomentInput(), help_text="In your time zone. Empty: until somebody ends it."

@@ -23,10 +23,14 @@ from apps.tenancy.models import Folder
 
 
 class NameForm(OperatorForm):
+    """Asks for the name of a folder."""
+
     name = forms.CharField(max_length=100)
 
 
 class NewFolderForm(OperatorForm):
+    """Asks for a folder's name and what it is inside of."""
+
     name = forms.CharField(max_length=100)
     inside = PlaceField(label="Inside of", help_text="What is granted on a folder reaches down to all inside it.")
 

@@ -24,10 +24,14 @@ FOLDERS_SHOWN = 50
 
 
 class NameForm(OperatorForm):
+    """Asks for the name of a tenant."""
+
     name = forms.CharField(max_length=200)
 
 
 class NewTenantForm(NameForm):
+    """Asks for a tenant's name and slug."""
+
     slug = forms.SlugField(
         max_length=63,
         required=False,
