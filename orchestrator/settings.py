@@ -261,7 +261,13 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "packages": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": MEDIA_ROOT / "packages", "base_url": None},
+        "OPTIONS": {
+            "location": MEDIA_ROOT / "packages",
+            "base_url": None,
+            # What people automate is nobody else's business on the machine.
+            "file_permissions_mode": 0o640,
+            "directory_permissions_mode": 0o750,
+        },
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }

@@ -119,8 +119,11 @@ class PackageVersion(TenantRow):
         """Return why ``name`` and ``version`` cannot be published in a folder, or nothing."""
         if problem := identity.name_problem(name) or identity.version_problem(version):
             return problem
-        taken = cls.objects.filter(folder=folder, package__name__iexact=name, package__deleted_at=None, version=version)
-        return f"Package {name}@{version} already exists" if taken.exists() else ""
+        known = cls.objects.filter(folder=folder, package__name__iexact=name, package__deleted_at=None, version=version)
+        taken = known.first()
+        if taken is not None and taken.deleted_at is not None:
+            return f"Package {name}@{version} was deleted. The number of a version is never used again: choose another."
+        return f"Package {name}@{version} already exists" if taken is not None else ""
 
     def entrypoint_named(self, name: str) -> Entrypoint:
         """Return one of its entrypoints. Raises ``NotFound`` that names those there are."""

@@ -11,7 +11,7 @@ from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
@@ -72,7 +72,9 @@ def publish_version(
             Entrypoint.objects.bulk_create(_entrypoints(made, report))
     except IntegrityError as error:
         storage().delete(made.storage_name)
-        raise _published_already(package, manifest, report) from error
+        if not (reason := _reason_taken(package, manifest, report)):
+            raise
+        raise AlreadyPublished(reason) from error
     Package.objects.filter(pk=package.pk).update(description=manifest.description[:2000], kind=manifest.kind.value)
     audit.record(actor, "package.uploaded", made, after={"version": made.version, "sha256": made.sha256})
     events.record("package.published", made, data={"package": str(package.pk), "version": made.version})
@@ -129,7 +131,9 @@ def note_download(version: PackageVersion, *, actor: Actor) -> None:
 def sweep_files(before: datetime, *, actor: Actor) -> int:
     """Remove files older than ``before`` that no living version names: left by a kill, or of a deleted version."""
     rbac.require(actor, "packages.delete_package", rbac.EVERYWHERE)
-    removed = [name for name in _stored_names() if _is_orphan(name, before)]
+    old = [name for name in _stored_names() if _is_older(name, before)]
+    kept = set(_named_files()) if old else set()
+    removed = [name for name in old if name not in kept]
     for name in removed:
         storage().delete(name)
     if removed:
@@ -259,12 +263,13 @@ def _entrypoints(version: PackageVersion, report: Report) -> list[Entrypoint]:
     ]
 
 
-def _published_already(package: Package, manifest: Manifest, report: Report) -> AlreadyPublished:
+def _reason_taken(package: Package, manifest: Manifest, report: Report) -> str:
+    """Return what was published before, or nothing."""
     same = PackageVersion.objects.alive().filter(folder_id=package.folder_id, sha256=report.sha256)
     twin = same.select_related("package").first()
     if twin is not None and twin.version != manifest.version:
-        return AlreadyPublished(f"Package binary already uploaded as {twin.package.name}@{twin.version}")
-    return AlreadyPublished(f"Package {manifest.name}@{manifest.version} already exists")
+        return f"Package binary already uploaded as {twin.package.name}@{twin.version}"
+    return PackageVersion.reason_against(package.folder, manifest.name, manifest.version)
 
 
 def _switch(version: PackageVersion, actor: Actor, *, is_active: bool, reason: str = "") -> PackageVersion:
@@ -298,8 +303,14 @@ def _stored_names() -> list[str]:
     return [f"{folder}/{name}" for folder in folders for name in storage().listdir(folder)[1]]
 
 
-def _is_orphan(name: str, before: datetime) -> bool:
+def _is_older(name: str, before: datetime) -> bool:
+    try:
+        return storage().get_modified_time(name) < before
+    except FileNotFoundError:
+        return False  # An upload has reached its place, or another sweep was first.
+
+
+def _named_files() -> QuerySet[PackageVersion, str]:
     """A deleted version keeps its file for a while: jobs made for it may still be in line."""
     wanted = Q(deleted_at=None) | Q(deleted_at__gt=Now() - DELETED_FILES_KEPT)
-    named = PackageVersion.objects.filter(wanted, storage_name=name)
-    return storage().get_modified_time(name) < before and not named.exists()
+    return PackageVersion.objects.filter(wanted).values_list("storage_name", flat=True)

@@ -35,7 +35,7 @@ class PackageUpload(TemporaryUploadedFile):
     def __init__(self, *facts: Any) -> None:
         folder = services.upload_folder()
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = tempfile.NamedTemporaryFile(suffix=".upload", dir=folder)  # noqa: SIM115 - closed with the request
         UploadedFile.__init__(self, file, *facts)
 
