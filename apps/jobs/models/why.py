@@ -26,7 +26,7 @@ _FACTS = """
     r.id AS robot_id, r.name AS robot_name, r.error AS robot_error, r.maintenance_reason, r.slots,
     coalesce(s.problem, '') AS problem, p.id AS process_id, p.name AS process_name, p.concurrency_limit,
     p.limit_per_value, p.limit_parameter, p.robot_version_floor AS version_floor,
-    (SELECT name FROM tenancy_folder WHERE id = j.folder_id) AS folder,
+    (SELECT name FROM tenancy_folder WHERE id = j.folder_id) AS folder_name,
     array_to_string(ARRAY(SELECT unnest(p.required_labels) EXCEPT SELECT unnest(r.labels || m.labels)), ', ')
         AS missing_labels,
     j.id AS job_id, j.available_at, j.priority

@@ -68,7 +68,7 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
         "the robot is draining and takes nothing new", "stop draining it",
     ),
     Predicate(
-        "robot_accepting", About.ROBOT, "coalesce(s.accepting, false)",
+        "robot_accepting", About.ROBOT, "coalesce(s.accepting, true)",
         "the robot reports that it takes no work: {problem}", "mend what it reports",
     ),
     Predicate(
@@ -100,7 +100,7 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     Predicate(
         "folder", About.JOB,
         "EXISTS (SELECT 1 FROM robots_robotfolder f WHERE f.robot_id = r.id AND f.folder_id = j.folder_id)",
-        "it does not work for the folder {folder}", "add the folder to the robot",
+        "it does not work for the folder {folder_name}", "add the folder to the robot",
     ),
     Predicate(
         "legacy_scripts", About.JOB, "j.script_path = '' OR coalesce(s.legacy_scripts, false)",
