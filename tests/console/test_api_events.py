@@ -106,7 +106,8 @@ def test_a_reader_to_whom_little_belongs_goes_on_in_steps(monkeypatch):
     ("query", "field"),
     [
         ({"after": "x"}, "cursor"), ({"after": "1.2"}, "cursor"), ({"limit": "0"}, "limit"),
-        ({"limit": "1001"}, "limit"), ({"types": ","}, "types"), ({"tenant": "7"}, "tenant"), ({"type": "job.created"}, "type"),
+        ({"limit": "1001"}, "limit"), ({"types": ","}, "types"), ({"tenant": "7"}, "tenant"),
+        ({"type": "job.created"}, "type"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused_by_name(query, field):
