@@ -19,6 +19,7 @@ from benchmarks.ground import ground
 from benchmarks.load import Seen
 
 if TYPE_CHECKING:
+    from benchmarks.bare import Bare
     from benchmarks.rows import Site
     from tests.plants import Plant
 
@@ -46,6 +47,7 @@ def main() -> None:
         rate = seen.cycles / asked.seconds
         print(f"over HTTP: {rate:.0f} cycles/s with {asked.robots} robots in {asked.processes} load processes")
         print(f"ratio: {rate / without_us.cycles_per_second:.3f}")
+        print(figures.table("processor time of a cycle, in ms", _spent(without_us, used, rate)))
         print(figures.table("latency", figures.latencies(seen.taken)))
         print(figures.table("cores used", [(name, f"{cores:.2f}") for name, cores in used.items()]))
         print(figures.table("doubles", _doubles(site, seen, bare_jobs)))
@@ -86,6 +88,21 @@ def _over_http(
         for one in running:
             seen.add(one.result())
     return seen, used
+
+
+def _spent(without_us: Bare, used: dict[str, float], rate: float) -> list[tuple[str, str]]:
+    """Tell what a cycle costs: on a machine that does other things as well, a truer measure than the rate."""
+    bare_cost = {name: 1000 * cores / without_us.cycles_per_second for name, cores in without_us.cores.items()}
+    our_cost = {name: 1000 * cores / rate for name, cores in used.items()}
+    return [
+        ("bare SQL", f"{sum(bare_cost.values()):.1f} ({_listed(bare_cost)})"),
+        ("over HTTP", f"{sum(our_cost.values()):.1f} ({_listed(our_cost)})"),
+        ("ratio", f"{sum(bare_cost.values()) / sum(our_cost.values()):.3f}"),
+    ]
+
+
+def _listed(costs: dict[str, float]) -> str:
+    return ", ".join(f"{name} {cost:.1f}" for name, cost in costs.items())
 
 
 def _jobs(site: Site) -> int:

@@ -35,8 +35,8 @@ def _spread(taken: Sequence[float]) -> str:
 class Meter:
     """The processor time that groups of processes use between ``start`` and ``stop``.
 
-    ``groups`` names for each role a function that returns its processes; those that come and go in between are counted
-    as far as they were seen at both ends.
+    ``groups`` names for each role a function that returns its processes; those that end in between are counted with
+    the process that started them.
     """
 
     def __init__(self, groups: Mapping[str, Callable[[], list[psutil.Process]]]) -> None:
@@ -72,5 +72,5 @@ def _times(processes: list[psutil.Process]) -> dict[int, float]:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
-        spent[process.pid] = times.user + times.system
+        spent[process.pid] = times.user + times.system + times.children_user + times.children_system
     return spent

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
+from django.db.models.expressions import DatabaseDefault
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 Parameters = Mapping[str, Any]
@@ -75,6 +76,22 @@ def find(model: type[ModelT], rest: str, parameters: Parameters) -> ModelT | Non
     return model.from_db(connection.alias, names, values)
 
 
+def insert(row: models.Model) -> None:
+    """Store a new row, and read back what the database filled in, such as times by its clock.
+
+    A column whose value is an expression of the ORM's (other than its default) is not for this function.
+    """
+    fields = row._meta.concrete_fields
+    given = [field for field in fields if not isinstance(getattr(row, field.attname), DatabaseDefault)]
+    filled = [field for field in fields if field not in given]
+    parameters = {str(field.column): field.get_db_prep_save(getattr(row, field.attname), connection) for field in given}
+    statement = _insert_of(row._meta.db_table, tuple(parameters), tuple(str(field.column) for field in filled))
+    [values] = fetch(statement, parameters)
+    for field, value in zip(filled, values, strict=False):
+        setattr(row, field.attname, value)
+    row._state.adding, row._state.db = False, connection.alias
+
+
 def part_of(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
     """Return the row of which ``values`` are some columns; the others are read when somebody asks for them."""
     names = [field.attname for field in model._meta.concrete_fields if field.attname in values]
@@ -88,6 +105,13 @@ def refresh(row: models.Model) -> None:
         raise type(row).DoesNotExist  # type: ignore[attr-defined]
     for field in row._meta.concrete_fields:
         setattr(row, field.attname, getattr(fresh, field.attname))
+
+
+@cache
+def _insert_of(table: str, given: tuple[str, ...], filled: tuple[str, ...]) -> str:
+    names, places = ", ".join(f'"{name}"' for name in given), ", ".join(f"%({name})s" for name in given)
+    back = ", ".join(f'"{name}"' for name in (*filled, "id"))
+    return f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING {back}"
 
 
 @cache

@@ -78,7 +78,7 @@ class Campaign:
 
     def _operate(self, what: str) -> None:
         if self.jobs:
-            self.ground.operate(self.chance.choice(self.jobs), what)
+            self.ground.operate(self.chance.choice(self.jobs[-6:]), what)
 
     def _crash_robot(self) -> None:
         self.chance.choice(self.ground.robots).crash(keeps_spool=self.chance.random() < 0.7)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.core.api.identifiers import IdField
 from apps.core.api.rows import RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, OutputSerializer
 from apps.jobs.models import ExecutionStatus, Job
 from apps.processes.models import Process
+from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot
 
+_RUNNABLE = Process.objects.alive().select_related("folder", "package", "pinned_version")
 LARGEST_WAIT = 366 * 86_400
 MOST_AT_ONCE = 1000
 _PRIORITY = {"min_value": -1000, "max_value": 1000, "help_text": "Higher runs sooner."}
@@ -60,6 +65,16 @@ class JobOut(JobRow):
         ]  # fmt: skip
 
 
+class ProcessField(RowField):
+    """The process a job is asked of. Jobs are made often: it is found by its key alone, and then asked about."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        process = self.rows.filter(pk=IdField.to_internal_value(self, data)).first()
+        if process is None or not rbac.allows(self.context["view"].actor, "processes.view_process", process):
+            self.fail("unknown", noun=Process._meta.verbose_name)
+        return process
+
+
 class WantedJob(InputSerializer):
     """What is asked of one job; what is left out is as its process says."""
 
@@ -101,13 +116,13 @@ class WantedJob(InputSerializer):
     ]
 )
 class CreateJob(WantedJob):
-    process = RowField(Process.objects.alive().select_related("package", "pinned_version"))
+    process = ProcessField(_RUNNABLE)
     target_robot = RowField(Robot.objects.alive(), required=False, allow_null=True)
     target_machine = RowField(Machine.objects.alive(), required=False, allow_null=True)
 
 
 class CreateJobs(InputSerializer):
-    process = RowField(Process.objects.alive().select_related("package", "pinned_version"))
+    process = ProcessField(_RUNNABLE)
     target_robot = RowField(Robot.objects.alive(), required=False, allow_null=True, help_text="For all of them.")
     target_machine = RowField(Machine.objects.alive(), required=False, allow_null=True, help_text="For all of them.")
     jobs = serializers.ListField(

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
@@ -181,17 +182,16 @@ def make(
 ) -> Job:
     """Return one unsaved job: what is asked of it, and for the rest what its process says now."""
     start_by = one.start_by if one.start_by is not None else process.start_by
-    available_at = one.available_at if one.available_at and one.available_at > timezone.now() else None
-    begins = available_at or Now()
+    later = {"available_at": one.available_at} if one.available_at and one.available_at > timezone.now() else {}
+    begins = later.get("available_at", Now())
     return Job(
         tenant_id=process.tenant_id,
-        folder_id=process.folder_id,
+        folder=process.folder,
         process=process,
         kind=process.kind,
         executor=process.executor,
         parameters=values,
         priority=one.priority if one.priority is not None else process.priority,
-        available_at=begins,
         start_deadline=begins + timedelta(seconds=start_by) if start_by else None,
         target_robot=one.target_robot,
         target_machine=one.target_machine,
@@ -207,26 +207,35 @@ def make(
         kill_grace=process.kill_grace if process.kill_grace is not None else settings.KILL_GRACE,
         source=source,
         created_by=created_by[:200],
+        **later,
         **snapshot,
     )
 
 
 def insert(jobs: list[Job]) -> None:
-    """Store new jobs, all or none. Raises ``DuplicateJob``."""
+    """Store new jobs, all or none; a single one knows its times then. Raises ``DuplicateJob``."""
     try:
         with transaction.atomic():
-            Job.objects.bulk_create(jobs)
+            _store(jobs)
     except IntegrityError as error:
         if "job_one_live_per_dedupe_key" not in str(error):
             raise
         raise _duplicate(jobs) from error
 
 
+def _store(jobs: list[Job]) -> None:
+    if len(jobs) == 1 and jobs[0].start_deadline is None:
+        statements.insert(jobs[0])
+        return
+    Job.objects.bulk_create(jobs)
+    if len(jobs) == 1:
+        jobs[0].refresh_from_db(fields=["available_at", "start_deadline", "created_at"])
+
+
 def tell(jobs: list[Job]) -> None:
     """Write down that jobs of one process were made, and wake whoever waits for them."""
     facts = {"status": JobStatus.PENDING.value, "reason": "", "process": str(jobs[0].process_id)}
     if len(jobs) == 1:
-        jobs[0].refresh_from_db(fields=["available_at", "start_deadline", "created_at"])
         events.record("job.created", jobs[0], data=facts)
     else:
         events.record_each("job.created", Job.objects.filter(pk__in=[job.pk for job in jobs]), data=facts)

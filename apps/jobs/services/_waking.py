@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from apps.core import statements
 from apps.jobs.models import Job
 
 #: What ``live`` listens to. NOTIFY takes a lock at commit, so it is sent only while somebody waits.
@@ -14,13 +13,13 @@ WORK_WAITS, ROBOT_CALLED = "bv_work", "bv_robot"
 
 _ANNOUNCE_WORK = """
     SELECT pg_notify(%(channel)s,
-        json_build_object('tenant', %(tenant)s, 'folder', %(folder)s, 'count', %(count)s)::text)
+        json_build_object('tenant', %(tenant)s::uuid, 'folder', %(folder)s::uuid, 'count', %(count)s::int)::text)
     WHERE EXISTS (SELECT 1 FROM robots_robotsession
-                  WHERE tenant_id = %(tenant)s AND ended_at IS NULL AND waits_until > statement_timestamp())
+                  WHERE tenant_id = %(tenant)s::uuid AND ended_at IS NULL AND waits_until > statement_timestamp())
 """
 _CALL_ROBOT = """
     SELECT pg_notify(%(channel)s, robot_id::text) FROM robots_robotsession
-    WHERE robot_id = %(robot)s AND ended_at IS NULL AND waits_until > statement_timestamp()
+    WHERE robot_id = %(robot)s::uuid AND ended_at IS NULL AND waits_until > statement_timestamp()
 """
 
 
@@ -28,15 +27,13 @@ def announce_work(job: Job, *, count: int = 1) -> None:
     """Say, at the commit, that ``count`` jobs wait in the job's folder."""
     facts: dict[str, Any] = {
         "channel": WORK_WAITS,
-        "tenant": str(job.tenant_id),
-        "folder": str(job.folder_id),
+        "tenant": job.tenant_id,
+        "folder": job.folder_id,
         "count": count,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_ANNOUNCE_WORK, facts)
+    statements.execute(_ANNOUNCE_WORK, facts)
 
 
 def call_robot(robot_id: UUID) -> None:
     """Say, at the commit, that something waits for this robot: a cancel, a drain, a change."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CALL_ROBOT, {"channel": ROBOT_CALLED, "robot": str(robot_id)})
+    statements.execute(_CALL_ROBOT, {"channel": ROBOT_CALLED, "robot": robot_id})
