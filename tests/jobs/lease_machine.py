@@ -224,17 +224,16 @@ class LeaseMachine(RuleBasedStateMachine):
     # What time and faults do.
 
     @precondition(lambda self: self.model.open_of())
-    @rule(which=BOTH, is_seen=st.booleans())
-    def let_run_out(self, which: int, is_seen: bool) -> None:
+    @rule(which=BOTH)
+    def run_out_as_a_sweep_looks(self, which: int) -> None:
         known = self.model.open_of()[-which]
         Execution.objects.filter(lease_id=known.id).update(expires_at=Now() - SECOND)
         known.is_overdue = True
-        if is_seen:
-            self.seen_overdue = list(Execution.objects.overdue())
+        self.seen_overdue = list(Execution.objects.overdue())
 
     @precondition(lambda self: self.seen_overdue)
     @rule()
-    def sweep(self) -> None:
+    def sweep_what_it_saw(self) -> None:
         for execution in self.seen_overdue:
             known = self.model.leases.get(execution.lease_id)
             if known is None:

@@ -75,8 +75,7 @@ def finish_execution(robot: Robot, *, actor: Actor, lease_id: UUID, report: Repo
     Raises ``NotFound`` where neither lease nor job are this robot's to know.
     """
     rbac.require(actor, "jobs.claim_job", robot)
-    known = {"lease": lease_id, "tenant": robot.tenant_id}
-    execution = statements.find(Execution, "WHERE t.lease_id = %(lease)s AND t.tenant_id = %(tenant)s", known)
+    execution = _reported_on(robot, lease_id, report)
     if execution is None:
         return _without_lease(robot, lease_id, report)
     if execution.robot_id != robot.pk:
@@ -87,6 +86,12 @@ def finish_execution(robot: Robot, *, actor: Actor, lease_id: UUID, report: Repo
         _keep(robot, execution.lease_id, report, LateKind(decision.answer.value), job, execution)
         return decision
     return _owed_log(execution, decision)
+
+
+def _reported_on(robot: Robot, lease_id: UUID, report: Report) -> Execution | None:
+    """Return the execution a report is about. Only the lease says which: no other try ever has the same."""
+    known = {"lease": lease_id, "tenant": robot.tenant_id}
+    return statements.find(Execution, "WHERE t.lease_id = %(lease)s AND t.tenant_id = %(tenant)s", known)
 
 
 def _decide(job: Job, execution: Execution, report: Report) -> Decision:
