@@ -182,11 +182,15 @@ def _obstacle(predicate: Predicate, row: dict[str, Any]) -> Obstacle:
 
 
 def _nearest_robots(job: Job, robots: list[dict[str, Any]]) -> list[RobotView]:
-    """Return the robots that lack least, with what keeps each of them from taking the job."""
-    nearest = sorted(robots, key=lambda row: (row["failing"].bit_count(), row["name"]))[:MOST_ROBOTS]
-    rows = _query(_ROBOTS_OF_JOB, job=job.pk, robots=[row["id"] for row in nearest])
-    views = [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
-    return sorted(views, key=lambda view: (len(view.obstacles), view.name))
+    """Return the robots that lack least, with what keeps each of them from taking the job.
+
+    Of two that lack one thing, the one that passes more of the list comes first: draining is nearer than offline.
+    """
+    nearest = sorted(robots, key=lambda row: (row["failing"].bit_count(), -row["failing"], row["name"]))[:MOST_ROBOTS]
+    place = {row["id"]: number for number, row in enumerate(nearest)}
+    rows = _query(_ROBOTS_OF_JOB, job=job.pk, robots=list(place))
+    rows.sort(key=lambda row: place[row["robot_id"]])
+    return [RobotView(row["robot_id"], row["robot_name"], _obstacles(row)) for row in rows]
 
 
 def _nearest(views: list[RobotView], counts: Counter[str], robot_count: int) -> tuple[str, str]:
