@@ -40,6 +40,13 @@ def broker():
 
 
 @pytest.fixture(autouse=True)
+def commits(db):
+    """A database that keeps what it confirmed, which the one for tests does not."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit TO on")
+
+
+@pytest.fixture(autouse=True)
 def packages_folder(settings, tmp_path):
     """An empty store of packages."""
     folder = tmp_path / "packages"
@@ -52,15 +59,21 @@ def packages_folder(settings, tmp_path):
 @pytest.fixture
 def port():
     """A port that is free together with the next one."""
-    with socket.socket() as first:
-        first.bind(("127.0.0.1", 0))
-        return min(first.getsockname()[1], 65_000)
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            number = first.getsockname()[1]
+            if number < 65_535 and second.connect_ex(("127.0.0.1", number + 1)):
+                return number
 
 
 def well(port):
     """Return the table of a doctor who found nothing wrong."""
     out = io.StringIO()
-    call_command("doctor", "--port", str(port), stdout=out)
+    try:
+        call_command("doctor", "--port", str(port), stdout=out)
+    except CommandError:
+        pytest.fail(out.getvalue())
     return out.getvalue()
 
 
@@ -69,6 +82,7 @@ def wrong(port):
     out = io.StringIO()
     with pytest.raises(CommandError) as refused:
         call_command("doctor", "--port", str(port), stdout=out)
+    print(out.getvalue())  # For whoever reads why a test failed.
     return [line for line in out.getvalue().splitlines() if "✗" in line], str(refused.value)
 
 

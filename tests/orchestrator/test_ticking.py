@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from apps.audit.models import AuditEntry
 from apps.core.actors import Actor
@@ -25,7 +26,7 @@ def plane(settings):
     """The plane's one row, at a tick that others have seen."""
     settings.TICK_EVERY = 0.0
     jobs.ensure_plane(actor=Actor.system("test"))
-    Plane.objects.update(tick=100, epoch=3)
+    Plane.objects.update(tick=100, epoch=3, ticked_at=Now())
     return Plane.objects.get()
 
 
