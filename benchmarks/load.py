@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from benchmarks.wire import Answer, Connection, WireError
 
 RESULT = {"invoices": 12, "total": "1290.50"}
+SETTLED_BEFORE = 5.0
+"""Seconds before a measurement by which all robots that shall be idle have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,13 @@ def report_of(lease: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def timed(seen: Seen, name: str, connection: Connection, method: str, path: str, body: Any = None) -> Answer:
+async def timed(
+    seen: Seen, name: str, connection: Connection, method: str, path: str, body: Any = None, headers: str = ""
+) -> Answer:
     """Make a call and note it in ``seen``; a broken connection is an answer with status 0."""
     began = time.perf_counter()
     try:
-        answer = await connection.call(method, path, body)
+        answer = await connection.call(method, path, body, headers)
     except WireError as error:
         seen.errors[f"{name}: {error}"] += 1
         return Answer(0, b"")
@@ -149,3 +155,56 @@ async def _cycle_until(robot: Robot, url: str, key: str, process: str, end_at: f
             grants = (await robot.sync(str(uuid.uuid4()))).get("grants", [])
         if grants and await robot.carry_out(grants[0]["lease"]):
             robot.seen.cycles += 1
+
+
+def idle(url: str, robots: Sequence[RobotPass], begin_at: float, seconds: float) -> Seen:
+    """Let robots sync and wait as they do where there is no work; counts from ``begin_at`` (epoch) on."""
+    return asyncio.run(_idle(url, robots, begin_at, seconds))
+
+
+async def _idle(url: str, robots: Sequence[RobotPass], begin_at: float, seconds: float) -> Seen:
+    opening, seen = Seen(), Seen()
+    crew = [Robot(url, who, opening) for who in robots]
+    running = [
+        asyncio.create_task(_idle_from(robot, begin_at, number / len(crew))) for number, robot in enumerate(crew)
+    ]
+    await asyncio.sleep(max(0.0, begin_at - time.time()))
+    for robot in crew:
+        robot.seen = seen
+    await asyncio.sleep(seconds)
+    for one in running:
+        one.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    seen.errors.update(opening.errors)
+    return seen
+
+
+async def _idle_from(robot: Robot, begin_at: float, share: float) -> None:
+    """Open a session at this robot's share of the time there is, then sync at the pace it is told."""
+    await asyncio.sleep(max(0.0, begin_at - SETTLED_BEFORE - time.time()) * share)
+    await robot.open()
+    wish, waiting = str(uuid.uuid4()), None
+    while True:
+        told = await robot.sync(wish)
+        if waiting is not None:
+            waiting.cancel()
+        waiting = asyncio.create_task(_hold(robot.seen, told["wait"])) if told.get("wait") else None
+        paced = float(told.get("next_sync_in", 1.0))
+        await asyncio.sleep(random.uniform(min(1.0, paced), paced))
+
+
+async def _hold(seen: Seen, wait: dict[str, str]) -> None:
+    """Hold the long wait until it answers or the next sync takes its place."""
+    address = urlsplit(wait["url"])
+    connection = Connection(wait["url"])
+    try:
+        await timed(
+            seen,
+            "wait, held to its end",
+            connection,
+            "GET",
+            address.path,
+            headers=f"X-Wait-Ticket: {wait['ticket']}\r\n",
+        )
+    finally:
+        connection.close()
