@@ -82,7 +82,6 @@ def wrong(port):
     out = io.StringIO()
     with pytest.raises(CommandError) as refused:
         call_command("doctor", "--port", str(port), stdout=out)
-    print(out.getvalue())  # For whoever reads why a test failed.
     return [line for line in out.getvalue().splitlines() if "✗" in line], str(refused.value)
 
 
