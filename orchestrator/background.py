@@ -13,7 +13,6 @@ from orchestrator.celery import app
 
 def run_worker(*, threads: int, ready_file: Path | None) -> None:
     """Run a worker until a signal ends it. Threads: tasks wait for the database, and one process is enough."""
-    signals.setup_logging.connect(_leave_logging_alone)
     signals.worker_ready.connect(_maker_of(ready_file), weak=False)
     name = f"worker-{os.getpid()}@%h"
     app.worker_main(
@@ -24,13 +23,8 @@ def run_worker(*, threads: int, ready_file: Path | None) -> None:
 
 def run_beat(*, ready_file: Path | None) -> None:
     """Run beat until a signal ends it. Its schedule is in the database; nothing is kept in files."""
-    signals.setup_logging.connect(_leave_logging_alone)
     signals.beat_init.connect(_maker_of(ready_file), weak=False)
     app.start(["--quiet", "beat", f"--scheduler={app.conf.beat_scheduler}", "--pidfile="])
-
-
-def _leave_logging_alone(**_: Any) -> None:
-    """Keep Celery from setting up log lines of its own: where somebody listens to this signal, it does not."""
 
 
 def _maker_of(ready_file: Path | None) -> Any:

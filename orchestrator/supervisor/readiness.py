@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-from pathlib import Path
 
 TIMEOUT_SECONDS = 5.0
 
@@ -39,8 +38,3 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def has_appeared(path: Path) -> bool:
-    """Say whether a process has left the file by which it tells that it works."""
-    return path.exists()
