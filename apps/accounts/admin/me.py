@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -14,11 +14,9 @@ from apps.accounts.models import ApiToken
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.forms import OperatorForm
+from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Table
 from apps.core.errors import DomainError
-
-if TYPE_CHECKING:
-    from apps.accounts.admin.users import UserAdmin
 
 
 class ZoneForm(OperatorForm):
@@ -43,7 +41,7 @@ class OwnPasswordForm(PasswordForm):
 FORMS: dict[str, type[OperatorForm]] = {"zone": ZoneForm, "password": OwnPasswordForm}
 
 
-def page(admin: UserAdmin, request: HttpRequest) -> HttpResponse:
+def page(admin: OperatorAdmin, request: HttpRequest) -> HttpResponse:
     """Show the person's own page, or change what one of its forms asks for."""
     actor = admin.actor(request)
     asked = request.POST.get("form", "") if request.method == "POST" else ""
