@@ -101,6 +101,11 @@ class RoleAssignmentAdmin(OperatorAdmin):
         place = row if not isinstance(row, RoleAssignment) else row.folder or row.tenant or rbac.EVERYWHERE
         return rbac.allows(self.actor(request), permission, place)
 
+    def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
+        """Begin with the user that the reader came from."""
+        initial = {"user": request.GET["user"]} if "user" in request.GET else {}
+        return super()._form(request, form, initial={**initial, **about.pop("initial", {})}, **about)
+
     def page(self, request: HttpRequest, row: RoleAssignment) -> Page:
         facts = [
             ("User", self.links(request)(row.user)),

@@ -7,11 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from apps.accounts import services
-from apps.accounts.admin import me
+from apps.accounts.admin import me, sharing
 from apps.accounts.admin.fields import PasswordField, PasswordForm, ZoneField
 from apps.accounts.models import ApiToken, User, UserKind
 from apps.core.actors import Actor
@@ -21,9 +21,7 @@ from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Table
 from apps.rbac import services as rbac
-from apps.rbac.models import RoleAssignment
 from apps.tenancy.admin.places import PlaceField
-from apps.tenancy.models import Tenant
 
 CHANGE_USER = "accounts.change_user"
 ADD_USER = "accounts.add_user"
@@ -203,20 +201,22 @@ class UserAdmin(OperatorAdmin):
         ]
         return Page(
             badges=[state(row)],
-            main=[_roles_of(row, actor), _keys_of(row, actor)],
+            steps=self._steps(request, row),
+            main=[_roles_of(row, actor), *sharing.shared_with(row, actor), _keys_of(row, actor)],
             side=[Facts("About them", facts)],
         )
 
+    def _steps(self, request: HttpRequest, user: User) -> list[tuple[str, str, str]]:
+        if not (user.is_active and self.admin_site.holds(request, "rbac.add_roleassignment")):
+            return []
+        return [("assignment_ind", "Give a role", f"{reverse('admin:rbac_roleassignment_add')}?user={user.pk}")]
+
 
 def _roles_of(user: User, actor: Actor) -> Table:
-    tenants = Tenant.objects.visible_to(actor)
-    held = RoleAssignment.objects.filter(user=user).select_related("role", "tenant", "folder")
-    if not (actor.user and actor.user.is_superuser):
-        held = held.filter(tenant__in=tenants)
-    rows = [[one.role.name, one.scope] for one in held]
-    return Table(
-        "Roles", ["Role", "Where"], rows, "No role yet: without one there is nothing they may do.", icon="badge"
-    )
+    held = rbac.visible_assignments(actor).filter(user=user).select_related("role", "tenant", "folder")
+    rows = [[display.link(one, one.role.name), one.scope] for one in held.order_by("role__name", "pk")]
+    empty = "No role that you may see: without one there is little they may do."
+    return Table("Roles", ["Role", "Where"], rows, empty, icon="badge")
 
 
 def _keys_of(user: User, actor: Actor) -> Table:

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
+from apps.accounts.admin import sharing
 from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, WindowFilter, choice
 from apps.core.admin.forms import ReasonForm
@@ -26,6 +27,10 @@ from apps.jobs.models import Execution, Job, JobStatus
 
 _UNTIL_BEGUN = (JobStatus.PENDING, JobStatus.WAITING)
 _ON_ROBOT = (JobStatus.RUNNING, JobStatus.CANCELLING)
+_HELD = (
+    "It waits for a person: its last try was lost, and what that did outside is unknown. Look there first; "
+    "then resume it, or settle it as failed."
+)
 
 OPERATIONS = (
     Operation(
@@ -138,6 +143,7 @@ OPERATIONS = (
         applies=lambda job: job.status == JobStatus.WAITING,
         is_main=True,
     ),
+    *sharing.OPERATIONS,
 )
 
 
@@ -164,7 +170,13 @@ def tries(job: Job) -> SafeString:
     return display.nowrap(f"{job.attempts_used} of {job.max_attempts}")
 
 
-LIVE = (display.refreshing(states.job_status), display.refreshing(robot), display.refreshing(states.took))
+@display.column("Started")
+def started(job: Job) -> SafeString | str:
+    """Say when its first try began."""
+    return display.moment(job.started_at)
+
+
+LIVE = tuple(display.refreshing(one) for one in (states.job_status, robot, tries, started, states.took))
 
 
 @admin.register(Job)
@@ -175,10 +187,9 @@ class JobAdmin(OperatorAdmin):
         named,
         *LIVE[:2],
         "priority",
-        tries,
-        display.when("created_at", "Made"),
-        display.when("started_at", "Started"),
         LIVE[2],
+        display.when("created_at", "Made"),
+        *LIVE[3:],
         display.linked("folder", "Folder"),
         display.linked("tenant", "Tenant"),
     ]
@@ -248,8 +259,9 @@ class JobAdmin(OperatorAdmin):
         return Page(
             badges=[states.with_reason(states.job_badge(row), row.reason)],
             lead=_lead(row, executions),
+            notices=[_HELD] if row.status == JobStatus.WAITING else [],
             main=job_pages.main_panels(row, executions, actor, link),
-            side=job_pages.side_panels(row, link),
+            side=[*job_pages.side_panels(row, link), *sharing.panels(row, actor)],
         )
 
     def page_context(self, request: HttpRequest, row: Job, page: Page) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.accounts.admin import sharing
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.access import Links
@@ -175,6 +176,7 @@ class ProcessAdmin(OperatorAdmin):
             done="The process is deleted.",
             ends_row=True,
         ),
+        *sharing.OPERATIONS,
     ]
 
     def add_view(
@@ -197,14 +199,15 @@ class ProcessAdmin(OperatorAdmin):
         return super()._form(request, form, place=getattr(request, "folder", None), initial=initial, **about)
 
     def page(self, request: HttpRequest, row: Process) -> Page:
-        jobs = _recent_jobs(row, self.actor(request))
-        main: list[AnyPanel] = [jobs, *_what_runs(row), Text.of_json("Default parameters", row.parameters)]
+        actor, link = self.actor(request), self.links(request)
+        jobs = _recent_jobs(row, actor)
+        main: list[AnyPanel] = [jobs, *_what_runs(row), _defaults(row)]
         return Page(
             badges=[state(row), display.badge(row.get_kind_display())],
             lead=row.description,
             notices=_notices(row),
             main=main,
-            side=[_source(row, self.links(request)), _tries(row), _where(row, self.links(request))],
+            side=[_source(row, link), _tries(row), _where(row, link), *sharing.panels(row, actor)],
         )
 
 
@@ -242,6 +245,11 @@ def _recent_jobs(process: Process, actor: Actor) -> Table:
     more = (display.list_of(Job, process__id__exact=process.pk, since="all"), "All its jobs")
     empty = "It has not run yet: press “Run now”."
     return Table("Latest jobs", ["Job", "Status", "Made", "Took"], rows, empty, more if rows else None, "play_circle")
+
+
+def _defaults(process: Process) -> Text:
+    empty = "It has none: a job is given its own, or what the code sets."
+    return Text.of_json("Default parameters", process.parameters, empty=empty, icon="input")
 
 
 def _what_runs(process: Process) -> list[AnyPanel]:

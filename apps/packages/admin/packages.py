@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from apps.accounts.admin import sharing
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, choice
@@ -119,6 +120,7 @@ class PackageAdmin(OperatorAdmin):
             done="The package is deleted.",
             ends_row=True,
         ),
+        *sharing.OPERATIONS,
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -139,7 +141,8 @@ class PackageAdmin(OperatorAdmin):
             ("First uploaded", display.moment(row.created_at)),
             ("Id", row.pk),
         ]
-        return Page(lead=row.description, steps=self._steps(request, row), main=main, side=[Facts("About it", facts)])
+        side: list[AnyPanel] = [Facts("About it", facts), *sharing.panels(row, self.actor(request))]
+        return Page(lead=row.description, steps=self._steps(request, row), main=main, side=side)
 
     def _steps(self, request: HttpRequest, package: Package) -> list[tuple[str, str, str]]:
         steps = []

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
+from apps.accounts.admin import sharing
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter
@@ -142,6 +143,7 @@ class MachineAdmin(OperatorAdmin):
             done="The machine is deleted.",
             ends_row=True,
         ),
+        *sharing.OPERATIONS,
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -178,5 +180,5 @@ class MachineAdmin(OperatorAdmin):
                 Table("Robots", ["Robot", "Status", "Slots", "Last contact"], rows, empty, icon="smart_toy"),
                 Text.of_json("What it says of itself", row.info, empty="Nothing yet."),
             ],
-            side=[Facts("About it", facts)],
+            side=[Facts("About it", facts), *sharing.panels(row, self.actor(request))],
         )

@@ -118,7 +118,8 @@ def session_panel(robot: Any) -> Facts | Text:
     """Return what its process says of itself."""
     session = robot.session
     if session is None:
-        return Text("Session", "", empty="It has no session: its process is not running, or cannot reach this server.")
+        empty = "It has no session: its process is not running, or cannot reach this server."
+        return Text("Session", "", empty=empty, icon="sensors")
     agent, metrics = session.get("agent") or {}, session.get("metrics") or {}
     rows: list[tuple[str, Any]] = [
         ("Opened", display.moment(parse_datetime(session["opened_at"]))),

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.accounts.admin import sharing
 from apps.core.actors import Actor
 from apps.core.admin import choices, display
 from apps.core.admin.base import SimpleListFilter
@@ -274,6 +275,7 @@ class RobotAdmin(OperatorAdmin):
             done="The robot is deleted.",
             ends_row=True,
         ),
+        *sharing.OPERATIONS,
     ]
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
@@ -301,5 +303,5 @@ class RobotAdmin(OperatorAdmin):
             lead=row.description,
             notices=[f"It was put aside: {row.error}. Look after it, then clear the error."] if row.error else [],
             main=main,
-            side=[robot_pages.facts_panel(row, link), robot_pages.session_panel(row)],
+            side=[robot_pages.facts_panel(row, link), robot_pages.session_panel(row), *sharing.panels(row, actor)],
         )

@@ -1,0 +1,159 @@
+"""Sharing single rows: who may do what to one of them, beside those who hold a role where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, Final
+
+from django import forms
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from guardian.models import UserObjectPermission
+
+from apps.accounts.admin.roles import GRANTABLE
+from apps.accounts.models import User
+from apps.core.actors import Actor
+from apps.core.admin import display
+from apps.core.admin.access import Links
+from apps.core.admin.forms import OperatorForm
+from apps.core.admin.operations import Operation
+from apps.core.admin.panels import Table
+from apps.rbac import services as rbac
+
+#: Permissions that are asked of a place, so that having them on one row would mean nothing.
+_OF_PLACES = ("add_", "upload_")
+_WORDS: Final = {name: text for group in GRANTABLE.values() for name, text in group.items()}
+#: The page of a user shows so many rows of each kind that are shared with them.
+MOST_SHOWN = 50
+
+
+def shareable(model: type[Model]) -> dict[str, str]:
+    """Return what can be shared of a row of ``model``: permissions by name, in words."""
+    app, ending = f"{model._meta.app_label}.", f"_{model._meta.model_name}"
+    return {
+        name: text
+        for name, text in _WORDS.items()
+        if name.startswith(app) and name.endswith(ending) and not name.removeprefix(app).startswith(_OF_PLACES)
+    }
+
+
+def shares_of(row: Model) -> QuerySet[Any]:
+    """Return what is shared of a row, person by person."""
+    kind = ContentType.objects.get_for_model(row)
+    shares = UserObjectPermission.objects.filter(content_type=kind, object_pk=str(row.pk))
+    found: QuerySet[Any] = shares.select_related("user", "permission__content_type").order_by("user__username", "pk")
+    return found
+
+
+class ShareForm(OperatorForm):
+    """Asks whom to share a row with, and what they may do to it."""
+
+    user = forms.ModelChoiceField(User.objects.all(), label="With whom", empty_label="Choose a user")
+    permissions = forms.MultipleChoiceField(
+        label="What they may do to it",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="You can share only what you may do to it yourself.",
+    )
+
+    def offer(self) -> None:
+        """Offer what this person may do to the row; to see it is ticked, as nothing else works without."""
+        user, field = self.fields["user"], self.fields["permissions"]
+        user.queryset = user.queryset.filter(is_active=True)  # type: ignore[attr-defined]
+        names = shareable(type(self.row))
+        held = [(name, text) for name, text in names.items() if rbac.allows(self.actor, name, self.row)]
+        field.choices = held  # type: ignore[attr-defined]
+        field.initial = [name for name, _ in held if ".view_" in name]
+
+
+class UnshareForm(OperatorForm):
+    """Asks what of it to take away from whom."""
+
+    shares = forms.MultipleChoiceField(label="Take away", widget=forms.CheckboxSelectMultiple)
+
+    def offer(self) -> None:
+        self.known = {str(share.pk): share for share in shares_of(self.row)}
+        field: Any = self.fields["shares"]
+        field.choices = [(key, f"{share.user}: {_in_words(share)}") for key, share in self.known.items()]
+
+    def clean_shares(self) -> list[Any]:
+        """Return what was ticked."""
+        return [self.known[key] for key in self.cleaned_data["shares"]]
+
+
+@transaction.atomic
+def share(row: Any, *, actor: Actor, user: User, permissions: Iterable[str]) -> None:
+    """Share a row: all that was ticked, or nothing."""
+    for permission in permissions:
+        rbac.share_object(row, actor=actor, user=user, permission=permission)
+
+
+@transaction.atomic
+def unshare(row: Any, *, actor: Actor, shares: Iterable[Any]) -> None:
+    """Take away what was ticked, or nothing."""
+    for one in shares:
+        rbac.unshare_object(row, actor=actor, user=one.user, permission=_name_of(one))
+
+
+OPERATIONS: Final = (
+    Operation(
+        name="share",
+        title="Share",
+        permission="rbac.add_roleassignment",
+        service=share,
+        explain="Lets one person do something to this one thing, whatever roles they hold where it is.",
+        form=ShareForm,
+        icon="person_add",
+        done="It is shared.",
+    ),
+    Operation(
+        name="unshare",
+        title="Stop sharing",
+        permission="rbac.delete_roleassignment",
+        service=unshare,
+        explain="They may no longer do it from their next request on, unless a role lets them.",
+        form=UnshareForm,
+        icon="person_remove",
+        tone="danger",
+        done="It is not shared so any more.",
+        applies=lambda row: shares_of(row).exists(),
+    ),
+)
+
+
+def panels(row: Model, actor: Actor) -> list[Table]:
+    """Return with whom a row is shared, where it is and the reader may know."""
+    if not rbac.allows(actor, "rbac.view_roleassignment", row):
+        return []
+    link = Links(actor)
+    rows = [
+        [link(user), display.badges(_in_words(share) for share in shares)]
+        for user, shares in groupby(shares_of(row), key=lambda share: share.user)
+    ]
+    return [Table("Shared with", ["Who", "May"], rows, icon="person_add")] if rows else []
+
+
+def shared_with(user: User, actor: Actor) -> list[Table]:
+    """Return the single rows that are shared with a user, of those whose sharing the reader may know."""
+    held: dict[Any, dict[str, list[str]]] = {}
+    for share in UserObjectPermission.objects.filter(user=user).select_related("permission__content_type"):
+        model = share.permission.content_type.model_class()
+        held.setdefault(model, {}).setdefault(share.object_pk, []).append(_in_words(share))
+    rows = [row for model, shares in held.items() for row in _rows(model, shares, user, actor)]
+    return [Table("Shared with them", ["What", "May"], rows, icon="person_add")] if rows else []
+
+
+def _rows(model: Any, shares: dict[str, list[str]], user: User, actor: Actor) -> Iterator[list[Any]]:
+    link, rows = Links(actor), model._default_manager.filter(pk__in=shares)
+    known = rows if user == actor.user else rbac.visible(rows, actor, "rbac.view_roleassignment")
+    for row in known[:MOST_SHOWN]:
+        yield [link(row, f"{model._meta.verbose_name} {row}"), display.badges(shares[str(row.pk)])]
+
+
+def _name_of(share: Any) -> str:
+    return f"{share.permission.content_type.app_label}.{share.permission.codename}"
+
+
+def _in_words(share: Any) -> str:
+    return _WORDS.get(_name_of(share), _name_of(share))
