@@ -214,7 +214,13 @@ class OperatorAdmin(GuardedAdmin):
         if secret is not None:
             return self.reveal(request, row, secret)
         self.message_user(request, f"{str(row._meta.verbose_name).capitalize()} “{row}” is made.", messages.SUCCESS)
-        return HttpResponseRedirect(display.page_of(row))
+        otherwise = self.list_address() if self.has_view_permission(request) else reverse("admin:index")
+        return HttpResponseRedirect(self._way_on(request, row, otherwise))
+
+    def _way_on(self, request: HttpRequest, row: Model, otherwise: str) -> str:
+        """Return the page of a row that was made, or another address where one may make such rows but not see them."""
+        pages: Any = self.admin_site._registry[type(row)]
+        return display.page_of(row) if pages.visible(request).filter(pk=row.pk).exists() else otherwise
 
     # ------------------------------------------------------------------------------------------------ doing it to a row
 
@@ -251,7 +257,7 @@ class OperatorAdmin(GuardedAdmin):
             return self.reveal(request, row, outcome)
         self.message_user(request, operation.done, messages.SUCCESS)
         if isinstance(outcome, Model):
-            return HttpResponseRedirect(display.page_of(outcome))
+            return HttpResponseRedirect(self._way_on(request, outcome, self.address(row)))
         return HttpResponseRedirect(self.list_address() if operation.ends_row else self.address(row))
 
     def reveal(self, request: HttpRequest, row: Any, secret: Secret) -> HttpResponse:

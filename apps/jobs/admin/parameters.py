@@ -12,12 +12,16 @@ from django import forms
 from unfold import widgets
 
 from apps.core.admin.forms import DayInput, MomentInput
+from apps.core.api import strict_json
+from apps.core.errors import DomainError
 from apps.packages.rules.parameters import FORMAT_EXAMPLES
 
 PREFIX: Final = "parameters"
 #: Objects within objects are drawn so deep; what lies deeper is typed as JSON.
 DEEPEST: Final = 2
 _NOTHING: Final = object()
+#: Beyond these a robot may not read the number that somebody typed.
+_EXACT_INTEGERS: Final = {"min_value": -strict_json.INTEGER_LIMIT, "max_value": strict_json.INTEGER_LIMIT}
 Schema = Mapping[str, Any]
 
 
@@ -97,11 +101,24 @@ class ParameterForm:
 
 
 class JsonText(forms.JSONField):
-    """Any value, typed as JSON."""
+    """Any value, typed as JSON that is as clean as programs have to send it."""
 
     def __init__(self, **kwargs: Any) -> None:
         widget = widgets.UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": _json_classes(), "spellcheck": "false"})
         super().__init__(widget=widget, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Read what was typed; nothing at all is no value."""
+        if value is None or not str(value).strip():
+            return None
+        try:
+            return strict_json.parse_json_bytes(str(value).encode(errors="replace"))
+        except DomainError as refusal:
+            raise forms.ValidationError(str(refusal).replace("The body", "This")) from refusal
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Show again what was typed, letter by letter: reading it might drop something, or fail."""
+        return None if data is None else forms.fields.InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         """Lay it out over lines, so that it can be read."""
@@ -164,7 +181,7 @@ def _control(schema: Schema, common: dict[str, Any]) -> forms.Field:
         case "boolean", _:
             return forms.BooleanField(**common | {"required": False})
         case "integer", _:
-            return forms.IntegerField(**common, **_bounds(schema))
+            return forms.IntegerField(**common | _EXACT_INTEGERS | _bounds(schema))
         case "number", _:
             return forms.FloatField(**common, **_bounds(schema), widget=forms.NumberInput(attrs={"step": "any"}))
         case "string", "date":
@@ -211,7 +228,9 @@ def _without_null(schema: Schema) -> tuple[Schema, bool]:
 def _help(schema: Schema, plain: Schema) -> str:
     parts = [str(schema.get("description", "")).strip()]
     wanted = FORMAT_EXAMPLES.get(plain.get("format", ""))
-    if wanted and plain.get("format") not in ("date", "date-time"):
+    if plain.get("format") == "date-time":
+        parts.append("In your time zone.")
+    elif wanted and plain.get("format") != "date":
         parts.append(f"{wanted[0].upper()}{wanted[1:]}.")
     if plain.get("type") in ("array", "object", None) and "enum" not in plain:
         parts.append(f"As JSON: {_example(plain)}")
