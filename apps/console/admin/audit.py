@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -59,11 +61,17 @@ def actor(entry: AuditEntry) -> SafeString:
     )
 
 
+@cache
+def _kinds() -> Mapping[str, str]:
+    """Return what rows are called in words, by the names of their models."""
+    return {str(one._meta.model_name): str(one._meta.verbose_name) for one in apps.get_models()}
+
+
 @display.column("To what")
 def target(entry: AuditEntry) -> str:
     """Name the row it was done to."""
-    kind, name = entry.target_kind, entry.target_name
-    return (name if name.startswith(kind) else f"{kind} {name}") or display.NOTHING
+    kind, name = _kinds().get(entry.target_kind, entry.target_kind), entry.target_name
+    return (name if name.startswith(kind) else f"{kind} {name}").strip() or display.NOTHING
 
 
 @display.column("Outcome")

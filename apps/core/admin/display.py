@@ -19,6 +19,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 NOTHING = "–"
+#: A name no longer than this stays on one line; else a narrow column would break ``robot-1`` at its hyphen.
+SHORT_NAME = 20
 Column = Callable[[Any], Any]
 
 
@@ -163,9 +165,10 @@ def link(row: Model | None, text: Any = None, *, may_open: bool = True) -> SafeS
     """Return a link to a row's page, or only its name where the reader may not open it."""
     if row is None:
         return NOTHING
-    text = str(row) if text is None else text
+    text = str(row if text is None else text)
     address = page_of(row) if may_open else ""
-    return format_html('<a class="op-link" href="{}">{}</a>', address, text) if address else str(text)
+    fit = " op-nowrap" if len(text) <= SHORT_NAME else ""
+    return format_html('<a class="op-link{}" href="{}">{}</a>', fit, address, text) if address else text
 
 
 def column(title: str, *, order: str | None = None) -> Callable[[Column], Column]:

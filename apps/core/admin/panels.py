@@ -27,7 +27,7 @@ class Facts:
 
     title: str
     rows: Sequence[tuple[str, Any]]
-    icon: str = ""
+    icon: str = "info"
     anchor: str = ""
     template: ClassVar[str] = "operator/panels/facts.html"
 
@@ -59,9 +59,9 @@ class Text:
     template: ClassVar[str] = "operator/panels/text.html"
 
     @classmethod
-    def of_json(cls, title: str, value: Any, *, empty: str = "Nothing.") -> Text:
+    def of_json(cls, title: str, value: Any, *, empty: str = "Nothing.", icon: str = "data_object") -> Text:
         """Show a value as JSON; nothing at all, or an empty object, is said in words."""
-        return cls(title, "" if value in (None, {}, []) else display.as_json(value), empty=empty)
+        return cls(title, "" if value in (None, {}, []) else display.as_json(value), empty=empty, icon=icon)
 
 
 AnyPanel = Panel | Facts | Table | Text

@@ -33,6 +33,8 @@ _KEYS = {
     "folder__id__exact": "folder",
 }
 _IGNORED = {"tenant__id__exact", "since", "p", "o", "e"}
+#: Filters of the list that a bulk change cannot follow, in words.
+_IN_WORDS = {"q": "the search", "kind__exact": "the kind"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def asked_by(request: HttpRequest, actor: Actor) -> Asked:
     )
     if window is not None:
         filters["created_after"] = (timezone.now() - window).isoformat()
-    left_out = [name for name in given if name not in _KEYS and name not in _IGNORED]
+    left_out = [_IN_WORDS.get(name, name) for name in given if name not in _KEYS and name not in _IGNORED]
     tenants = list(Tenant.objects.visible_to(actor)[:50])
     tenant = _tenant(given, tenants, actor)
     return Asked(tenant, tenants, filters, _words(given, filters, tenant, actor), left_out)

@@ -24,9 +24,25 @@ from apps.jobs.models import Execution, ExecutionStatus, Job
 
 @display.column("Try")
 def named(execution: Execution) -> SafeString:
-    """Name the process, the number of the try, and enough of the id to tell jobs apart."""
-    name, number, job = execution.process.name, execution.number, display.short(execution.job_id)
-    return format_html("{} <span class='op-faint'>try {} of {}</span>", name, number, job)
+    """Name the process and the number of the try."""
+    name, number = execution.process.name, execution.number
+    return format_html('{} <span class="op-faint op-nowrap">try {}</span>', name, number)
+
+
+@display.column("Job")
+def job(execution: Any) -> SafeString | str:
+    """Lead to the job, under the part of its id that other pages show."""
+    may_open = getattr(execution, "may_open_job", True)
+    return display.link(execution.job, display.short(execution.job_id), may_open=may_open)
+
+
+@display.column("Exit code")
+def exit_code(execution: Execution) -> str:
+    """Say how its process ended."""
+    return display.NOTHING if execution.exit_code is None else str(execution.exit_code)
+
+
+LIVE = (display.refreshing(states.execution_status), display.refreshing(states.took), display.refreshing(exit_code))
 
 
 @admin.register(Execution)
@@ -35,12 +51,11 @@ class ExecutionAdmin(OperatorAdmin):
 
     list_display = [
         named,
-        states.execution_status,
+        job,
+        LIVE[0],
         display.linked("robot", "Robot"),
-        display.linked("job", "Job"),
         display.when("granted_at", "Granted"),
-        states.took,
-        display.column("Exit code")(lambda one: one.exit_code),
+        *LIVE[1:],
         display.linked("tenant", "Tenant"),
     ]
     list_filter = [
@@ -58,6 +73,7 @@ class ExecutionAdmin(OperatorAdmin):
     sortable_by = ()
     paginator = InfinitePaginator
     view_permission = "jobs.view_job"
+    live_columns = LIVE
     empty_title = "No executions in this time"
     empty_text = "Each try at a job on a robot is one. Older ones show under a longer time."
     empty_icon = "history"
@@ -79,6 +95,9 @@ class ExecutionAdmin(OperatorAdmin):
 
     def title_of(self, row: Execution) -> str:
         return f"Try {row.number} of {row.process.name}"
+
+    def may_change(self, row: Execution) -> bool:
+        return row.status == ExecutionStatus.RUNNING
 
     def is_live(self, row: Execution) -> bool:
         return row.status == ExecutionStatus.RUNNING

@@ -14,7 +14,7 @@ from apps.core.admin import display
 from apps.core.admin.access import Links
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
 from apps.jobs.admin import states
-from apps.jobs.models import Execution, Job, JobStatus
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.models.why import why_job
 from apps.robots.models import Robot
 
@@ -30,7 +30,10 @@ class Attempt:
     link: SafeString | str
     robot: SafeString | str
     badge: SafeString
+    tone: str
     reason: str
+    begun: SafeString | str
+    ended: SafeString | str
     took: str
     progress: str
     usage: str
@@ -44,9 +47,9 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
     if job.error:
         panels.append(error_panel(job.error))
     if job.status == JobStatus.COMPLETED:
-        panels.append(Text.of_json("Result", job.result, empty="It returned nothing."))
+        panels.append(Text.of_json("Result", job.result, empty="It returned nothing.", icon="output"))
     panels.append(attempts_panel(executions, link))
-    panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none."))
+    panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
     return panels
 
 
@@ -113,7 +116,10 @@ def _attempt(execution: Execution, link: Links) -> Attempt:
         link=display.link(execution, f"Try {execution.number}"),
         robot=link(execution.robot),
         badge=states.execution_badge(execution),
+        tone=states.EXECUTIONS[ExecutionStatus(execution.status)],
         reason=execution.reason.replace("_", " "),
+        begun=display.moment(execution.granted_at),
+        ended=display.moment(execution.finished_at) if execution.finished_at else "",
         took=display.length(end - (execution.started_at or execution.granted_at)),
         progress=progress_of(execution),
         usage=usage_of(execution),

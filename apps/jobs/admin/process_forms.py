@@ -99,8 +99,8 @@ class ProcessForm(OperatorForm):
         for name in ("package", "pinned_version", "target_machine", "target_robot"):
             field: Any = self.fields[name]
             field.queryset = field.queryset.filter(tenant_id=tenant_id)
-        for name in ("target_machine", "target_robot"):
-            self.fields[name].empty_label = "any"  # type: ignore[attr-defined]
+        for name, empty in (("target_machine", "any"), ("target_robot", "any"), ("package", "none: a script runs")):
+            self.fields[name].empty_label = empty  # type: ignore[attr-defined]
         self.fields["required_labels"].help_text = "Labels that a robot or its machine must have, with commas between."
         self._offer_versions()
         self._offer_entrypoints()
