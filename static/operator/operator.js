@@ -21,6 +21,29 @@
         if (mustHoldStill(part)) event.preventDefault();
     });
 
+    /* Who has been signed out meanwhile is answered by the login, which is a page and no part of one. */
+    document.addEventListener("htmx:beforeSwap", (event) => {
+        const { xhr, pathInfo } = event.detail;
+        if (!xhr.responseURL || new URL(xhr.responseURL).pathname === pathInfo.requestPath.split("?")[0]) return;
+        event.detail.shouldSwap = false;
+        location.reload();
+    });
+
+    /* Of a column that refreshes, only the panels that differ are replaced: scrolling and focus in the others stay. */
+    document.addEventListener("htmx:oobBeforeSwap", (event) => {
+        const { target, fragment } = event.detail;
+        const column = fragment.firstElementChild;
+        if (!column || !target.matches(".op-column")) return;
+        event.detail.shouldSwap = false;
+        const panels = [...column.children];
+        panels.forEach((panel, place) => {
+            const shown = target.children[place];
+            if (!shown) target.append(panel);
+            else if (!shown.isEqualNode(panel)) shown.replaceWith(panel);
+        });
+        while (target.children.length > panels.length) target.lastElementChild.remove();
+    });
+
     document.addEventListener("click", (event) => {
         for (const menu of document.querySelectorAll("details[data-menu][open]")) {
             if (!menu.contains(event.target)) menu.open = false;
