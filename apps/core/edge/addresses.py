@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from apps.core import context
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -43,3 +45,8 @@ def client_address(peer: str, forwarded_for: str, trusted_proxies: Iterable[str]
     while hops and is_within(address, trusted):
         address = parse_address(hops.pop())
     return address
+
+
+def of_request(request: object) -> str | None:
+    """Return the client's address in the request being handled, for libraries that would work it out by themselves."""
+    return context.current().address
