@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from apps.core.edge import addresses
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # the library has no types
@@ -36,6 +38,23 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no type
         except ValueError as error:
             kind = getattr(cast, "__name__", "setting")
             raise ImproperlyConfigured(f"{var} cannot be read as {kind}. Correct it, or leave it out.") from error
+
+    def choice(self, var: str, *, among: Sequence[str], default: str) -> str:
+        """Return a setting that is one of a few words, whatever its case. Raises ``ImproperlyConfigured``."""
+        word = str(self.str(var, default=default))
+        found = next((known for known in among if known.lower() == word.lower()), None)
+        if found is None:
+            raise ImproperlyConfigured(f"{var} is {word!r}; it must be one of {', '.join(among)}.")
+        return found
+
+    def networks(self, var: str, *, default: Sequence[str]) -> list[str]:
+        """Return a setting that lists networks or addresses. Raises ``ImproperlyConfigured``."""
+        networks: list[str] = self.list(var, default=list(default))
+        try:
+            addresses.parse_networks(tuple(networks))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var}: {error}. Write networks such as 10.0.0.0/8.") from error
+        return networks
 
 
 def _split(text: str) -> list[str]:

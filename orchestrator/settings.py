@@ -52,7 +52,7 @@ TOKEN_PEPPER_FALLBACKS: list[str] = env.list("TOKEN_PEPPER_FALLBACKS", default=[
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[])
 
 # ------------------------------------------------------------------------------------------------------------- apps
 INSTALLED_APPS = [
@@ -154,6 +154,8 @@ if ROLE == "web":
         "max_size": env.int("DB_POOL_MAX", default=16),
         "timeout": env.float("DB_POOL_TIMEOUT", default=2.0),
     }
+    if not 0 <= _options["pool"]["min_size"] <= _options["pool"]["max_size"] != 0:
+        raise ImproperlyConfigured("DB_POOL_MAX must be at least 1, and no less than DB_POOL_MIN.")
 DATABASES["default"]["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="") or None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIGRATION_MODULES: dict[str, str] = {}
@@ -220,6 +222,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLED = not TESTING
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "apps.core.edge.addresses.of_request"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 60 * 60
@@ -251,10 +254,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "/static/"
-# Only a deployment collects its static files; on one machine they are served as they lie in the packages.
-STATIC_ROOT = (
-    None if IS_EMBEDDED or TESTING else Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "static-collected")))
-)
+# Where `collectstatic` has put hashed and compressed files; without it they are served as they lie in the packages.
+STATIC_ROOT = None if TESTING or not embedded.is_given("STATIC_ROOT") else Path(env.str("STATIC_ROOT"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = Path(env.str("FILES_DIR", default=str(DATA_DIR / "files")))
 STORAGES = {
@@ -322,7 +323,7 @@ SPECTACULAR_SETTINGS = {
 # Who keeps the answers given under idempotency keys: core may not know the app that does.
 API_ANSWER_ONCE = "apps.requests.views.answer_once"
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-METRICS_ALLOWED_NETWORKS: list[str] = env.list("METRICS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"])
+METRICS_ALLOWED_NETWORKS = env.networks("METRICS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 # By host, because processes are told apart by their ids; the library takes the place from the environment, at import.
 METRICS_DIR = Path(env.str("METRICS_DIR", default=str(DATA_DIR / "metrics" / socket.gethostname())))
 if TESTING:
@@ -347,8 +348,9 @@ LOG_CHUNK_BYTES = env.int("LOG_CHUNK_BYTES", default=256 * 1024)
 LOG_LIMIT_BYTES = env.int("LOG_LIMIT_BYTES", default=100 * 1024 * 1024)
 RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOG_FORMAT = env.str("LOG_FORMAT", default="console" if sys.stderr.isatty() else "json")
+# The words of `apps.core.logs`, which is not imported here: it takes half a second, and not every process logs.
+LOG_LEVEL = env.choice("LOG_LEVEL", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO")
+LOG_FORMAT = env.choice("LOG_FORMAT", among=("json", "console"), default="console" if sys.stderr.isatty() else "json")
 LOGGING_CONFIG = "apps.core.logs.configure_from"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 

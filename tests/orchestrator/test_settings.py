@@ -241,3 +241,35 @@ def test_options_in_the_address_are_kept_and_come_last(tmp_path):
     )
 
     assert options.endswith(" -c statement_timeout=9s")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is 'loud'; it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml'; it must be one of json, console."),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy", "TRUSTED_PROXIES: 'proxy' does not appear to be an IPv4 or IPv6"),
+        ("METRICS_ALLOWED_NETWORKS", "all", "METRICS_ALLOWED_NETWORKS: 'all' does not appear to be"),
+    ],
+)
+def test_a_word_that_means_nothing_is_refused_by_name(name, value, words):
+    assert refusal(**GIVEN, **{name: value}).startswith(words)
+
+
+@pytest.mark.parametrize("sizes", [{"DB_POOL_MIN": "20"}, {"DB_POOL_MAX": "0"}, {"DB_POOL_MIN": "-1"}])
+def test_a_pool_that_cannot_be_is_refused(sizes):
+    assert refusal(**GIVEN, BV_ROLE="web", **sizes).startswith("DB_POOL_MAX must be at least 1")
+
+
+def test_a_level_may_be_written_in_small_letters(tmp_path):
+    assert settings("s.LOG_LEVEL", data_dir=tmp_path, **GIVEN, LOG_LEVEL="warning") == ["WARNING"]
+
+
+def test_static_files_are_served_as_they_lie_until_a_folder_for_them_is_named(tmp_path):
+    names = ("s.STATIC_ROOT", "s.STORAGES['staticfiles']['BACKEND'].rpartition('.')[2]")
+
+    assert settings(*names, data_dir=tmp_path, **GIVEN) == [None, "StaticFilesStorage"]
+    assert settings(*names, data_dir=tmp_path, **GIVEN, STATIC_ROOT="/srv/static") == [
+        "/srv/static",
+        "CompressedManifestStaticFilesStorage",
+    ]
