@@ -181,8 +181,90 @@ def test_further_names_must_be_an_object(typed):
     assert "parameters" in form.errors
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '{"a": 1, "a": 2}',
+        '{"a": NaN}',
+        '{"a": "\\u0000"}',
+        '{"a": "\\ud800"}',
+        '{"a": 1e999}',
+        '{"a": 99999999999999999999}',
+        '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}",
+        '{"a": 1',
+    ],
+)
+def test_typed_json_is_as_clean_as_sent_json_and_stands_there_again_as_it_was_typed(typed):
+    form = type("Form", (forms.Form,), ParameterForm({"type": "object"}, {}).fields)({"parameters": typed})
+
+    assert "parameters" in form.errors
+    assert form["parameters"].value() == typed
+
+
+def test_a_space_is_no_value():
+    assert sent(schema(x={"type": "array"}), x="  ") == {}
+
+
+def test_an_integer_that_robots_may_not_read_is_refused():
+    drawn = ParameterForm(schema(x={"type": "integer"}), {})
+
+    form = type("Form", (forms.Form,), drawn.fields)({"parameters.x": "99999999999999999999"})
+
+    assert "parameters.x" in form.errors
+
+
+def test_a_moment_says_whose_time_is_read():
+    assert control(schema(x={"type": "string", "format": "date-time"})).help_text == "In your time zone."
+
+
+EVERY_KIND = """
+import datetime, enum
+from typing import Literal
+
+class Mode(enum.Enum):
+    DRAFT = "draft"
+
+def main(text: str, whole: int, part: float, yes: bool, mode: Mode, level: Literal["low", "high"], tags: list[str],
+         options: dict[str, int], day: datetime.date, at: datetime.datetime, note: str | None = None):
+    return text
+"""
+
+
 @pytest.mark.django_db
 class TestRunNow:
+    @pytest.fixture
+    def every_kind(self):
+        version = make.package_version(source=EVERY_KIND)
+        return make.process(version.folder, package=version.package)
+
+    def test_every_parameter_that_is_missing_is_said_at_its_field(self, every_kind):
+        response = superuser().do(every_kind, "run")
+
+        named = {"text", "whole", "part", "yes", "mode", "level", "tags", "options", "day", "at"}
+        assert response.status_code == 200
+        assert set(response.context["form"].errors) == {f"parameters.{name}" for name in named}
+
+    def test_every_parameter_that_makes_no_sense_is_said_at_its_field_and_stays(self, every_kind):
+        typed = {"text": "", "whole": "1.5", "part": "nan", "yes": "7", "mode": "9", "level": "x", "tags": "[1",
+                 "options": "[]", "day": "31.12.2026", "at": "noon"}  # fmt: skip
+
+        response = superuser().do(every_kind, "run", **{f"parameters.{name}": value for name, value in typed.items()})
+
+        assert set(response.context["form"].errors) >= {f"parameters.{name}" for name in typed if name != "options"}
+        assert "31.12.2026" in text_of(response)
+        assert not Job.objects.exists()
+
+    def test_every_kind_of_parameter_reaches_the_job(self, every_kind):
+        typed = {"text": "ACME", "whole": "3", "part": "1.5", "yes": "0", "mode": "0", "level": "1", "tags": '["a"]',
+                 "options": '{"b": 1}', "day": "2026-12-31", "at": "2026-12-31T09:00"}  # fmt: skip
+
+        superuser().do(every_kind, "run", **{f"parameters.{name}": value for name, value in typed.items()})
+
+        assert Job.objects.get().parameters == {
+            "text": "ACME", "whole": 3, "part": 1.5, "yes": True, "mode": "draft", "level": "high", "tags": ["a"],
+            "options": {"b": 1}, "day": "2026-12-31", "at": "2026-12-31T09:00:00+00:00",
+        }  # fmt: skip
+
     def test_the_job_has_what_was_typed_and_runs_as_was_asked(self):
         process = make.process(priority=3)
         robot = make.robot(of=process.tenant)

@@ -44,7 +44,7 @@ class Drawn:
     def value(self, given: Any) -> Any:
         """Return the parameter for what was given, or ``_NOTHING`` where it is left to the default."""
         if self.values:
-            return self.values[int(given)] if given != "" else _NOTHING
+            return self.values[int(given)] if given else _NOTHING
         if given is None or given == "":
             # Somebody emptied a text that would otherwise be filled: that is an answer, not the lack of one.
             return "" if self.is_text and isinstance(self.default, str) and self.default else _NOTHING

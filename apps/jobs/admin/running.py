@@ -66,6 +66,8 @@ class RunForm(OperatorForm):
     def clean(self) -> dict[str, Any]:
         """Return the job that is wanted."""
         values = super().clean() or self.cleaned_data
+        if self.errors:
+            return values
         options: dict[str, Any] = {name: values.get(name) for name in _OPTIONS}
         return {"wanted": services.Wanted(parameters=self.parameter_form.read(values), **options)}
 
