@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
@@ -27,7 +28,7 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
         text = _presented(request)
         if text is None:
             return None
-        key = ApiToken.matching(text)
+        key = ApiToken.matching(text, "user", "tenant")
         if key is None or not key.user.is_active:
             raise exceptions.AuthenticationFailed("This API key is unknown, expired or revoked.", code="bad_api_key")
         if key.tenant.status == TenantStatus.SUSPENDED and request.method not in ("GET", "HEAD"):
@@ -53,5 +54,7 @@ def _presented(request: Request) -> str | None:
 
 
 def _note_use(key: ApiToken) -> None:
+    if key.last_used_at is not None and key.last_used_at > timezone.now() - USE_NOTED_EVERY:
+        return
     stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - USE_NOTED_EVERY)
     ApiToken.objects.filter(stale, pk=key.pk).update(last_used_at=Now())

@@ -6,15 +6,17 @@ most of the work there is, so these are written by hand and prepared. Everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import DatabaseDefault
+from django.db.models.query import get_related_populators
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 Parameters = Mapping[str, Any]
@@ -43,6 +45,10 @@ def prepared() -> Iterator[CursorWrapper]:
 
 def fetch(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """Run a prepared statement and return its rows."""
+    return _rows(statement, parameters)
+
+
+def _rows(statement: str, parameters: Parameters | Sequence[Any]) -> list[tuple[Any, ...]]:
     with prepared() as cursor:
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -74,6 +80,117 @@ def find(model: type[ModelT], rest: str, parameters: Parameters) -> ModelT | Non
     for index, convert in converters:
         values[index] = convert(values[index], None, connection)
     return model.from_db(connection.alias, names, values)
+
+
+class Slot(models.Value):
+    """The place of a value in a queryset that is worded once; ``field`` gives its type."""
+
+    def __init__(self, name: str, field: models.Field) -> None:
+        super().__init__(name, output_field=field)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return "%s", (self,)
+
+
+class Among(models.Func):
+    """Whether a column is among the values of an array: what ``IN`` says, in as many words however many they are."""
+
+    arity, template, arg_joiner = 2, "%(expressions)s)", " = ANY ("
+    output_field = models.BooleanField()
+
+
+class Worded(Generic[ModelT]):
+    """A queryset whose SQL is worded once in the life of a process: for rows that are looked up all the time.
+
+    ``make`` returns the queryset, with a ``Slot`` wherever a value comes in. What is asked for must not depend
+    on anything else; where it is one of several values, see ``Among``.
+    """
+
+    def __init__(self, make: Callable[[], models.QuerySet[ModelT]]) -> None:
+        self._make = make
+
+    def first(self, **values: Any) -> ModelT | None:
+        """Return the first row, with those it was selected with, or ``None``."""
+        reading = self._reading
+        rows = _rows(reading.statement, _filled(reading.places, values))
+        return reading.row(rows[0]) if rows else None
+
+    def exists(self, **values: Any) -> bool:
+        """Say whether there is a row at all."""
+        statement, places = self._asking
+        return bool(_rows(statement, _filled(places, values)))
+
+    @cached_property
+    def _reading(self) -> _Reading:
+        return _Reading.of(self._make().query)
+
+    @cached_property
+    def _asking(self) -> tuple[str, Sequence[Any]]:
+        worded: tuple[str, Sequence[Any]] = self._make().query.exists().get_compiler(connection=connection).as_sql()
+        return worded
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A worded SELECT, and how a row of its answer becomes a model's: what is to be converted, and what is in it."""
+
+    statement: str
+    places: Sequence[Any]
+    model: Any
+    columns: slice
+    names: list[str]
+    converters: list[tuple[int, tuple[list[Callable[..., Any]], Any]]]
+    related: list[Any]
+
+    @classmethod
+    def of(cls, query: Any) -> _Reading:
+        compiler = query.get_compiler(connection=connection)
+        statement, places = compiler.as_sql()
+        facts, selected = compiler.klass_info, [column for column, *_ in compiler.select]
+        columns = slice(facts["select_fields"][0], facts["select_fields"][-1] + 1)
+        names = [column.target.attname for column in selected[columns]]
+        converters = list(compiler.get_converters(selected).items())
+        related = get_related_populators(facts, compiler.select, connection.alias)  # type: ignore[call-arg]
+        return cls(statement, places, facts["model"], columns, names, converters, related)
+
+    def row(self, found: tuple[Any, ...]) -> Any:
+        values = list(found)
+        for index, (functions, expression) in self.converters:
+            for convert in functions:
+                values[index] = convert(values[index], expression, connection)
+        row = self.model.from_db(connection.alias, self.names, values[self.columns])
+        for populator in self.related:
+            populator.populate(values, row)
+        return row
+
+
+def _filled(places: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+    return [values[one.value] if isinstance(one, Slot) else one for one in places]
+
+
+def update(model: type[models.Model], where: str, parameters: Parameters, changes: Mapping[str, Any]) -> int:
+    """Change the rows of a model's table ``t`` that ``where`` names, and return how many there were.
+
+    A change may be a value or an expression without columns, such as ``Now() + delay``.
+    """
+    given: dict[str, Any] = dict(parameters)
+    sets = [f'"{column}" = {place}' for column, place in _places(model, changes, given)]
+    return execute(f"UPDATE {model._meta.db_table} t SET {', '.join(sets)} WHERE {where}", given)
+
+
+def _places(model: type[models.Model], changes: Mapping[str, Any], given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give each changed column with what stands for its value; the values themselves go into ``given``."""
+    compiler = model._base_manager.all().query.get_compiler(connection=connection)
+    for name, value in changes.items():
+        field: Any = model._meta.get_field(name)
+        if hasattr(value, "resolve_expression"):
+            place, inner = compiler.compile(value.resolve_expression(compiler.query, allow_joins=False, for_save=True))
+            names = [f"{name}_{number}" for number in range(len(inner))]
+            given.update(zip(names, inner, strict=True))
+            place %= tuple(f"%({one})s" for one in names)
+        else:
+            given[f"new_{name}"], place = field.get_db_prep_save(value, connection), f"%(new_{name})s"
+        yield str(field.column), place
 
 
 def insert(row: models.Model) -> None:

@@ -12,13 +12,15 @@ import secrets
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from functools import cache
+from typing import ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.core import statements
 from apps.core.models import TenantRow
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -89,6 +91,9 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
+TokenT = TypeVar("TokenT", bound="Token")
+
+
 class Token(TenantRow):
     """One credential of one holder. Subclasses add the holder and name their ``KIND`` letter."""
 
@@ -114,7 +119,7 @@ class Token(TenantRow):
         plain = parse(text)
         if plain is None or plain.kind != cls.KIND:
             return None
-        row = cls._base_manager.filter(public=plain.public).select_related(*related).first()
+        row = _by_public(cls, related).first(public=plain.public)
         return row if row is not None and row.accepts(plain) else None
 
     @classmethod
@@ -138,6 +143,12 @@ class Token(TenantRow):
     def shown_as(self) -> str:
         """What identifies the credential to a person, without its secret."""
         return f"bv{self.KIND}_{self.public}_…"
+
+
+@cache
+def _by_public(kind: type[TokenT], related: tuple[str, ...]) -> statements.Worded[TokenT]:
+    public = statements.Slot("public", models.CharField())
+    return statements.Worded(lambda: kind._base_manager.filter(public=public).select_related(*related))
 
 
 #: How long an old credential goes on working after a rotation.

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject, Lower
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
@@ -56,8 +57,7 @@ class Package(TenantRow):
 
     def newest_version(self) -> PackageVersion | None:
         """Return the active version with the highest number."""
-        versions = PackageVersion.objects.filter(package=self, is_active=True, deleted_at=None)
-        return versions.newest_first().first()
+        return _newest_active.first(package=self.pk)
 
 
 class PackageVersionQuerySet(models.QuerySet["PackageVersion"]):
@@ -168,3 +168,10 @@ class Entrypoint(TenantRow):
 
     def __str__(self) -> str:
         return self.name
+
+
+_newest_active = statements.Worded(
+    lambda: PackageVersion.objects.filter(
+        package_id=statements.Slot("package", models.UUIDField()), is_active=True, deleted_at=None
+    ).newest_first()
+)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import OuterRef, Q
 from django.db.models.functions import Lower
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
@@ -188,8 +189,8 @@ class Process(TenantRow):
 
     def entrypoint_to_run(self, version: PackageVersion) -> Entrypoint:
         """Return the entrypoint of ``version`` that this names, or the default one. Raises ``NothingToRun``."""
-        wanted = {"name": self.entrypoint_name} if self.entrypoint_name else {"is_default": True}
-        entrypoint = Entrypoint.objects.filter(version=version, **wanted).first()
+        wanted = {"name": self.entrypoint_name} if self.entrypoint_name else {}
+        entrypoint = (_named_entrypoint if wanted else _default_entrypoint).first(version=version.pk, **wanted)
         if entrypoint is None:
             names = ", ".join(Entrypoint.objects.filter(version=version).values_list("name", flat=True)) or "none"
             raise NothingToRun(
@@ -197,3 +198,11 @@ class Process(TenantRow):
                 field="entrypoint_name",
             )
         return entrypoint
+
+
+def _entrypoints() -> models.QuerySet[Entrypoint]:
+    return Entrypoint.objects.filter(version_id=statements.Slot("version", models.UUIDField()))
+
+
+_default_entrypoint = statements.Worded(lambda: _entrypoints().filter(is_default=True))
+_named_entrypoint = statements.Worded(lambda: _entrypoints().filter(name=statements.Slot("name", models.CharField())))

@@ -37,6 +37,7 @@ class RenameTenant(InputSerializer):
 class FolderOut(OutputSerializer):
     """The place inside a tenant where work lives."""
 
+    fields = serializers.ModelSerializer.fields  # Its own for each request, which tells it the names of folders above.
     path = serializers.SerializerMethodField(help_text="Names from the top of the tenant down to this folder.")
 
     class Meta:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from apps.audit.models import AuditEntry, Outcome
 from apps.audit.rules import clean, presentable
-from apps.core import context
+from apps.core import context, statements
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from apps.core.streams import require_transaction
@@ -39,7 +39,7 @@ def record(
     """
     require_transaction("An audit entry")
     request = context.current()
-    return AuditEntry.objects.create(
+    entry = AuditEntry(
         tenant_id=tenant_id or _tenant_of(target, actor),
         actor_kind=actor.kind,
         actor_id=clean(actor.id, longest=128),
@@ -56,6 +56,8 @@ def record(
         address=request.address,
         agent=clean(request.agent, longest=300),
     )
+    statements.insert(entry)
+    return entry
 
 
 def record_refusal(refusal: NotAllowed, *, actor: Actor) -> AuditEntry:

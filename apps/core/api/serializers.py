@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.settings import api_settings
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from apps.core.api.strict_json import shown
 from apps.core.names import clean_name
@@ -49,13 +51,25 @@ class InputSerializer(serializers.Serializer):
 
 
 class OutputSerializer(serializers.ModelSerializer):
-    """What a caller gets to see of a row. It never reads input."""
+    """What a caller gets to see of a row. It never reads input, and knows nothing but the row."""
+
+    @property
+    def fields(self) -> BindingDict:
+        """The fields, made once for each class: as they only read, every request can have the same."""
+        return _fields_of(type(self))
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()
         for field in fields.values():
             field.read_only = True
         return fields
+
+
+@cache
+def _fields_of(kind: type[OutputSerializer]) -> BindingDict:
+    made: Any = serializers.ModelSerializer.fields
+    fields: BindingDict = made.func(kind())
+    return fields
 
 
 class NameField(serializers.CharField):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import models
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.core import statements
 from apps.core.api.identifiers import IdField
 from apps.core.api.rows import RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, OutputSerializer
@@ -15,7 +17,8 @@ from apps.processes.models import Process
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot
 
-_RUNNABLE = Process.objects.alive().select_related("folder", "package", "pinned_version")
+_ROWS = Process.objects.alive().select_related("folder", "package", "pinned_version")
+_RUNNABLE = statements.Worded(lambda: _ROWS.filter(pk=statements.Slot("id", models.UUIDField())))
 LARGEST_WAIT = 366 * 86_400
 MOST_AT_ONCE = 1000
 _PRIORITY = {"min_value": -1000, "max_value": 1000, "help_text": "Higher runs sooner."}
@@ -69,7 +72,7 @@ class ProcessField(RowField):
     """The process a job is asked of. Jobs are made often: it is found by its key alone, and then asked about."""
 
     def to_internal_value(self, data: Any) -> Any:
-        process = self.rows.filter(pk=IdField.to_internal_value(self, data)).first()
+        process = _RUNNABLE.first(id=IdField.to_internal_value(self, data))
         if process is None or not rbac.allows(self.context["view"].actor, "processes.view_process", process):
             self.fail("unknown", noun=Process._meta.verbose_name)
         return process
@@ -116,13 +119,13 @@ class WantedJob(InputSerializer):
     ]
 )
 class CreateJob(WantedJob):
-    process = ProcessField(_RUNNABLE)
+    process = ProcessField(_ROWS)
     target_robot = RowField(Robot.objects.alive(), required=False, allow_null=True)
     target_machine = RowField(Machine.objects.alive(), required=False, allow_null=True)
 
 
 class CreateJobs(InputSerializer):
-    process = ProcessField(_RUNNABLE)
+    process = ProcessField(_ROWS)
     target_robot = RowField(Robot.objects.alive(), required=False, allow_null=True, help_text="For all of them.")
     target_machine = RowField(Machine.objects.alive(), required=False, allow_null=True, help_text="For all of them.")
     jobs = serializers.ListField(

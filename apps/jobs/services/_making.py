@@ -214,6 +214,9 @@ def make(
 
 def insert(jobs: list[Job]) -> None:
     """Store new jobs, all or none; a single one knows its times then. Raises ``DuplicateJob``."""
+    if not any(job.dedupe_key for job in jobs):
+        _store(jobs)
+        return
     try:
         with transaction.atomic():
             _store(jobs)

@@ -34,6 +34,7 @@ _EVENT_OF = {
     JobStatus.PENDING: "job.requeued",
     JobStatus.WAITING: "job.held",
 }
+_OPEN_STILL = "t.id = %(id)s AND t.status = 'running'"
 _FINAL = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
@@ -54,10 +55,10 @@ def close(
     that is more exact. ``among`` narrows which open executions may be closed at that moment, such as those whose lease
     has run out.
     """
-    candidates = Execution.objects.all() if among is None else among
-    open_still = candidates.filter(pk=execution.pk, status=ExecutionStatus.RUNNING)
+    if among is not None and not among.filter(pk=execution.pk).select_for_update(of=("self",)).exists():
+        return False
     changes = {"status": _CLOSED_AS[end], "reason": because or reason, "finished_at": Now(), **(outcome or {})}
-    if not open_still.update(**changes):
+    if not statements.update(Execution, _OPEN_STILL, {"id": execution.pk}, changes):
         return False
     if end is End.RELEASED:
         job.attempts_used = max(0, job.attempts_used - 1)
@@ -69,14 +70,15 @@ def close(
 def move(job: Job, decided: Verdict, *, execution: Execution | None, error: Any = None, result: Any = None) -> None:
     """Put a locked job into the state that was decided, and tell whoever follows."""
     target = JobStatus(decided.status)
-    changes: dict[str, Any] = {"reason": decided.reason, "attempts_used": job.attempts_used}
+    changes: dict[str, Any] = {"status": target, "reason": decided.reason, "attempts_used": job.attempts_used}
     if target in _FINAL:
         changes |= {"finished_at": Now(), "error": error, "result": result}
     elif target == JobStatus.PENDING:
         changes |= _again(job, decided, execution) | {"error": error}
     elif target == JobStatus.WAITING:
         changes |= {"error": error}
-    if not Job.objects.filter(pk=job.pk, status__in=Job.sources_of(target)).update(status=target, **changes):
+    from_here = {"id": job.pk, "sources": Job.sources_of(target)}
+    if not statements.update(Job, "t.id = %(id)s AND t.status = ANY(%(sources)s)", from_here, changes):
         raise TransitionError(f"{job} is {job.status}, so it cannot become {target}.", current=job.status)
     job.status, job.reason = target, decided.reason
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))

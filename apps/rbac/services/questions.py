@@ -7,15 +7,18 @@ Superusers and the system may do everything; a credential bound to a tenant neve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Cast
 from guardian.models import UserObjectPermission
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from apps.rbac.models import Role, RoleAssignment
@@ -76,7 +79,7 @@ def refuse_suspended(actor: Actor, obj: Any) -> None:
     tenant_id = None if obj is EVERYWHERE else getattr(obj, "tenant_id", None)
     if tenant_id is None or actor.is_system or actor.is_robot:
         return
-    if apps.get_model("tenancy", "Tenant").objects.filter(pk=tenant_id, status="suspended").exists():
+    if _suspended().exists(tenant=tenant_id):
         raise NotAllowed("This tenant is suspended.", code="tenant_suspended", target=obj, actor=actor)
 
 
@@ -211,9 +214,14 @@ def _is_almighty(actor: Actor) -> bool:
 
 def _granting(actor: Actor, permission: str) -> models.QuerySet[RoleAssignment]:
     """Return the actor's assignments whose role has the permission."""
+    return _with_permission(permission).filter(user=actor.user)
+
+
+def _with_permission(permission: str) -> models.QuerySet[RoleAssignment]:
+    """Return everybody's assignments whose role has the permission."""
     holding = Role.permissions.through.objects.filter(role_id=OuterRef("role_id"))
     has_it = Q(role__grants_all=True) | Exists(holding.filter(_named(permission)))
-    return RoleAssignment.objects.filter(has_it, user=actor.user)
+    return RoleAssignment.objects.filter(has_it)
 
 
 def _somewhere(actor: Actor, permission: str) -> bool:
@@ -224,7 +232,24 @@ def _somewhere(actor: Actor, permission: str) -> bool:
 
 
 def _granted_at(actor: Actor, permission: str, place: Place) -> bool:
-    return _held_at(_granting(actor, permission), place).exists()
+    above = [UUID(part) for path in place.paths for part in path.strip("/").split("/")]
+    return _granted_anywhere_in(permission).exists(user=actor.user.pk, tenant=place.tenant_id, above=above)
+
+
+@cache
+def _granted_anywhere_in(permission: str) -> statements.Worded[RoleAssignment]:
+    """Word, once for each permission, the question whether a user holds it at a place."""
+    key = models.UUIDField()
+    folder_above = statements.Among("folder_id", statements.Slot("above", ArrayField(key)))
+    here = Q(tenant=None) | Q(tenant_id=statements.Slot("tenant", key)) & (Q(folder=None) | Q(folder_above))
+    granting = _with_permission(permission).filter(user_id=statements.Slot("user", key))
+    return statements.Worded(lambda: granting.filter(here))
+
+
+@cache
+def _suspended() -> statements.Worded[Any]:
+    tenant = statements.Slot("tenant", models.UUIDField())
+    return statements.Worded(lambda: apps.get_model("tenancy", "Tenant").objects.filter(pk=tenant, status="suspended"))
 
 
 def _held_at(granting: models.QuerySet[RoleAssignment], place: Place) -> models.QuerySet[RoleAssignment]:
