@@ -27,6 +27,8 @@ log = logging.getLogger("bv_robot")
 
 SAFE_PART = 0.8
 """Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
+NOT_RENEWED = {"kill", "lost"}
+"""With these words the server did not extend the lease."""
 PAUSE = 0.1
 FORCE_AFTER = 5.0
 """Seconds beyond its grace after which a job whose supervisor does not end it is ended from here."""
@@ -53,6 +55,7 @@ class Assignment:
         self.is_running = files.owner() is not None and self.occupies_slot
         self.offered = threading.Event()
         """Set once the result was offered, or there is none to offer."""
+        self._asking = threading.Lock()
         self._uploading = Uploading(desk, self.lease_id, files.log)
         self._should_end_at: float | None = None
 
@@ -100,25 +103,27 @@ class Assignment:
         """The server answered what was asked at ``sent`` (steady clock): do as it says. After its end a job is deaf."""
         if not self.occupies_slot:
             return
-        if asked != "lost":
+        if asked not in NOT_RENEWED:
             self._trust_from(sent)
         self.ask(asked)
 
     def extended(self, now: float) -> None:
         """Trust the lease as if it had just been renewed."""
-        self._trust_from(now)
-        self._write_control()
+        with self._asking:
+            self._trust_from(now)
+            self._write_control()
 
     def _trust_from(self, moment: float) -> None:
         self.deadline = max(self.deadline, moment + self._lease["ttl"] * SAFE_PART)
 
     def ask(self, asked: str) -> None:
-        """Pass something on to the job's supervisor. What ends a job is never taken back."""
-        if asked != self.asked and asked != "continue":
-            log.info("%s: %s", self, runner.ENDINGS.get(asked, "it was asked to end by itself"))
-        if self.asked not in runner.ENDINGS or asked in {"kill", "lost"}:
-            self.asked = asked
-        self._write_control()
+        """Pass something on to the job's supervisor. What ends a job is never taken back, whichever loop asked."""
+        with self._asking:
+            if asked != self.asked and asked != "continue":
+                log.info("%s: %s", self, runner.ENDINGS.get(asked, "it was asked to end by itself"))
+            if self.asked not in runner.ENDINGS or asked in {"kill", "lost"}:
+                self.asked = asked
+            self._write_control()
 
     def _write_control(self) -> None:
         try:
@@ -187,6 +192,7 @@ class Assignment:
             work=self._work,
             start_by=self._record["start_by"],
             pause=self._pause,
+            check=self._check,
             say=job_log.say,
         )
         try:
@@ -248,7 +254,8 @@ class Assignment:
     def _launch(self, plan: Plan) -> subprocess.Popen[bytes]:
         spool.write_note(self.files.channel / "parameters.json", self._lease["parameters"])
         spool.write_note(self.files.launch, asdict(plan))
-        self._write_control()
+        with self._asking:
+            self._write_control()
         environment = {name: value for name, value in os.environ.items() if name != "ORCHESTRATOR_API_KEY"}
         with (self.files.directory / "supervisor.txt").open("ab") as said:
             return subprocess.Popen(
@@ -277,11 +284,11 @@ class Assignment:
             return
         self._should_end_at = self._should_end_at or now + self._lease["kill_grace"] + FORCE_AFTER
         if now >= self._should_end_at:
-            platforms.kill(platforms.strays(self.mark))
+            platforms.kill_strays(self.mark)
             platforms.thaw(pid)
 
     def _report_death(self) -> None:
-        platforms.kill(platforms.strays(self.mark))
+        platforms.kill_strays(self.mark)
         said = (self.files.directory / "supervisor.txt").read_text(errors="backslashreplace")
         message = "The process that watched over the job died, so the job was ended."
         self._report("failed", results.error("SupervisorDied", message, traceback=said))

@@ -26,6 +26,8 @@ IS_LINUX = sys.platform == "linux"
 IS_WINDOWS = sys.platform == "win32"
 
 _PR_SET_CHILD_SUBREAPER = 36
+STRAYS_WITHIN = 5.0
+"""Seconds after which processes that survive SIGKILL (in the kernel's hands) are left to themselves."""
 MARK_OF_SUPERVISOR = "BV_SUPERVISOR_MARK"
 MARK_OF_JOB = "BV_JOB_MARK"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT) if IS_WINDOWS else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -191,6 +193,14 @@ def strays(mark: str) -> list[psutil.Process]:
         for process in psutil.process_iter()
         if process.pid != os.getpid() and _mark_of(process.pid, MARK_OF_JOB) == mark
     ]
+
+
+def kill_strays(mark: str) -> None:
+    """Kill every process of the job with this mark, also those that come into being meanwhile."""
+    deadline = steady() + STRAYS_WITHIN
+    while (found := strays(mark)) and steady() < deadline:
+        kill(found)
+        time.sleep(0.02)
 
 
 def become_subreaper() -> None:

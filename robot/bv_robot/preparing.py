@@ -46,6 +46,7 @@ class Preparation:
     Attributes:
         start_by: When, on the steady clock, the lease must have been started.
         pause: Called about ten times a second while waiting; it raises to give the job up.
+        check: Raises as well, without a pause.
         say: Writes a line into the job's log.
     """
 
@@ -56,6 +57,7 @@ class Preparation:
     work: Path
     start_by: float
     pause: Callable[[], None]
+    check: Callable[[], None]
     say: Callable[[str], None]
 
     def plan(self) -> Plan:
@@ -104,7 +106,8 @@ class Preparation:
         return self.work
 
     def _fetch(self) -> Path:
-        return fetching.fetch(self.desk.http, self.lease["package"], self.desk.home.packages, pause=self.pause)
+        package, cache = self.lease["package"], self.desk.home.packages
+        return fetching.fetch(self.desk.http, package, cache, pause=self.pause, check=self.check)
 
     def _start(self) -> None:
         api.start(self.desk.http, self.lease["lease"], self.desk.session or "")
@@ -218,8 +221,14 @@ def install_author_module(directory: Path) -> None:
     """Put ``bv_robot.job`` where every job finds it, and nothing else of the robot."""
     package = directory / "bv_robot"
     package.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (package / "__init__.py").write_text("")
-    shutil.copyfile(Path(__file__).with_name("job.py"), package / "job.py")
+    _keep(package / "__init__.py", "")
+    _keep(package / "job.py", Path(__file__).with_name("job.py").read_text(encoding="utf-8"))
+
+
+def _keep(file: Path, text: str) -> None:
+    """Have a file hold a text; one that does is left alone, so that a full disk is no obstacle."""
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
 
 
 def progress_of(told: Mapping[str, Any]) -> Record:

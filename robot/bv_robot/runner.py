@@ -31,7 +31,7 @@ TICK = 0.2
 """Seconds between two looks at what is asked."""
 SAMPLE_EVERY = 5.0
 SHORT_GRACE = 2.0
-"""Seconds between SIGTERM and SIGKILL, but for a cancel, which has the grace the lease names."""
+"""Seconds between SIGTERM and SIGKILL, but for a cancel and a time-out, which have the grace the lease names."""
 LAST_RESORT = 10.0
 """Seconds for which a process that survives SIGKILL (in the kernel's hands) is waited for."""
 
@@ -221,17 +221,22 @@ class Supervision:
         return self._known_control
 
     def _reason_to_end(self, control: spool.Record, now: float) -> str | None:
-        if control.get("ask") in ENDINGS:
-            return str(control["ask"])
+        asked = control.get("ask")
+        # Where a job's time is up the server says "kill" too, and that must not shorten its grace.
+        if asked in ENDINGS and not (asked == "kill" and self._is_out_of_time(now)):
+            return str(asked)
         # Without a control file the spool was cleared under us: nobody holds the lease any more.
         if now >= control.get("deadline", 0.0):
             return "lost"
-        if self._plan.timeout is not None and now >= self._started + self._plan.timeout:
+        if self._is_out_of_time(now):
             return "timeout"
         return "robot_stopped" if self._told_to_end else None
 
+    def _is_out_of_time(self, now: float) -> bool:
+        return self._plan.timeout is not None and now >= self._started + self._plan.timeout
+
     def _grace(self, reason: str) -> float:
-        return self._plan.kill_grace if reason == "cancel" else SHORT_GRACE
+        return self._plan.kill_grace if reason in {"cancel", "timeout"} else SHORT_GRACE
 
     def _tell_job(self) -> None:
         """Make ``is_cancelled()`` true."""
@@ -321,11 +326,10 @@ class Supervision:
         return Outcome("completed", result)
 
     def _ended(self, reason: str) -> Outcome:
-        ran = platforms.steady() - self._started
         timeout = self._plan.timeout
         if reason == "cancel":
             return Outcome("cancelled")
-        if reason == "timeout" or (reason == "kill" and timeout is not None and ran >= timeout):
+        if reason == "timeout" or (reason == "kill" and self._is_out_of_time(platforms.steady())):
             message = f"The job ran longer than its timeout of {timeout:g} seconds and was ended."
             return Outcome("failed", error=results.error("Timeout", message, code="timeout"))
         if reason == "lost":

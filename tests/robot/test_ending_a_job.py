@@ -179,14 +179,6 @@ def test_a_killed_job_fails_as_killed(give, shared_robot):
     assert job.report["error"]["code"] == "killed"
 
 
-def test_a_job_that_runs_too_long_is_ended_by_the_robot(done):
-    job = done(SLEEPS, timeout=0.5)
-
-    assert job.report["error"]["code"] == "timeout"
-    assert "longer than its timeout of 0.5 seconds" in job.report["error"]["message"]
-    assert "begun" in job.last.messages("stdout")
-
-
 def test_a_grandchild_that_slipped_away_dies_with_its_job(give, shared_robot):
     server, _ = shared_robot
     job = give(FORKS_TWICE.format(then="time.sleep(60)"))
@@ -300,6 +292,19 @@ def test_a_job_asked_to_end_while_its_package_is_fetched_never_begins(server, st
     assert job.report["outcome"] == outcome
     assert (job.report["error"] or {}).get("code") == code
     assert job.last.messages("stdout") == []
+
+
+def test_a_cancel_ends_the_download_of_a_package(server, start_robot):
+    server.faults.trickle("download")
+    job = server.add_job(server.add_package(package("def main(): pass", **{"data.bin": "x" * 2_000_000})))
+    start_robot()
+    server.wait_until(lambda: server.calls("download"))
+
+    server.ask(job, "cancel")
+
+    server.wait_for_end(job)
+    assert job.status == "cancelled"
+    assert server.calls("start") == []
 
 
 def test_a_cancel_ends_the_building_of_an_environment(server, start_robot, tmp_path, home):

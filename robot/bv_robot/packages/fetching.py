@@ -17,12 +17,15 @@ class WrongPackage(Exception):
     """What the server sends is not the package the job was created for."""
 
 
-def fetch(http: Client, package: dict[str, Any], cache: Path, *, pause: Callable[[], None]) -> Path:
+def fetch(
+    http: Client, package: dict[str, Any], cache: Path, *, pause: Callable[[], None], check: Callable[[], None]
+) -> Path:
     """Return the verified file of a package version, downloading it where it is missing or damaged.
 
     Args:
         package: The lease's package: ``sha256``, ``size``, ``download_url``.
         pause: Called while another job downloads the same file; it may raise to give up.
+        check: Called between two blocks of the download; it may raise to give up.
 
     Raises:
         WrongPackage: when the bytes have another hash than the job's package, or the server does not have it.
@@ -31,14 +34,14 @@ def fetch(http: Client, package: dict[str, Any], cache: Path, *, pause: Callable
     path = cache / f"{package['sha256']}.bvpackage"
     with locks.held(path.with_suffix(".lock"), pause=pause):
         if _hash_of(path) != package["sha256"]:
-            _download(http, package, path)
+            _download(http, package, path, check)
     return path
 
 
-def _download(http: Client, package: dict[str, Any], path: Path) -> None:
+def _download(http: Client, package: dict[str, Any], path: Path, check: Callable[[], None]) -> None:
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        found = _write(http, package["download_url"], staged, limit=int(package["size"]))
+        found = _write(http, package["download_url"], staged, limit=int(package["size"]), check=check)
         if found != package["sha256"]:
             raise WrongPackage(f"{package['name']} {package['version']} has SHA-256 {found}, not {package['sha256']}")
         staged.replace(path)
@@ -49,10 +52,11 @@ def _download(http: Client, package: dict[str, Any], path: Path) -> None:
         staged.unlink(missing_ok=True)
 
 
-def _write(http: Client, url: str, staged: Path, *, limit: int) -> str:
+def _write(http: Client, url: str, staged: Path, *, limit: int, check: Callable[[], None]) -> str:
     digest, size = hashlib.sha256(), 0
     with staged.open("xb") as file:
         for block in api.download_package(http, url):
+            check()
             digest.update(block)
             file.write(block)
             size += len(block)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 from tests.robot.stand_in.decisions import API_KEY, MACHINE_KEY, Decisions, Request
 from tests.robot.stand_in.faults import Answer, DropConnection, Refused
 from tests.robot.stand_in.records import Job
+
+LITTLE = 70_000
+"""Bytes that a trickling answer sends at a time."""
 
 __all__ = ["API_KEY", "MACHINE_KEY", "Job", "StandIn"]
 
@@ -265,7 +269,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        for start in range(0, len(content), LITTLE) if answer.trickles else ():
+            self.wfile.write(content[start : start + LITTLE])
+            time.sleep(0.5)
+        if not answer.trickles:
+            self.wfile.write(content)
 
     do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names of the standard library.
 

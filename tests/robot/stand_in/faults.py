@@ -25,6 +25,7 @@ class Answer:
     status: int
     body: dict[str, Any] | bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    trickles: bool = False
 
 
 @dataclass
@@ -71,6 +72,16 @@ class Faults:
         def act(call: Callable[[], Answer]) -> Answer:
             time.sleep(seconds)
             return call()
+
+        self._planned.append(Fault(endpoint, act, times))
+
+    def trickle(self, endpoint: str, times: int = 1) -> None:
+        """Carry the call out, and send the answer's body a little at a time."""
+
+        def act(call: Callable[[], Answer]) -> Answer:
+            answer = call()
+            answer.trickles = True
+            return answer
 
         self._planned.append(Fault(endpoint, act, times))
 
