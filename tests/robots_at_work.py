@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +78,11 @@ def _prune() -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _heed_interrupts() -> None:
+def _prepare(largest_file: int | None) -> None:
     """Undo what a shell does to a command in the background: a robot leaves an interrupt ignored that it finds so."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
 @dataclass
@@ -158,12 +162,14 @@ def start(
     name: str | None = None,
     flags: tuple[str, ...] = (),
     environ: Mapping[str, str] | None = None,
+    largest_file: int | None = None,
 ) -> RunningRobot:
     """Start ``bv-robot run`` on a home; with ``url`` and ``key`` it enrols by itself. The caller ends it.
 
     Args:
         home: The robot's directory; the same one again is the same robot.
         environ: Variables beside those of the tests.
+        largest_file: Bytes beyond which it can write no file, as on a full disk; its output is cut off as well.
     """
     given = {"--url": url, "--key": key, "--name": name, "--home": str(home)}
     options = [part for option, value in given.items() if value is not None for part in (option, value)]
@@ -176,7 +182,7 @@ def start(
             stderr=said,
             env=clean_environ() | dict(environ or {}),
             start_new_session=True,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=partial(_prepare, largest_file),
         )
     return RunningRobot(home, process, output)
 

@@ -9,7 +9,7 @@ from typing import Any
 from bv_robot import api, client, results
 from bv_robot.desk import Desk
 from bv_robot.results import Report
-from bv_robot.spool import ExecutionFiles
+from bv_robot.spool import CorruptRecord, ExecutionFiles
 from bv_robot.uploading import Uploading
 
 log = logging.getLogger("bv_robot")
@@ -36,6 +36,30 @@ def deliver(desk: Desk, files: ExecutionFiles, uploading: Uploading, offered: th
             files.write_delivery(answer, epoch=desk.epoch)
             log.info("Job %s is %s; the orchestrator says %s", report["job"], report["outcome"], answer)
             return
+
+
+def look_back(desk: Desk) -> None:
+    """Offer the results of earlier epochs again whenever that is asked for, until the process ends.
+
+    A server that lost its last commits needs them; one that did not knows them again. One after the other: there may
+    be thousands.
+    """
+    while desk.look_back.wait():
+        desk.look_back.clear()
+        for files in desk.spool.executions():
+            _offer_again(desk, files)
+
+
+def _offer_again(desk: Desk, files: ExecutionFiles) -> None:
+    try:
+        delivery = files.delivery()
+        if delivery and delivery["epoch"] < desk.epoch and (report := files.result()) is not None:
+            deliver(desk, files, Uploading(desk, report["lease"], files.log), threading.Event())
+    except (CorruptRecord, KeyError) as damage:
+        log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
+        desk.spool.set_aside(files)
+    except OSError as error:
+        log.error("The result in %s could not be offered again: %s", files.directory.name, error)
 
 
 def _answer_to(desk: Desk, files: ExecutionFiles, report: Report, uploading: Uploading) -> str | None:

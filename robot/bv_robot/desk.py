@@ -52,13 +52,18 @@ class Desk:
         """Set to have the sync loop look sooner."""
         self.ended = threading.Event()
         """Set once, when every loop is to stop."""
+        self.look_back = threading.Event()
+        """Set where results that were delivered in an earlier epoch may have to be offered again."""
         self.wants_drain = False
         """The operator of this machine asked to finish what runs and take nothing new."""
         self.is_drained_by_server = False
         self.settings = Settings()
         self.session: str | None = None
         self.slots = 1
-        self.epoch = self.tick = 0
+        self.remembered = self.spool.session()
+        """What an earlier process knew of its session."""
+        self.epoch: int = self.remembered.get("epoch", 0)
+        self.tick: int = self.remembered.get("tick", 0)
         self.trouble = ""
         """Why the last sync did not work, for people; empty when it did."""
         self.last_sync: float | None = None

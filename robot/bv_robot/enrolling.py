@@ -8,7 +8,8 @@ import time
 
 from bv_robot import __version__, api, client, config, platforms
 from bv_robot.client import Backoff, Client
-from bv_robot.config import Config, Home, Identity
+from bv_robot.config import Config, ConfigError, Home, Identity
+from bv_robot.spool import Spool
 
 log = logging.getLogger("bv_robot")
 
@@ -32,8 +33,19 @@ def enrol(home: Home, settings: Config, key: str) -> Identity:
         api_token=answer["api_token"],
         machine_signature=signature(settings),
     )
+    if not _was_this_robot(home, identity):
+        # Ticks of one orchestrator, told to another, would look to it like lost commits of its own.
+        Spool(home.spool).forget_session()
     config.write_identity(home, identity)
     return identity
+
+
+def _was_this_robot(home: Home, identity: Identity) -> bool:
+    try:
+        former = config.read_identity(home)
+    except ConfigError:
+        return False
+    return former is not None and former.robot_id == identity.robot_id
 
 
 def enrol_patiently(home: Home, settings: Config, key: str) -> Identity:
@@ -44,7 +56,7 @@ def enrol_patiently(home: Home, settings: Config, key: str) -> Identity:
             return enrol(home, settings, key)
         except (client.Unreachable, client.ServerTrouble) as trouble:
             if str(trouble) != told:
-                log.warning("The orchestrator at %s cannot be reached yet: %s", settings.url, trouble)
+                log.warning("Not enrolled yet, which is tried again: %s", trouble)
             told = str(trouble)
             time.sleep(backoff.pause(trouble))
 

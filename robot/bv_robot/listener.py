@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from bv_robot import __version__, enrolling, platforms, preparing, spool
+from bv_robot import __version__, delivering, enrolling, platforms, preparing, spool
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
@@ -73,6 +73,7 @@ class Listener:
         waiting = Waiting(self._desk)
         self._syncing = Syncing(self._desk, waiting, self._enrol_again)
         waiting.start()
+        threading.Thread(target=delivering.look_back, args=[self._desk], name="looking back", daemon=True).start()
         self._loop = threading.Thread(target=self._syncing.run, name="sync", daemon=True)
         self._loop.start()
         try:
@@ -86,14 +87,16 @@ class Listener:
 
     def _take_over(self) -> None:
         """Go on with what an earlier process left: jobs that still run, and results to deliver."""
+        self._desk.spool.empty_bin()
         for files in self._desk.spool.executions():
             self._sort_out(files)
         self._remove_forgotten_work()
         # Results go before the session, for opening it closes what is open and not proven to run.
         deadline = platforms.steady() + FIRST_OFFERS
         for assignment in self._desk.assignments():
-            if not assignment.occupies_slot:
-                assignment.offered.wait(max(0.0, deadline - platforms.steady()))
+            while not (assignment.occupies_slot or self._signals or platforms.steady() >= deadline):
+                if assignment.offered.wait(TICK):
+                    break
 
     def _sort_out(self, files: ExecutionFiles) -> None:
         try:
@@ -104,17 +107,20 @@ class Listener:
         except (CorruptRecord, KeyError) as damage:
             log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
             self._desk.spool.set_aside(files)
+        except OSError as error:  # On a full disk what runs must still be taken over.
+            log.error("A record of the spool waits for the next start: %s", error)
 
     def _sort_out_open(self, files: ExecutionFiles) -> None:
         """Decide about a job that is not answered for. It is never run again: what died with us is given up."""
-        files.take_ownership(None)  # A supervisor that has not taken the job by now never will.
+        if not files.is_owned():
+            files.take_ownership(None)  # A supervisor that has not taken the job by now never will.
         assignment = self._assignment_of(files)
         owner = files.owner()
         # In this order: a supervisor that has ended left its result before.
         if (owner is not None and platforms.still_runs(owner)) or files.result() is not None:
             self._desk.take(assignment)
             return
-        platforms.kill(platforms.strays(assignment.mark))
+        platforms.kill_strays(assignment.mark)
         log.warning("%s: did not survive the robot, so it is given up", assignment)
         files.write_delivery("given_up", epoch=self._desk.epoch)
 
@@ -242,7 +248,9 @@ class Listener:
             delivery = files.delivery()
         except CorruptRecord:  # The next start puts it into quarantine.
             return False
-        return delivery is not None and delivery["at"] < oldest and delivery["epoch"] == self._desk.epoch
+        if delivery is None or delivery["at"] >= oldest:
+            return False
+        return delivery["epoch"] >= self._desk.epoch or not files.has_result()
 
 
 def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:

@@ -21,6 +21,7 @@ Records that matter (lease, result, delivery, session) carry a checksum; one tha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -171,6 +172,10 @@ class ExecutionFiles:
         """What came of it, or None so far. Raises CorruptRecord."""
         return read_record(self.directory / "result.json")
 
+    def has_result(self) -> bool:
+        """Say whether anything came of it, damaged or not."""
+        return (self.directory / "result.json").exists()
+
     def write_result(self, result: Record) -> None:
         write_record(self.directory / "result.json", result)
 
@@ -220,7 +225,8 @@ class Spool:
         self.directory = directory
         self.executions_directory = directory / "executions"
         self.quarantine = directory / "quarantine"
-        for made in (self.executions_directory, self.quarantine):
+        self._removed = directory / "removed"
+        for made in (self.executions_directory, self.quarantine, self._removed):
             made.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def is_usable(self) -> bool:
@@ -257,7 +263,14 @@ class Spool:
         return sum(1 for _ in self.quarantine.iterdir())
 
     def remove(self, files: ExecutionFiles) -> None:
-        shutil.rmtree(files.directory, ignore_errors=True)
+        """Forget an execution, as a whole: after a crash half a record would look like a damaged one."""
+        files.directory.rename(self._removed / f"{files.directory.name}-{secrets.token_hex(3)}")
+        self.empty_bin()
+
+    def empty_bin(self) -> None:
+        """Delete what was removed, also by a process that died over it."""
+        for removed in self._removed.iterdir():
+            shutil.rmtree(removed, ignore_errors=True)
 
     def session(self) -> Record:
         """The resume secret and the highest epoch and tick seen. A damaged memory is set aside and starts anew."""
@@ -267,6 +280,9 @@ class Spool:
         except CorruptRecord:
             path.rename(self.quarantine / f"session-{secrets.token_hex(3)}.json")
             return {}
+
+    def forget_session(self) -> None:
+        (self.directory / "session.json").unlink(missing_ok=True)
 
     def write_session(self, record: Record) -> None:
         write_record(self.directory / "session.json", record)
@@ -292,9 +308,10 @@ class HomeLock:
             raise AlreadyRunning(
                 f"another bv-robot already runs in {self._path.parent} (process {holder or 'unknown'})"
             )
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # The disk is full; the lock counts, the number is for people.
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
 
     def is_held(self) -> bool:
         """Say whether some listener, perhaps in another process, holds the home now."""

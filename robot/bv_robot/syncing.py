@@ -48,9 +48,7 @@ class Syncing:
         self._wishes: list[str] = []
         self._in_doubt: set[str] = set()
         self._backoff = Backoff()
-        remembered = desk.spool.session()
-        self._resume_secret = remembered.get("resume_secret")
-        desk.epoch, desk.tick = remembered.get("epoch", 0), remembered.get("tick", 0)
+        self._resume_secret = desk.remembered.get("resume_secret")
         self._noted_at = 0.0
         self.is_idle = threading.Event()
         """Set after a sync that brought no work while there was none in hand."""
@@ -90,8 +88,11 @@ class Syncing:
 
     def _after_refused_token(self, refusal: client.NotSignedIn) -> float:
         self._tell(refusal)
+        former = self._desk.identity.robot_id
         if self._enrol_again():
             self._end_session()
+            if self._desk.identity.robot_id != former:
+                self._forget()
             return 0.0
         log.error("The orchestrator does not accept this robot's token: enrol it again. Results are kept until then.")
         return self._backoff.pause(refusal)
@@ -130,6 +131,11 @@ class Syncing:
         self._desk.session = None
         self._wishes.clear()
         self._in_doubt.clear()
+
+    def _forget(self) -> None:
+        """We are another robot now, perhaps of another orchestrator, to which ours would be strange ticks."""
+        self._resume_secret = None
+        self._desk.epoch = self._desk.tick = 0
 
     def _open_session(self) -> float:
         """Open a session, proving which jobs still run. What the server does not continue is ended."""
@@ -259,12 +265,15 @@ class Syncing:
         return max(0.0, pause)
 
     def _note_highest(self, answer: dict[str, Any], *, at_once: bool = False) -> None:
-        """Remember the highest epoch and tick. A higher epoch means that the server may have forgotten results."""
+        """Remember the highest epoch and tick. A higher epoch means that the server may have forgotten results.
+
+        A new session looks back as well: an earlier process may have died before it had offered them all again.
+        """
         has_risen = answer["epoch"] > self._desk.epoch
         seen = max((self._desk.epoch, self._desk.tick), (int(answer["epoch"]), int(answer["tick"])))
         self._desk.epoch, self._desk.tick = seen
-        if has_risen:
-            self._offer_again()
+        if has_risen or at_once:
+            self._desk.look_back.set()
         if not (at_once or has_risen or platforms.steady() - self._noted_at > HIGHEST_EVERY):
             return
         self._noted_at = platforms.steady()
@@ -273,10 +282,3 @@ class Syncing:
             self._desk.spool.write_session(note)
         except OSError as error:
             log.error("The spool does not take the session's memory: %s", error)
-
-    def _offer_again(self) -> None:
-        """Give a server that lost its last commits the results of the last day once more; it knows its own again."""
-        for files in self._desk.spool.executions():
-            delivery = files.delivery()
-            if delivery and delivery["epoch"] < self._desk.epoch and files.result() is not None:
-                self._desk.take(Assignment(self._desk, files, files.lease()))

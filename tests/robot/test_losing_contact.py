@@ -271,7 +271,7 @@ def test_a_conflict_of_sequence_numbers_is_told_as_what_it_is(server, start_robo
     assert "was this machine's disk copied?" in robot.messages()
 
 
-# Waiting, pace and epochs
+# Waiting and pace
 
 
 def test_a_wait_wakes_the_robot_long_before_its_next_sync(server, start_robot):
@@ -313,18 +313,6 @@ def test_without_a_wait_the_robot_syncs_all_the_same(server, start_robot):
     assert job.status == "completed"
 
 
-def test_a_higher_epoch_has_delivered_results_offered_again(server, start_robot, counted):
-    robot = start_robot()
-    server.wait_for_end(counted)
-    robot.wait_until(lambda: "the orchestrator says accepted" in robot.messages())
-
-    with server.changed:
-        server.epoch, server.tick = 2, 0
-
-    robot.wait_until(lambda: "the orchestrator says duplicate" in robot.messages())
-    server.wait_until(lambda: server.calls("sync")[-1].body["highest"]["epoch"] == 2)
-
-
 def test_more_slots_from_the_server_run_more_jobs_at_once(server, start_robot):
     start_robot()
     server.wait_until(lambda: server.calls("sync"))
@@ -360,7 +348,7 @@ def test_a_robot_of_another_machine_is_refused_with_the_servers_words(server, st
 def test_a_robot_started_before_its_server_waits_for_it(server, start_robot, counted):
     with server.away():
         robot = start_robot(key=MACHINE_KEY)
-        robot.wait_until(lambda: "cannot be reached yet" in robot.messages())
+        robot.wait_until(lambda: "Not enrolled yet" in robot.messages())
 
     server.wait_for_end(counted, 30)
     assert counted.status == "completed"

@@ -97,7 +97,10 @@ def test_only_one_process_ever_owns_an_execution(tmp_path):
 
 def test_a_process_is_not_mistaken_for_another_with_its_number(monkeypatch):
     monkeypatch.setenv(platforms.MARK_OF_SUPERVISOR, "mark")
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print('up', flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    process.stdout.readline()  # Until a program runs, the kernel shows no variables of its process.
     start = platforms.process_start(process.pid) or ""
     genuine = platforms.ProcessIdentity(process.pid, start, platforms.boot_id(), "mark")
     others = [
@@ -111,6 +114,21 @@ def test_a_process_is_not_mistaken_for_another_with_its_number(monkeypatch):
     process.communicate(b"\n")
     assert found == [True, False, False, False]
     assert not platforms.still_runs(genuine)
+
+
+def test_what_is_removed_is_gone_as_a_whole_also_where_that_was_interrupted(tmp_path, monkeypatch):
+    memory = Spool(tmp_path)
+    files = ExecutionFiles(memory.executions_directory / "one")
+    files.channel.mkdir(parents=True)
+    monkeypatch.setattr(spool.shutil, "rmtree", lambda *_, **__: None)
+    memory.remove(files)
+    interrupted = list(memory.executions())
+    monkeypatch.undo()
+
+    memory.empty_bin()
+
+    assert interrupted == []
+    assert [path for path in tmp_path.rglob("*") if path.name.startswith("one")] == []
 
 
 def test_a_damaged_session_memory_starts_anew(tmp_path):
@@ -197,6 +215,21 @@ def test_a_full_disk_stops_claiming_but_not_renewing(server, start_robot, home, 
     assert report["state"] == {"accepting": False, "problem": "spool_full"}
 
 
+def test_a_job_is_taken_over_and_reported_also_where_nothing_can_be_written(server, start_robot, tmp_path):
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters={"go": str(tmp_path / "go")})
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    robot.kill()
+
+    start_robot(largest_file=64)
+    before = len(job.last.renewals)
+    server.wait_until(lambda: len(job.last.renewals) > before + 2)
+    (tmp_path / "go").touch()
+
+    server.wait_for_end(job)
+    assert [execution.status for execution in job.executions] == ["completed"]
+
+
 def test_a_spool_that_cannot_be_used_stops_claiming(server, start_robot, home):
     start_robot()
     server.wait_until(lambda: server.calls("sync"))
@@ -230,6 +263,35 @@ def test_old_results_are_forgotten(server, start_robot, home):
 
     assert len(kept) == 1
     assert list((home / "spool" / "executions").iterdir()) == []
+
+
+def test_what_was_delivered_at_the_start_is_forgotten_too(server, start_robot, home, tmp_path):
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters={"go": str(tmp_path / "go")})
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    robot.kill()
+    (tmp_path / "go").touch()
+    robot.wait_until(lambda: list(home.glob("spool/executions/*/result.json")))
+
+    start_robot(environ={"BV_ROBOT_KEEP_RECORDS_SECONDS": "0"}, flags=("--until-idle",)).wait()
+    start_robot(environ={"BV_ROBOT_KEEP_RECORDS_SECONDS": "0"}, flags=("--until-idle",)).wait()
+
+    assert job.status == "completed"
+    assert len(server.calls("finish")) == 1
+    assert list((home / "spool" / "executions").iterdir()) == []
+
+
+def test_a_lease_given_back_is_forgotten_also_in_a_later_epoch(server, start_robot, home):
+    server.faults.answer("start", 409, "revoked")
+    server.add_job(server.add_package(package("def main(): return 1")))
+    start_robot(flags=("--until-idle",)).wait()
+    kept = list(home.glob("spool/executions/*/delivery.json"))
+    server.epoch = 2
+
+    robot = start_robot(environ={"BV_ROBOT_KEEP_RECORDS_SECONDS": "0"})
+
+    robot.wait_until(lambda: len(list(home.glob("spool/executions/*"))) < len(kept))
+    assert len(kept) == 2
 
 
 def test_nothing_in_a_home_is_for_other_users(server, start_robot, home):

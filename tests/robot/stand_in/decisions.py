@@ -56,6 +56,7 @@ class Decisions:
         self.packages: dict[str, bytes] = {}
         self.uploads: list[bytes] = []
         self.tokens: dict[str, str] = {}
+        self.robots = uuid.uuid4()
         self.signature: str | None = None
         self.slots = 1
         self.draining = False
@@ -79,9 +80,9 @@ class Decisions:
         if self.signature not in {None, signature}:
             raise Refused(403, "machine_mismatch")
         self.signature = signature
-        token = "bvr_" + hmac.new(body["machine_key"].encode(), body["name"].encode(), "sha256").hexdigest()
+        robot_id = str(uuid.uuid5(self.robots, body["name"]))
+        token = "bvr_" + hmac.new(body["machine_key"].encode(), robot_id.encode(), "sha256").hexdigest()
         self.tokens[body["name"]] = token
-        robot_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, body["name"]))
         answer = {"robot_id": robot_id, "machine_id": str(uuid.UUID(int=1)), "name": body["name"], "api_token": token}
         return Answer(200, answer)
 
