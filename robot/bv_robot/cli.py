@@ -6,14 +6,14 @@ import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from bv_robot import __version__, config, enrolling, listener, spool, telling
-from bv_robot.client import Client, Refusal, Trouble
+from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
@@ -29,16 +29,32 @@ app.add_typer(package_app, name="package")
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
 NameOption = Annotated[str | None, typer.Option("--name", help="The robot's name; the host's by default.")]
-ProjectArgument = Annotated[Path, typer.Argument(help="The project's folder, or a .bvpackage file.")]
+ProjectArgument = Annotated[Path, typer.Argument(exists=True, help="The project's folder, or a .bvpackage file.")]
+FolderArgument = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The project's folder.")]
 
 
 def main() -> None:
     """Run the command; a failure is one sentence, not a traceback."""
     try:
         app()
+    except Unreachable as error:
+        _end(f"{error}. Is the address right, and does the orchestrator run?", error)
     except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt) as error:
-        telling.complain(str(error))
-        raise SystemExit(1) from error
+        _end(str(error), error)
+    except OSError as error:
+        _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), error)
+
+
+def _end(told: str, cause: Exception) -> NoReturn:
+    telling.complain(told)
+    raise SystemExit(1) from cause
+
+
+def _known_level(name: str) -> str:
+    known = logging.getLevelNamesMapping()
+    if name.upper() not in known:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
+    return name.upper()
 
 
 @app.command()
@@ -62,7 +78,7 @@ def run(
     name: NameOption = None,
     home: HomeOption = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End once there is nothing to do.")] = False,
-    log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL")] = "INFO",
+    log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL", callback=_known_level)] = "INFO",
 ) -> None:
     """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key."""
     telling.set_up_logging(log_level)
@@ -147,7 +163,7 @@ def validate(project: ProjectArgument = Path()) -> None:
 
 @package_app.command()
 def build(
-    project: ProjectArgument = Path(),
+    project: FolderArgument = Path(),
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the package.")] = Path("dist"),
 ) -> None:
     """Build a .bvpackage. The same files give the same bytes."""
@@ -157,7 +173,9 @@ def build(
 
 @package_app.command()
 def publish(
-    package: Annotated[Path, typer.Argument(help="A .bvpackage file, or a project's folder to build first.")] = Path(),
+    package: Annotated[
+        Path, typer.Argument(exists=True, help="A .bvpackage file, or a project's folder to build first.")
+    ] = Path(),
     url: UrlOption = None,
     key: Annotated[str | None, typer.Option("--key", help="An API key (ORCHESTRATOR_API_KEY).")] = None,
     home: HomeOption = None,

@@ -13,10 +13,14 @@ from typing import Any
 
 import httpx
 
-from bv_robot import __version__
+from bv_robot import __version__, platforms
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+CALL_SECONDS = 60.0
+"""The longest that the body of an answer may take, however steadily it trickles; a file may take longer."""
+BLOCK = 64 * 1024
+NO_ORCHESTRATOR = "is this an orchestrator, and is the address right?"
 AGENT = f"bv-robot/{__version__}"
 
 
@@ -121,6 +125,7 @@ class Client:
             follow_redirects=False,
             transport=_transport(ca_file),
             mounts=_proxies(ca_file),
+            event_hooks={"response": [_limit]},
         )
 
     def close(self) -> None:
@@ -139,18 +144,42 @@ class Client:
         try:
             return good(self._http.request(method, address, **request))
         except httpx.HTTPError as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self.url) from error
 
     def download(self, address: str) -> Iterator[bytes]:
         """Yield the bytes of a file. Raises like ``call``, also half-way."""
         try:
-            with self._http.stream("GET", address) as response:
+            with self._http.stream("GET", address, extensions={UNLIMITED: True}) as response:
                 if response.status_code != 200:
                     response.read()
                     good(response)
-                yield from response.iter_raw(256 * 1024)
+                yield from response.iter_raw(BLOCK)
         except httpx.HTTPError as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self.url) from error
+
+
+UNLIMITED = "bv_robot.unlimited"
+
+
+class InTime(httpx.SyncByteStream):
+    """A body that must have come by a moment of the steady clock."""
+
+    def __init__(self, body: httpx.SyncByteStream, deadline: float) -> None:
+        self._body, self._deadline = body, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._body:
+            if platforms.steady() > self._deadline:
+                raise httpx.ReadTimeout("the answer takes too long")
+            yield part
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _limit(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.SyncByteStream) and not response.request.extensions.get(UNLIMITED):
+        response.stream = InTime(response.stream, platforms.steady() + CALL_SECONDS)
 
 
 def body_of(response: httpx.Response, *names: str) -> dict[str, Any]:
@@ -164,7 +193,7 @@ def body_of(response: httpx.Response, *names: str) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict) or not set(names) <= set(body):
-        raise ServerTrouble("the answer is not what was asked for: is this an orchestrator?", status=502)
+        raise ServerTrouble(f"the answer is not what was asked for: {NO_ORCHESTRATOR}", status=502)
     return body
 
 
@@ -181,9 +210,12 @@ def good(response: httpx.Response) -> httpx.Response:
     raise _REFUSALS.get(status, Refusal)(status, _problem(response), retry_after)
 
 
-def unreachable(error: httpx.HTTPError) -> Unreachable:
+def unreachable(error: httpx.HTTPError, url: str) -> Unreachable:
     """Put a failure of the connection into words, and say whether nobody listens there."""
-    return Unreachable(f"{type(error).__name__}: {error}", server_is_away=_was_refused(error))
+    told = f"{url} cannot be reached: {str(error) or 'no answer in time'} ({type(error).__name__})"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        told += "; where its certificate is your own, name a file with it as ca_file (BV_ROBOT_CA_FILE)"
+    return Unreachable(told, server_is_away=_was_refused(error))
 
 
 def _was_refused(error: BaseException | None) -> bool:
@@ -199,7 +231,10 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
         body = response.json()
     except ValueError:
         body = None
-    return body if isinstance(body, dict) else {"detail": response.text[:200]}
+    if isinstance(body, dict):
+        return body
+    is_page = "html" in response.headers.get("Content-Type", "")
+    return {"detail": NO_ORCHESTRATOR if is_page or not response.text else response.text[:200]}
 
 
 def _seconds(header: str | None) -> float | None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import platformdirs
 import yaml
 
-from bv_robot import spool
+from bv_robot import client, spool
 
 
 class ConfigError(Exception):
@@ -33,9 +34,17 @@ class Home:
         return cls((named or platformdirs.user_data_path("bv-robot")).absolute())
 
     def make(self) -> None:
-        """Create the directories that are missing."""
+        """Create the directories that are missing.
+
+        Raises:
+            ConfigError: when that is not possible.
+        """
         for directory in (self.root, self.spool, self.packages, self.environments, self.work, self.author):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                told = f"{directory}: {error.strerror}; name a directory that can be written by --home or BV_ROBOT_HOME"
+                raise ConfigError(told) from error
 
     @property
     def config_file(self) -> Path:
@@ -117,6 +126,7 @@ def load(home: Home, environ: Mapping[str, str], **flags: Any) -> Config:
     settings |= _from_environment(environ)
     settings |= {name: value for name, value in flags.items() if value is not None}
     checked = {name: _checked(name, value) for name, value in settings.items()}
+    _check_certificates(checked.get("ca_file", ""))
     return Config(**checked | {"url": root_of(checked.get("url", ""))})
 
 
@@ -129,7 +139,20 @@ def root_of(url: str) -> str:
     root = url.strip().rstrip("/").removesuffix("/api/v1").removesuffix("/api").rstrip("/")
     if root and not root.startswith(("http://", "https://")):
         raise ConfigError(f"url: {url!r} should begin with http:// or https://")
+    try:
+        names_host = not root or bool(httpx.URL(root).host)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"url: {url!r} is no address: {error}") from error
+    if not names_host:
+        raise ConfigError(f"url: {url!r} names no host")
     return root
+
+
+def _check_certificates(ca_file: str) -> None:
+    try:
+        client.trust(ca_file)
+    except OSError as error:
+        raise ConfigError(f"ca_file: {ca_file} holds no certificates that can be read: {error}") from error
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """How the robot speaks HTTP: pauses, proxies, and a name for each way to fail."""
 
+import contextlib
 import random
 import socket
 import threading
+import time
 
 import httpx
 import pytest
@@ -38,8 +40,13 @@ def test_a_refusal_speaks_the_servers_words_also_when_they_are_no_json():
 
 @pytest.mark.parametrize("text", ["<html>Sign in to the hotel</html>", "[]", "", '{"welcome": true}'])
 def test_an_answer_that_is_not_what_was_asked_for_is_the_servers_trouble(text):
-    with pytest.raises(client.ServerTrouble, match="is this an orchestrator"):
+    with pytest.raises(client.ServerTrouble, match="is this an orchestrator, and is the address right"):
         client.body_of(answer(200, text=text), "session")
+
+
+def test_a_page_that_is_no_orchestrators_is_not_quoted():
+    with pytest.raises(client.Unknown, match="is this an orchestrator, and is the address right"):
+        client.good(answer(404, html="<html>Nothing here</html>"))
 
 
 def test_pauses_are_fully_random_below_a_ceiling_that_doubles(monkeypatch):
@@ -82,6 +89,28 @@ def test_a_refused_connection_says_that_the_server_is_away_and_silence_does_not(
 
     assert silence.value.server_is_away is False
     assert refused.value.server_is_away is True
+    assert str(silence.value).startswith(f"http://127.0.0.1:{port} cannot be reached: timed out")
+    assert "Connection refused" in str(refused.value)
+
+
+def test_an_answer_that_trickles_is_given_up(monkeypatch):
+    monkeypatch.setattr(client, "CALL_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=trickle, args=[server], daemon=True).start()
+        asked = Client(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(client.Unreachable, match="takes too long"):
+            asked.call("GET", "/x")
+        asked.close()
+
+
+def trickle(server):
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        for _ in range(200):
+            connection.sendall(b" ")
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

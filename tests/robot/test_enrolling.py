@@ -63,6 +63,34 @@ def test_a_wrong_key_is_refused_in_one_sentence(server, home):
     assert json.loads(refused.stderr) == {"error": "bad_machine_key (401 bad_machine_key)"}
 
 
+def test_an_orchestrator_that_is_away_is_named_with_what_to_look_at(server, home):
+    server.close()
+
+    refused = enroll(server, home)
+
+    assert refused.returncode == 1
+    told = json.loads(refused.stderr)["error"]
+    assert told.startswith(f"{server.url} cannot be reached: ")
+    assert told.endswith("Is the address right, and does the orchestrator run?")
+
+
+@pytest.mark.parametrize("command", [["run"], ["enroll", "http://127.0.0.1:1", "--key", "k"]], ids=["run", "enroll"])
+def test_a_home_that_cannot_be_made_says_what_to_do(tmp_path, command):
+    (tmp_path / "file").touch()
+
+    refused = robots_at_work.run_command(*command, "--home", str(tmp_path / "file" / "home"))
+
+    assert refused.returncode == 1
+    assert "Not a directory; name a directory that can be written by --home" in json.loads(refused.stderr)["error"]
+
+
+def test_an_unknown_log_level_is_refused_with_those_there_are(home):
+    refused = robots_at_work.run_command("run", "--home", str(home), environ={"LOG_LEVEL": "loud"})
+
+    assert refused.returncode == 2
+    assert "'loud' is none of" in refused.stderr
+
+
 def test_a_home_that_was_never_enrolled_says_how(home):
     refused = robots_at_work.run_command("run", "--home", str(home))
 
@@ -79,6 +107,9 @@ def test_a_home_that_was_never_enrolled_says_how(home):
         ("disk_reserve_bytes: -1", "below zero"),
         ("- a", "expected names and values"),
         ("{", "config.yaml"),
+        ("url: http://:80", "names no host"),
+        ("url: 'http://[::1'", "is no address"),
+        ("ca_file: /nowhere.pem", "/nowhere.pem holds no certificates that can be read"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(home, settings, told):
