@@ -82,11 +82,13 @@ def base_python(version: str, workshop: Workshop) -> Path:
         EnvironmentFailed: when this machine has none.
     """
     wanted = version.strip()
+    own = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
     if not wanted or is_own_version(wanted):
-        return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
-    found = _installer(
-        [uv_binary(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted], workshop
-    )
+        return own
+    # The robot's own Python need not be on the path, and may be in the range that is wanted.
+    path = os.pathsep.join([str(own.parent), os.environ.get("PATH", os.defpath)])
+    command = [uv_binary(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted]
+    found = _installer(command, workshop, PATH=path)
     if found.code != 0:
         raise EnvironmentFailed(
             f"The package asks for Python {wanted}, which this machine does not have.\n{found.said}"
@@ -151,7 +153,7 @@ class _Done:
     said: str
 
 
-def _installer(command: list[str], workshop: Workshop) -> _Done:
+def _installer(command: list[str], workshop: Workshop, **variables: str) -> _Done:
     """Run an installer to its end, or until ``pause`` raises or the time is up."""
     deadline = platforms.steady() + workshop.seconds
     with tempfile.TemporaryFile() as output:
@@ -161,7 +163,7 @@ def _installer(command: list[str], workshop: Workshop) -> _Done:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=installer_environment(os.environ),
+                env=installer_environment(os.environ) | variables,
                 **platforms.apart(),
             )
         except OSError as error:

@@ -111,6 +111,15 @@ def written(directory: Path, text: str) -> Path:
     return path
 
 
+def test_a_range_is_met_by_the_robots_own_python_wherever_that_lies(tmp_path, workshop, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
+
+    found = environments.base_python(">=3.8", workshop)
+
+    assert found.resolve() == environments.base_python("", workshop)
+
+
 def test_an_empty_lock_needs_no_installer(tmp_path, workshop, said, monkeypatch):
     monkeypatch.setattr(environments, "_install", forbidden)
 

@@ -105,6 +105,25 @@ def test_dependencies_without_a_lock_are_pinned(project, tmp_path):
         assert "tinylib @ file://" in archive.read("requirements.lock").decode()
 
 
+@pytest.mark.parametrize("wanted", [">=3.11", "3.11", ">=3.11,<3.20"])
+def test_dependencies_are_pinned_for_the_python_that_is_asked_for(project, tmp_path, wanted):
+    text = f"{MANIFEST}  python_version: '{wanted}'\n  dependencies: ['tinylib @ file://{wheel(tmp_path)}']\n"
+    (project / "bvproject.yaml").write_text(text)
+
+    built = build(project, tmp_path / "out")
+
+    with zipfile.ZipFile(built["file"]) as archive:
+        assert "tinylib @ file://" in archive.read("requirements.lock").decode()
+
+
+@pytest.mark.parametrize("command", ["validate", "build", "publish"])
+def test_a_path_that_does_not_exist_is_named(command):
+    refused = robots_at_work.run_command("package", command, "nowhere")
+
+    assert refused.returncode == 2
+    assert "'nowhere' does not exist" in refused.stderr
+
+
 def test_dependencies_that_cannot_be_found_tell_the_installers_reason(project, tmp_path):
     text = f"{MANIFEST}  dependencies: ['tinylib @ file:///nowhere/tinylib-1.0-py3-none-any.whl']\n"
     (project / "bvproject.yaml").write_text(text)

@@ -146,6 +146,31 @@ def test_a_damaged_archive_is_refused(tmp_path):
         archives.extract(tmp_path / "a.zip", tmp_path / "target")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_whatever_is_damaged_in_an_archive_is_refused_as_damage(tmp_path, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as made:
+        made.writestr("main.py", "print(1)\n" * 50)
+    whole = buffer.getvalue()
+
+    found = {outcome(tmp_path / str(place), whole, place) for place in range(len(whole))}
+
+    assert found <= {"unpacked", "refused"}
+    assert "refused" in found
+
+
+def outcome(directory, whole, place):
+    damaged = bytearray(whole)
+    damaged[place] ^= 0xFF
+    directory.mkdir()
+    (directory / "a.zip").write_bytes(damaged)
+    try:
+        archives.extract(directory / "a.zip", directory / "target")
+    except UnsafeArchive:
+        return "refused"
+    return "unpacked"
+
+
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(zipped({"a": "file", "a/b": "inside"}))
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
+import struct
 import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 MOST_ENTRIES = 10_000
 MOST_BYTES = 500 * 1024 * 1024
 BLOCK = 256 * 1024
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError,
+          ValueError)  # fmt: skip
+"""What reading a damaged archive may raise."""
 
 
 class UnsafeArchive(Exception):
@@ -31,7 +38,11 @@ def extract(archive: Path, target: Path) -> Path:
                 room -= _extract_entry(package, entry, target, room)
     except (FileExistsError, NotADirectoryError) as clash:
         raise UnsafeArchive(f"the package holds a file and a folder of one name: {clash.filename}") from clash
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGE as error:
+        raise UnsafeArchive(f"the package cannot be unpacked: {error}") from error
+    except OSError as error:
+        if error.errno not in {None, errno.EINVAL}:  # Then it is the disk's fault and not the archive's.
+            raise
         raise UnsafeArchive(f"the package cannot be unpacked: {error}") from error
     return _root_of(target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import subprocess
 import zipfile
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from bv_robot.packages.manifests import Manifest
 DATE = (2020, 1, 1, 0, 0, 0)
 ORDER = (manifests.FILE, "main.py", LOCK, "manifest.json", "entry-points.json")
 """What comes first in the archive; everything else follows by name."""
+LOWEST_PYTHON = re.compile(r"(?:^|>=|~=|==)\s*(\d+(?:\.\d+){0,2})")
+"""The version a lock is made for, where a project asks for one (3.11) or for a range (>=3.11,<3.14)."""
 NO_REQUIREMENTS = b"# Pinned requirements of this package.\n# It needs none.\n"
 
 
@@ -101,8 +104,8 @@ def _lock(manifest: Manifest) -> bytes:
     if not manifest.dependencies:
         return NO_REQUIREMENTS
     command = [environments.uv_binary(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "-"]
-    if manifest.python_version:
-        command += ["--python-version", manifest.python_version]
+    if lowest := LOWEST_PYTHON.search(manifest.python_version):
+        command += ["--python-version", lowest[1]]
     wanted = "\n".join(manifest.dependencies).encode()
     done = subprocess.run(command, input=wanted, capture_output=True, check=False)
     if done.returncode != 0:
