@@ -13,6 +13,7 @@ from apps.jobs.rules.reports import End
 from apps.robots.models import Machine
 from tests import make
 from tests.e2e.hands import AtWork, ByHand
+from tests.e2e.steps import add_machine, make_process, run_now, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -37,35 +38,9 @@ def package(tmp_path: Path) -> Path:
     return path
 
 
-def upload(page: Page, file: Path) -> None:
-    page.get_by_role("link", name="Packages").click()
-    page.get_by_role("link", name="Upload a package").first.click()
-    page.get_by_label("Package file").set_input_files(file)
-    page.get_by_role("button", name="Upload").click()
-
-
-def make_process(page: Page, name: str) -> None:
-    page.get_by_role("link", name="Processes").click()
-    page.get_by_role("link", name="Add a process").first.click()
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Package").select_option(label="invoices")
-    page.get_by_role("button", name="Create").click()
-
-
-def run_now(page: Page, **parameters: str) -> None:
-    page.get_by_role("link", name="Run now").click()
-    for name, value in parameters.items():
-        page.locator(f"[name='parameters.{name}']").fill(value)
-    page.get_by_role("button", name="Run now").click()
-
-
 def hire(page: Page) -> AtWork:
     """Add a machine in the browser, and put a robot on it."""
-    page.get_by_role("link", name="Machines").click()
-    page.get_by_role("link", name="Add a machine").first.click()
-    page.get_by_label("Name").fill("host-1")
-    page.get_by_role("button", name="Add it and show the key").click()
-    expect(page.locator("#op-secret-text")).to_contain_text("bvm_")
+    add_machine(page)
     return ByHand(Machine.objects.get())
 
 
@@ -77,7 +52,7 @@ def test_a_package_is_uploaded_run_followed_and_cancelled(watched, administrator
     upload(page, package)
     expect(page.get_by_role("heading", name="invoices 1.0.0")).to_be_visible()
     watched.keep("e2e-2-uploaded")
-    make_process(page, "Monthly invoices")
+    make_process(page, "Monthly invoices", package="invoices")
     expect(page.get_by_text("It has not run yet")).to_be_visible()
 
     run_now(page, customer="ACME GmbH", amount="12")
