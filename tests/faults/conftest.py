@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import flows, plants
+from tests.faults.counted import Counted
 from tests.faults.ground import Ground, assert_invariants
 from tests.faults.proxy import FaultProxy
 from tests.flows import Flow
@@ -59,6 +60,12 @@ def flow(ground: Ground, tmp_path: Path) -> Iterator[Flow]:
     made = Flow(ground.plant.url, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def counted(flow: Flow, tmp_path: Path) -> Counted:
+    """Jobs that may be tried three times."""
+    return Counted(flow, tmp_path, max_attempts=3, backoff_base=1, backoff_cap=1)
 
 
 @pytest.fixture

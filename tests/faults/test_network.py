@@ -30,6 +30,19 @@ def test_every_request_arrives_twice(ground, proxy, fault):
     assert proxy.seen[fault] > JOBS
 
 
+@pytest.mark.parametrize("fault", [Fault.TWICE, Fault.TWICE_AT_ONCE], ids=["one after the other", "at once"])
+def test_every_request_of_a_real_robot_arrives_twice(flow, counted, proxy, fault):
+    proxy.decide = lambda request: fault
+    flow.robot(url=proxy.url, slots=2)
+    counted.go.touch()
+
+    jobs = [counted.start() for _ in range(6)]
+
+    assert {flow.wait(job)["status"] for job in jobs} == {"completed"}
+    assert len(set(counted.begun())) == len(counted.begun()) == 6
+    assert proxy.seen[fault] > 6
+
+
 def test_a_fifth_of_all_replies_is_lost(ground, proxy):
     chance = random.Random(20)
     proxy.decide = lambda request: Fault.LOSE_REPLY if chance.random() < 0.2 else Fault.NONE

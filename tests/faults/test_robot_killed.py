@@ -3,53 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import Any
 
 import psutil
-import pytest
 
 from apps.jobs.models import Execution
 from apps.robots.models import RobotSession
 from tests.flows import Flow
 from tests.robots_at_work import RunningRobot
-
-#: Writes down which execution it is, so that a second run of one would show; ends once it may.
-COUNTS = """
-import os, pathlib, time
-def main(runs: str, go: str):
-    with open(runs, "a") as file:
-        print(os.environ["BV_EXECUTION_ID"], file=file, flush=True)
-    while not pathlib.Path(go).exists():
-        time.sleep(0.02)
-    return os.environ["BV_EXECUTION_NUMBER"]
-"""
-
-
-class Counted:
-    """Jobs that write down when they begin, and wait for a file before they end."""
-
-    def __init__(self, flow: Flow, folder: Path, **fields: Any) -> None:
-        self.flow, self.runs, self.go = flow, folder / "runs", folder / "go"
-        self.runs.touch()
-        self.process = flow.process(COUNTS, **fields)
-
-    def start(self) -> str:
-        """Ask for one."""
-        return self.flow.run(self.process, parameters={"runs": str(self.runs), "go": str(self.go)})
-
-    def begun(self) -> list[str]:
-        """The executions that were begun, each as often as it was."""
-        return self.runs.read_text().split()
-
-    def wait_begun(self, count: int) -> None:
-        self.flow.until(lambda: len(self.begun()) >= count)
-
-
-@pytest.fixture
-def counted(flow: Flow, tmp_path: Path) -> Counted:
-    """Jobs that may be tried three times."""
-    return Counted(flow, tmp_path, max_attempts=3, backoff_base=1, backoff_cap=1)
 
 
 def kill_whole(robot: RunningRobot) -> None:
