@@ -200,7 +200,7 @@ def insert(row: models.Model) -> None:
     """
     fields = row._meta.concrete_fields
     given = [field for field in fields if not isinstance(getattr(row, field.attname), DatabaseDefault)]
-    filled = [field for field in fields if field not in given]
+    filled = [field for field in fields if isinstance(getattr(row, field.attname), DatabaseDefault)]
     parameters = {str(field.column): field.get_db_prep_save(getattr(row, field.attname), connection) for field in given}
     statement = _insert_of(row._meta.db_table, tuple(parameters), tuple(str(field.column) for field in filled))
     [values] = fetch(statement, parameters)

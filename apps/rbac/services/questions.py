@@ -302,6 +302,7 @@ def _place_of(obj: Any) -> Place:
     return Place(getattr(obj, "tenant_id", None))
 
 
+@cache
 def _folder_column(model: Any) -> str | None:
     if model._meta.label == "tenancy.Folder":
         return "pk"
