@@ -31,7 +31,8 @@ BACKLOG = 200
 
 def main() -> None:
     asked = _arguments()
-    web = ("--workers", str(asked.web_workers), "--threads", str(asked.web_threads))
+    given = {"--workers": asked.web_workers, "--threads": asked.web_threads}
+    web = tuple(str(part) for one in given.items() if one[1] is not None for part in one)
     with ground("web", web=web) as plant:
         from benchmarks import bare, rows  # need Django
 
@@ -60,8 +61,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--robots", type=int, default=16)
     parser.add_argument("--processes", type=int, default=1, help="load processes (default: 1)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements (default: 20)")
-    parser.add_argument("--web-workers", type=int, default=1)
-    parser.add_argument("--web-threads", type=int, default=8)
+    parser.add_argument("--web-workers", type=int, help="processes of web (default: web's own)")
+    parser.add_argument("--web-threads", type=int, help="requests at once in each (default: web's own)")
     return parser.parse_args()
 
 
