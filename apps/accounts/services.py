@@ -15,8 +15,8 @@ from apps.accounts.models import ApiToken, User, UserKind
 from apps.audit import services as audit
 from apps.core import tokens
 from apps.core.actors import Actor
+from apps.core.columns import refuse_unfit
 from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
-from apps.core.time_zones import known_time_zone
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
@@ -160,8 +160,9 @@ def create_api_key(
         raise Invalid.field("tenant", "a service account has keys in its own tenant only.")
     plain = tokens.generate(ApiToken.KIND)
     key = ApiToken.holding(
-        plain, user=user, tenant=tenant, name=name, expires_at=timezone.now() + life if life else None
+        plain, user=user, tenant=tenant, name=name.strip(), expires_at=timezone.now() + life if life else None
     )
+    refuse_unfit(key, "name")
     key.save()
     audit.record(actor, "api_key.created", key, after={"name": name, "user": user.username, "key": key.shown_as})
     return key, str(plain)
@@ -216,10 +217,7 @@ def _set_password(user: User, password: str | None) -> None:
 
 
 def _save_named(user: User, **options: Any) -> None:
-    try:
-        known_time_zone(user.time_zone)
-    except ValidationError as error:
-        raise Invalid.field("time_zone", error.messages[0]) from error
+    refuse_unfit(user, "username", "email", "name", "time_zone")
     try:
         with transaction.atomic():
             user.save(**options)

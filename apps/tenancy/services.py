@@ -12,12 +12,14 @@ from django.utils.text import slugify
 from apps.audit import services as audit
 from apps.core import ids
 from apps.core.actors import Actor
+from apps.core.columns import refuse_unfit
 from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.tenancy.models import MAX_FOLDER_DEPTH, Folder, Tenant, TenantStatus
 
 DEFAULT_FOLDER_NAME = "Shared"
+LONGEST_SLUG = 63
 #: First path segments that are ours; a tenant's slug stands there for released clients.
 RESERVED_SLUGS = {"admin", "api", "health", "live", "metrics", "static", "orchestrator_", "accounts", "sdk-auth"}
 
@@ -32,12 +34,14 @@ class NameTaken(Conflict):
 def create_tenant(name: str, *, actor: Actor, slug: str = "") -> Tenant:
     """Make a tenant and its default folder. Raises ``Invalid`` for a bad slug and ``NameTaken``."""
     rbac.require(actor, "tenancy.add_tenant", rbac.EVERYWHERE)
-    slug = slug or slugify(name)
+    slug = slug or slugify(name)[:LONGEST_SLUG].rstrip("-")
     if not slug or slug != slugify(slug) or slug in RESERVED_SLUGS:
         raise Invalid.field("slug", "use lower-case letters, digits and hyphens; some words are reserved.")
+    tenant = Tenant(name=name.strip() or slug, slug=slug)
+    refuse_unfit(tenant, "name", "slug")
     try:
         with transaction.atomic():
-            tenant = Tenant.objects.create(name=name.strip() or slug, slug=slug)
+            tenant.save(force_insert=True)
     except IntegrityError as error:
         raise NameTaken(f"There is a tenant with the slug “{slug}” already.") from error
     identity = ids.uuid7()
@@ -56,6 +60,7 @@ def rename_tenant(tenant: Tenant, *, actor: Actor, name: str) -> Tenant:
     before, tenant.name = tenant.name, name.strip()
     if not tenant.name:
         raise Invalid.field("name", "a tenant needs a name.")
+    refuse_unfit(tenant, "name")
     tenant.save(update_fields=["name"])
     audit.record(actor, "tenant.renamed", tenant, before={"name": before}, after={"name": tenant.name})
     return tenant
@@ -147,6 +152,7 @@ def _folder_name(name: str) -> str:
 
 
 def _save_named(folder: Folder, **options: Any) -> None:
+    refuse_unfit(folder, "name")
     try:
         with transaction.atomic():
             folder.save(**options)

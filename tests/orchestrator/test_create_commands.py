@@ -95,6 +95,18 @@ class TestCreateAdmin:
         assert "too common" in refusal("create_admin", "ada")
         assert not User.objects.filter(username="ada").exists()
 
+    @pytest.mark.parametrize(
+        ("words", "field"),
+        [
+            pytest.param(["  "], "username", id="no name"),
+            pytest.param(["a" * 151], "username", id="a name too long"),
+            pytest.param(["ada", "--email", "ada at home"], "email", id="no address"),
+        ],
+    )
+    def test_facts_that_do_not_fit_are_refused_by_name(self, password, words, field):
+        assert refusal("create_admin", *words).startswith(f"{field}: ")
+        assert not User.objects.exists()
+
     def test_a_name_that_is_taken_is_refused(self, password):
         said("create_admin", "ada")
 
@@ -130,6 +142,18 @@ class TestCreateTenant:
     def test_a_slug_that_cannot_stand_in_an_address_is_refused(self, slug):
         assert "reserved" in refusal("create_tenant", "Back Office", "--slug", slug)
         assert not Tenant.objects.exists()
+
+    def test_a_name_that_does_not_fit_is_refused(self):
+        assert refusal("create_tenant", "x" * 201).startswith("name: ")
+        assert not Tenant.objects.exists()
+
+    def test_a_long_name_makes_a_slug_that_fits(self):
+        said("create_tenant", "Accounts payable " * 10)
+
+        slug = Tenant.objects.get().slug
+        assert len(slug) <= 63
+        assert slug.startswith("accounts-payable-accounts")
+        assert not slug.endswith("-")
 
     def test_a_slug_that_is_taken_is_refused(self):
         said("create_tenant", "Back Office")
@@ -169,6 +193,18 @@ class TestCreateApiKey:
 
         key = ApiToken.objects.get()
         assert 6.9 < (key.expires_at - key.created_at).total_seconds() / 86_400 < 7.1
+
+    @pytest.mark.parametrize("name", ["", " ", "x" * 101])
+    def test_a_name_that_does_not_fit_is_refused(self, name):
+        make.tenant()
+        ada = make.user(superuser=True)
+
+        assert refusal("create_api_key", ada.username, "--name", name).startswith("name: ")
+        assert not ApiToken.objects.exists()
+
+    @pytest.mark.parametrize("days", ["soon", "99999999999"])
+    def test_a_life_that_is_no_number_is_refused(self, days):
+        assert "is not a number" in refusal("create_api_key", "ada", "--days", days)
 
     @pytest.mark.parametrize("days", ["0", "-1", "366"])
     def test_a_life_that_is_none_or_too_long_is_refused(self, days):

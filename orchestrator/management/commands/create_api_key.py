@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.accounts import services
 from apps.accounts.models import User
 from apps.core.actors import Actor
+from orchestrator.management.commands import _arguments
 from orchestrator.management.commands._refusals import refusals_told, tenant_named
 
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
         parser.add_argument("--tenant", default=None, help="slug (default: the only tenant)")
         parser.add_argument("--name", default="command line", help="what uses the key")
-        parser.add_argument("--days", type=int, default=90, help="how long it works (default: 90)")
+        parser.add_argument("--days", type=_arguments.whole_number, default=90, help="how long it works (default: 90)")
         parser.add_argument("--print-key", action="store_true", help="print the key and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
