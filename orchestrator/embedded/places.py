@@ -31,9 +31,17 @@ def socket_folder(data_dir: Path) -> Path:
 
 
 def make_data_dir(data_dir: Path) -> Path:
-    """Make a data directory where there is none, closed to others as far as that is possible."""
+    """Make a data directory where there is none, closed to others as far as that is possible.
+
+    Raises ``EmbeddedError`` where nothing can be kept there.
+    """
     # Root's server runs under another account, which must be able to pass through.
-    data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"{data_dir} cannot be made a data directory: {error.strerror}.") from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise EmbeddedError(f"{data_dir} is not writable for this user. Choose another data directory.")
     return data_dir
 
 

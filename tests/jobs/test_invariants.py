@@ -600,3 +600,7 @@ class TestTheCommand:
 
         with pytest.raises(CommandError, match="Line 2"):
             self.run("--client-log", str(file))
+
+    def test_a_client_log_that_is_not_there_is_refused(self, tmp_path):
+        with pytest.raises(CommandError, match=r"cannot be read: .*clients\.jsonl"):
+            self.run("--client-log", str(tmp_path / "clients.jsonl"))

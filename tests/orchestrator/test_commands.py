@@ -1,9 +1,11 @@
 """Which management commands get the embedded servers beside them."""
 
+import importlib
 import signal
 from contextlib import nullcontext
 
 import pytest
+from django.core.management.base import CommandError
 
 from orchestrator import commands, embedded
 from orchestrator.embedded import sharing
@@ -56,3 +58,20 @@ def test_a_role_under_a_supervisor_starts_nothing_of_its_own(served, monkeypatch
     commands._servers_for("web", ["manage.py", "web"])
 
     assert served == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "up --port 65535", "up --port 0", "up --port x", "up --robots -1", "up --robots 1e3", "demo --port 65535",
+        "doctor --port 70000", "web --port 65536", "web --workers 0", "web --threads 0", "live --port -1",
+        "live --workers 0", "worker --threads 0",
+    ],
+)  # fmt: skip
+def test_a_number_that_makes_no_sense_is_refused_before_anything_starts(words):
+    name, *arguments = words.split()
+    command = importlib.import_module(f"orchestrator.management.commands.{name}").Command()
+    parser = command.create_parser("manage.py", name)
+
+    with pytest.raises(CommandError, match=f"argument {arguments[0]}: .* is not a number from "):
+        parser.parse_args(arguments)

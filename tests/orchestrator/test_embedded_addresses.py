@@ -27,6 +27,16 @@ def test_asking_for_addresses_makes_nothing(tmp_path):
     assert not places.socket_folder(tmp_path / "data").exists()
 
 
+def test_what_cannot_be_a_data_directory_is_refused_by_name(tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+
+    with pytest.raises(EmbeddedError, match="file cannot be made a data directory: File exists"):
+        places.make_data_dir(in_the_way)
+    with pytest.raises(EmbeddedError, match="file/below cannot be made a data directory: Not a directory"):
+        places.make_data_dir(in_the_way / "below")
+
+
 def test_sockets_fit_into_what_the_kernel_allows_however_deep_the_checkout():
     folder = places.socket_folder(Path("/") / "deep" / ("x" * 200))
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orchestrator import embedded
 from orchestrator.demo import ADMINISTRATOR, Demo, DemoFailed, Outcome
+from orchestrator.management.commands import _arguments
 from orchestrator.supervisor.interrupts import Interrupts
 from orchestrator.supervisor.supervisor import Cancelled, NotReady
 from orchestrator.supervisor.system import System
@@ -20,7 +21,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="of web; live takes the next (default: 8000)")
+        parser.add_argument(
+            "--port", type=_arguments.port_with_next, default=8000, help="of web; live takes the next (default: 8000)"
+        )
         parser.add_argument("--data", type=Path, default=embedded.default_data_dir(), help="data directory")
         parser.add_argument("--exit", action="store_true", help="stop everything after the job; 0 if it completed")
 

@@ -28,6 +28,7 @@ from rich.table import Table
 from apps.console.views.health import missing_migrations
 from apps.packages import services as packages
 from orchestrator import embedded
+from orchestrator.management.commands import _arguments
 
 OLDEST_DATABASE = 15
 MOST_CLOCK_SKEW = 2.0
@@ -51,7 +52,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="of web; live takes the next (default: 8000)")
+        parser.add_argument(
+            "--port", type=_arguments.port_with_next, default=8000, help="of web; live takes the next (default: 8000)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = [finding for check in CHECKS for finding in check()]

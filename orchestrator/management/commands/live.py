@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from orchestrator import serving
+from orchestrator.management.commands import _arguments
 
 
 class Command(BaseCommand):
@@ -15,8 +16,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-        parser.add_argument("--port", type=int, default=8001)
-        parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+        parser.add_argument("--port", type=_arguments.port, default=8001)
+        parser.add_argument("--workers", type=_arguments.at_least_one, default=1, help="processes (default: 1)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         serving.serve_live(options["host"], options["port"], workers=options["workers"])

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from orchestrator import embedded
+from orchestrator.management.commands import _arguments
 from orchestrator.supervisor.interrupts import Interrupts
 from orchestrator.supervisor.supervisor import Cancelled, NotReady
 from orchestrator.supervisor.system import System
@@ -18,9 +19,13 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="of web; live takes the next (default: 8000)")
+        parser.add_argument(
+            "--port", type=_arguments.port_with_next, default=8000, help="of web; live takes the next (default: 8000)"
+        )
         parser.add_argument("--data", type=Path, default=embedded.default_data_dir(), help="data directory")
-        parser.add_argument("--robots", type=int, default=0, help="how many robots to run here (default: none)")
+        parser.add_argument(
+            "--robots", type=_arguments.how_many, default=0, help="how many robots to run here (default: none)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with Interrupts() as interrupts:

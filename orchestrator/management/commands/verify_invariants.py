@@ -43,7 +43,11 @@ class Command(BaseCommand):
             self.stdout.write("            … and perhaps more")
 
     def _facts_in(self, path: Path) -> Iterator[dict[str, Any]]:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"The client log cannot be read: {error}") from error
+        for number, line in enumerate(lines, start=1):
             try:
                 fact = json.loads(line) if line.strip() else None
             except ValueError as error:
