@@ -17,7 +17,7 @@ from orchestrator.supervisor.children import Program
 HOST = "127.0.0.1"
 # Robots go first, while there is still somebody to whom they can report. The graces add up to less than ten seconds.
 ROBOT_RANK, ROLE_RANK, BROKER_RANK, DATABASE_RANK = range(4)
-ROBOT_GRACE, ROLE_GRACE, BROKER_GRACE, DATABASE_GRACE = 3.5, 2.5, 0.8, 2.0
+ROBOT_GRACE, ROLE_GRACE, BROKER_GRACE, DATABASE_GRACE = 4.5, 2.4, 0.6, 1.8
 ROBOT_URGED_AFTER = 0.5  # Asked once a robot finishes what it does; asked again it ends that at once and reports it.
 
 
