@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from apps.core import masking
 from apps.core.errors import Invalid, Problem
 from apps.jobs.rules.reports import End
 from apps.jobs.services import Report
@@ -195,13 +196,13 @@ def _progress(value: dict[str, Any]) -> dict[str, Any]:
 
 def _error(value: Any) -> dict[str, Any]:
     error = table(value)
-    traceback = str(error.get("traceback") or "")
+    traceback = masking.mask_tokens_in_text(str(error.get("traceback") or ""))
     half = LONGEST_TRACEBACK // 2
     if len(traceback) > LONGEST_TRACEBACK:
         traceback = f"{traceback[:half]}\n… {len(traceback) - 2 * half} characters left out …\n{traceback[-half:]}"
     return {
         "type": str(error.get("type") or "")[:200],
-        "message": str(error.get("message") or "")[:LONGEST_MESSAGE],
+        "message": masking.mask_tokens_in_text(str(error.get("message") or ""))[:LONGEST_MESSAGE],
         "traceback": traceback,
         "code": str(error.get("code") or "application_error")[:40],
     }

@@ -16,7 +16,7 @@ from apps.core.api.bodies import read_body, read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
-from apps.core.api.strict_json import parse_json_object
+from apps.core.api.strict_json import parse_json_bytes, parse_json_object, require_object
 from apps.core.edge import metrics
 from apps.core.edge.middleware import quiet
 from apps.core.errors import Invalid, TooLarge
@@ -32,6 +32,8 @@ from apps.runner.serializers.robots import Body, read_newcomer, read_presence, r
 
 KIBIBYTE: Final = 1024
 SYNC_LIMIT, REPORT_OVERHEAD = 256 * KIBIBYTE, 256 * KIBIBYTE
+#: Values in a report: what a job returned may be one long list.
+REPORT_NODES = 600_000
 JSON: Final = ("application/json",)
 LOG_KINDS: Final = ("application/x-ndjson", "application/octet-stream")
 #: Answers to a report that mean "kept aside".
@@ -48,6 +50,12 @@ def reply(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | 
     """Return a JSON answer; orjson writes UUIDs and times by itself."""
     data = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
     return HttpResponse(data, status=status, content_type="application/json", headers=headers)
+
+
+def read_outcome(request: HttpRequest, *, limit: int) -> dict[str, Any]:
+    """Return the JSON object of a report. Only its length bounds what a job returned, which may be a single text."""
+    raw = read_body(request, kinds=JSON, limit=limit)
+    return require_object(parse_json_bytes(raw, limit=limit, node_limit=REPORT_NODES, string_limit=limit))
 
 
 @api_view("POST")
@@ -148,7 +156,7 @@ def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Take a robot's report of how an execution ended."""
     caller = caller_of(request)
     limit = settings.RESULT_LIMIT_BYTES + REPORT_OVERHEAD
-    report = read_report(read_json(request, limit=limit))
+    report = read_report(read_outcome(request, limit=limit))
     decision = jobs.finish_execution(caller.robot, actor=caller.actor, lease_id=parse_id(lease), report=report)
     if decision.answer in _CONFLICTS:
         return problem(409, decision.answer.value, _CONFLICTS[decision.answer])
