@@ -5,8 +5,7 @@ from apps.runner.views import robots
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
 
-#: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike.
-bv_patterns = [
+_CALLS = [
     api_path("runner/connect-machine", bv.connect_machine),
     api_path("runner/assigned-robots", bv.assigned_robots),
     api_path("runner/register-robot", robots.register),
@@ -17,6 +16,9 @@ bv_patterns = [
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
     api_path("runner/packages/<str:version>/download", bv.download),
 ]
+#: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike, but
+#: for the last: runners that put the address together themselves know that one.
+bv_patterns = [*_CALLS, api_path("packages/<str:version>/download", bv.download)]
 
 urlpatterns = [
     api_path("machines/<str:id>/regenerate-key", MachineKeyViewSet.as_view({"post": "regenerate_key"})),
@@ -28,5 +30,5 @@ urlpatterns = [
     api_path("runner/leases/<str:lease>/release", robots.release),
     api_path("runner/leases/<str:lease>/log", robots.log),
     api_path("runner/packages/<str:version>/download", robots.download),
-    *bv_patterns,
+    *_CALLS,
 ]

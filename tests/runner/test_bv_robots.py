@@ -15,59 +15,12 @@ from apps.jobs import services as jobs
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, Plane
 from apps.jobs.tasks import sweep_leases
 from apps.robots import services as robots
-from apps.robots.models import Robot, RobotSession
+from apps.robots.models import Machine, Robot, RobotSession
 from tests import make
+from tests.jobs.reports import lose
+from tests.runner.older import LINE, ROOTS, SIGNATURE, Runner, hello
 
 pytestmark = pytest.mark.django_db
-
-SIGNATURE = "Host  One"
-ROOTS = ["/api", "/api/v1", "/acme/orchestrator_", "/some/prefix/acme/orchestrator_"]
-
-
-@pytest.fixture
-def machine():
-    """A machine with its key."""
-    return robots.create_machine(make.tenant(), actor=make.SYSTEM, name="host-1")
-
-
-@pytest.fixture
-def runner(machine, client):
-    """An older runner with one robot: returns a function that calls as that robot."""
-    row, key = machine
-    robot = make.robot(row, name="classic-1")
-    client.post("/api/runner/connect-machine", hello(key), content_type="application/json")
-    listed = client.get("/api/runner/assigned-robots", {"machine_key": key, "machine_signature": SIGNATURE}).json()
-    token = next(item["api_token"] for item in listed["robots"] if item["id"] == str(robot.pk))
-    return Runner(client, robot, token)
-
-
-class Runner:
-    """What an older runner does."""
-
-    def __init__(self, client: Client, robot: Robot, token: str) -> None:
-        self.client, self.robot, self.token = client, robot, token
-
-    def post(self, path: str, **body):
-        return self.client.post(path, body, content_type="application/json", headers={"X-Robot-Token": self.token})
-
-    def get(self, path: str):
-        return self.client.get(path, headers={"X-Robot-Token": self.token})
-
-    def poll(self):
-        return self.post("/api/runner/next-job", machine_signature=SIGNATURE).json()["job"]
-
-    def job(self):
-        """A job of a process in the robot's folder."""
-        return make.job(make.process(make.folder(self.robot.tenant)))
-
-
-def hello(key: str, **more) -> dict:
-    return {
-        "machine_key": key,
-        "machine_signature": SIGNATURE,
-        "machine_name": "host-1",
-        "machine_info": {"os": "x"},
-    } | more
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -120,6 +73,58 @@ def test_another_machine_name_is_refused(machine, client):
     )
 
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_call_is_answered_at_every_address_and_none_redirects(machine, runner, root, slash):
+    key = {"machine_key": machine[1], "machine_signature": SIGNATURE}
+    runner.job()
+
+    answers = [
+        runner.client.get(f"{root}/runner/assigned-robots{slash}", key),
+        runner.client.post(f"{root}/runner/register-robot{slash}", key | {"name": "x"}, "application/json"),
+        runner.post(f"{root}/runner/heartbeat{slash}", machine_signature=SIGNATURE),
+        runner.post(f"{root}/runner/next-job{slash}", machine_signature=SIGNATURE),
+    ]
+    job = answers[-1].json()["job"]
+    answers += [
+        runner.get(f"{root}/runtime/jobs/{job['id']}/stop-requested{slash}"),
+        runner.get(job["package"]["download_url"] + slash),
+        runner.post(f"{root}/job-executions/{job['execution_id']}/logs{slash}", **LINE),
+        runner.post(f"{root}/runner/jobs/{job['id']}/update{slash}", status="completed"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 200, 202, 200]
+    assert job["package"]["download_url"].startswith(f"{root}/")
+
+
+@pytest.mark.parametrize("root", ["/api", "/acme/orchestrator_"])
+def test_a_package_downloads_from_the_address_that_runners_put_together(runner, root):
+    job = runner.job()
+    package = runner.poll()["package"]
+
+    answer = runner.get(f"{root}/packages/{package['id']}/download")
+
+    assert hashlib.sha256(answer.whole).hexdigest() == job.package_sha256
+    assert answer.headers["Content-Type"] == "application/zip"
+    assert f"{package['name']}_{package['version']}.bvpackage" in answer.headers["Content-Disposition"]
+
+
+def test_assigned_robots_says_which_of_them_were_heard(machine, client, runner):
+    make.robot(machine[0], name="classic-2")
+
+    listed = client.get("/api/runner/assigned-robots", {"machine_key": machine[1], "machine_signature": SIGNATURE})
+
+    heard, silent = listed.json()["robots"]
+    assert (heard["name"], heard["status"], heard["last_heartbeat"] is None) == ("classic-1", "connected", False)
+    assert (silent["name"], silent["status"], silent["last_heartbeat"]) == ("classic-2", "disconnected", None)
+
+
+def test_a_heartbeat_may_tell_of_its_machine(runner):
+    runner.post("/api/runner/heartbeat", machine_signature=SIGNATURE, machine_info={"os": "y"})
+
+    assert Machine.objects.get(pk=runner.robot.machine_id).info == {"os": "y"}
 
 
 def test_assigned_robots_gives_the_same_token_each_time(machine, client, runner):
@@ -189,80 +194,8 @@ def test_the_package_downloads_from_the_address_in_the_job(runner):
 
     answer = runner.get(given["package"]["download_url"])
 
-    assert hashlib.sha256(b"".join(answer.streaming_content)).hexdigest() == job.package_sha256
+    assert hashlib.sha256(answer.whole).hexdigest() == job.package_sha256
     assert Execution.objects.get().receipt_at is not None
-
-
-def test_a_completed_job_keeps_its_result(runner):
-    job = runner.job()
-    given = runner.poll()
-
-    answer = runner.post(f"/api/runner/jobs/{given['id']}/update", status="completed", result={"sum": 3})
-
-    job.refresh_from_db()
-    assert answer.json() == {"status": "ok"}
-    assert (job.status, job.result) == (JobStatus.COMPLETED, {"sum": 3})
-
-
-def test_the_same_update_again_is_fine_and_another_is_refused(runner):
-    runner.job()
-    path = f"/api/runner/jobs/{runner.poll()['id']}/update"
-    runner.post(path, status="completed", result="done")
-
-    same = runner.post(path, status="completed", result="done")
-    other = runner.post(path, status="failed", error_message="no")
-
-    assert same.status_code == 200
-    assert (other.status_code, other.json()["detail"]) == (400, "Cannot update job in status completed")
-    assert Job.objects.get().result == {"text": "done"}
-
-
-def test_a_failure_keeps_its_message_and_its_logs(runner):
-    job = runner.job()
-    given = runner.poll()
-
-    runner.post(f"/api/runner/jobs/{given['id']}/update", status="failed", error_message="boom", logs=["one", "two"])
-
-    job.refresh_from_db()
-    assert (job.status, job.error["message"]) == (JobStatus.FAILED, "boom")
-    assert Execution.objects.get().log_api_length > 0
-
-
-def test_another_robots_job_cannot_be_updated(runner, client):
-    runner.job()
-    given = runner.poll()
-    _, token = make.robot_with_token(of=runner.robot.tenant)
-
-    answer = client.post(
-        f"/api/runner/jobs/{given['id']}/update",
-        {"status": "completed"},
-        content_type="application/json",
-        headers={"X-Robot-Token": token},
-    )
-
-    assert answer.status_code == 404
-    assert Job.objects.get().status == JobStatus.RUNNING
-
-
-def test_a_log_line_is_accepted_and_stored(runner):
-    runner.job()
-    given = runner.poll()
-    line = {"timestamp": "2026-01-31T10:00:00Z", "level": "WARN", "message": "careful"}
-
-    answer = runner.post(f"/api/job-executions/{given['execution_id']}/logs", **line)
-
-    assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "stored": True})
-
-
-def test_a_log_line_with_an_unknown_level_is_refused_by_name(runner):
-    runner.job()
-    given = runner.poll()
-    line = {"timestamp": "2026-01-31T10:00:00Z", "level": "SHOUT", "message": "x"}
-
-    answer = runner.post(f"/api/job-executions/{given['execution_id']}/logs", **line)
-
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["field"] == "level"
 
 
 def test_a_cancelled_job_tells_its_robot_to_stop(runner, system):
@@ -272,6 +205,20 @@ def test_a_cancelled_job_tells_its_robot_to_stop(runner, system):
 
     answer = runner.get(f"/api/runtime/jobs/{given['id']}/stop-requested")
 
+    assert answer.json() == {"stop_requested": True}
+
+
+def test_a_robot_that_lost_its_job_is_told_to_stop_though_another_runs_it(runner):
+    job = make.job(make.process(make.folder(runner.robot.tenant), max_attempts=3))
+    given = runner.poll()
+    runner.get(f"/api/runtime/jobs/{given['id']}/stop-requested")
+    lose(Execution.objects.get())
+    Job.objects.filter(pk=job.pk).update(available_at=Now())
+    make.claimed(make.session(make.robot(of=runner.robot.tenant)))
+
+    answer = runner.get(f"/api/runtime/jobs/{given['id']}/stop-requested")
+
+    assert Job.objects.get().status == JobStatus.RUNNING
     assert answer.json() == {"stop_requested": True}
 
 

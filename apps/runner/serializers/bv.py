@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from apps.core import masking
+from apps.core.api.strict_json import parse_json_bytes
 from apps.core.errors import Invalid
 from apps.jobs.models import Execution
 from apps.jobs.rules import loglines
@@ -30,15 +32,16 @@ def read_machine(data: Mapping[str, Any]) -> tuple[str, str, str, dict[str, Any]
     return key, signature, name, info
 
 
-def read_presence(data: Mapping[str, Any], robot: Robot) -> str:
-    """Read a heartbeat or a poll and return the signature; a robot id that is another's is refused."""
+def read_presence(data: Mapping[str, Any], robot: Robot) -> tuple[str, dict[str, Any]]:
+    """Read a heartbeat or a poll: the host's signature and facts. A robot id that is another's is refused."""
     body = Body(data)
     signature = body.take("machine_signature", lambda value: text(value, 1000), "a text that identifies this host")
+    info = body.take("machine_info", table, "an object", default={})
     claimed = body.take("robot_id", uuid, "the robot's id, a UUID", default=None)
     body.done()
     if claimed is not None and claimed != robot.pk:
         raise Invalid.field("robot_id", "is not the robot whose token this is.")
-    return str(signature)
+    return signature, info
 
 
 def read_update(data: Mapping[str, Any]) -> tuple[bool, Any, str, list[bytes]]:
@@ -47,7 +50,8 @@ def read_update(data: Mapping[str, Any]) -> tuple[bool, Any, str, list[bytes]]:
     completed = body.take("status", {"completed": True, "failed": False}.__getitem__, "completed or failed")
     error_message = body.take("error_message", lambda value: text(value, 10_000), "a text", default="")
     body.done()
-    return completed, _result(data.get("result")), error_message, _lines(data.get("logs"))
+    said = masking.mask_tokens_in_text(error_message)
+    return completed, _result(data.get("result")), said, _lines(data.get("logs"))
 
 
 def read_line(data: Mapping[str, Any]) -> bytes:
@@ -70,16 +74,16 @@ def machine_body(machine: Machine) -> dict[str, Any]:
     }
 
 
-def assigned_robot_body(robot: Robot, token: str) -> dict[str, Any]:
-    """One robot of a machine, with the token that follows from the machine's key."""
+def assigned_robot_body(robot: Any, token: str) -> dict[str, Any]:
+    """One robot of a machine, read ``with_status``, with the token that follows from the machine's key."""
     return {
         "id": robot.pk,
         "name": robot.name,
         "machine_id": robot.machine_id,
-        "status": "connected",
+        "status": "connected" if robot.is_online else "disconnected",
         "username": None,
         "password": None,
-        "last_heartbeat": None,
+        "last_heartbeat": robot.last_seen_at,
         "api_token": token,
     }
 
@@ -115,13 +119,15 @@ def job_body(execution: Execution, root: str) -> dict[str, Any]:
 
 
 def _result(value: Any) -> Any:
-    """Text that holds JSON is read; other text becomes an object."""
+    """Text that holds JSON that can be kept is read; other text becomes an object."""
     if not isinstance(value, str):
         return value
+    raw = value.encode()
     try:
-        return json.loads(value)
-    except ValueError:
+        read = parse_json_bytes(raw, limit=len(raw), node_limit=len(raw), string_limit=len(raw))
+    except Invalid:
         return {"text": value}
+    return read if value.strip() else {"text": value}
 
 
 def _lines(value: Any) -> list[bytes]:

@@ -9,16 +9,16 @@ from apps.core.actors import Actor
 from apps.core.api.bodies import read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Invalid, NotFound, TooLarge
 from apps.jobs import services as jobs
-from apps.jobs.models import Execution, JobStatus
+from apps.jobs.models import Execution, ExecutionStatus, JobStatus, with_status
 from apps.packages import services as packages
 from apps.robots import services as robots
 from apps.robots.models import Robot
 from apps.runner import services
 from apps.runner.authentication import Caller, caller_of
 from apps.runner.serializers import bv
-from apps.runner.views.robots import reply
+from apps.runner.views.robots import read_outcome, reply
 
 ENROLMENT = Actor.system("enrolment")
 UPDATE_LIMIT = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ def assigned_robots(request: HttpRequest) -> HttpResponseBase:
     key, signature = request.GET.get("machine_key", ""), request.GET.get("machine_signature", "")
     machine = robots.machine_of_key(key, actor=ENROLMENT)
     robots.meet_machine(machine, actor=ENROLMENT, signature=signature)
-    listed = Robot.objects.alive().filter(machine=machine, enabled=True).order_by("name")
+    listed = with_status(Robot.objects.alive().filter(machine=machine, enabled=True)).order_by("name")
     bodies = [
         bv.assigned_robot_body(robot, robots.renew_derived_token(robot, actor=ENROLMENT, key=key)) for robot in listed
     ]
@@ -70,7 +70,7 @@ def next_job(request: HttpRequest) -> HttpResponseBase:
 def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
     """Take the report of a job's end. The same again is fine, another end is refused."""
     caller = caller_of(request)
-    completed, result, error_message, lines = bv.read_update(read_json(request, limit=UPDATE_LIMIT))
+    completed, result, error_message, lines = bv.read_update(read_outcome(request, limit=UPDATE_LIMIT))
     lease = parse_id(handle)
     decision = services.settle_job(
         caller.robot,
@@ -89,17 +89,16 @@ def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
 
 @api_view("GET")
 def stop_requested(request: HttpRequest, handle: str) -> HttpResponseBase:
-    """Say whether a job shall end by itself; after a kill too, because the lease is gone."""
+    """Say whether a job shall end by itself; also once its lease is gone, whatever runs under a newer one."""
     caller = caller_of(request)
     execution = services.note_receipt(caller.robot, actor=caller.actor, handle=parse_id(handle))
-    job = execution.job
-    asked = job.stop_requested_at is not None or job.status != JobStatus.RUNNING
-    return reply({"stop_requested": asked})
+    is_over = execution.status != ExecutionStatus.RUNNING or execution.job.status != JobStatus.RUNNING
+    return reply({"stop_requested": is_over or execution.job.stop_requested_at is not None})
 
 
 @api_view("POST")
 def append_log(request: HttpRequest, execution_id: str) -> HttpResponseBase:
-    """Take one line of log from a robot's job."""
+    """Take one line of log from a robot's job. What a full log has no room for is not stored, which is said."""
     caller = caller_of(request)
     line = bv.read_line(read_json(request))
     found = Execution.objects.filter(robot=caller.robot, pk=parse_id(execution_id)).first()
@@ -107,9 +106,11 @@ def append_log(request: HttpRequest, execution_id: str) -> HttpResponseBase:
         raise NotFound("There is no such execution here.", code="unknown")
     if found.finished_at is None and found.session.is_classic:
         services.note_receipt(caller.robot, actor=caller.actor, handle=found.lease_id)
-    before = found.log_api_length
-    after = jobs.append_lines(found, actor=caller.actor, lines=[line]).log_api_length
-    return reply({"status": "accepted", "stored": after > before}, status=202)
+    try:
+        jobs.append_lines(found, actor=caller.actor, lines=[line])
+    except TooLarge:
+        return reply({"status": "accepted", "stored": False}, status=202)
+    return reply({"status": "accepted", "stored": True}, status=202)
 
 
 @api_view("GET", "HEAD")
@@ -129,6 +130,6 @@ def download(request: HttpRequest, version: str) -> HttpResponseBase:
 def _present(request: HttpRequest) -> Caller:
     """Return the robot that speaks, after checking that it speaks from the host its machine is bound to."""
     caller = caller_of(request)
-    signature = bv.read_presence(read_json(request), caller.robot)
-    robots.meet_machine(caller.robot.machine, actor=caller.actor, signature=signature)
+    signature, info = bv.read_presence(read_json(request), caller.robot)
+    robots.meet_machine(caller.robot.machine, actor=caller.actor, signature=signature, info=info)
     return caller
