@@ -4,9 +4,12 @@ import json
 import re
 import uuid
 import zlib
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 
 from apps.accounts import services as accounts
@@ -15,6 +18,7 @@ from apps.jobs.admin.log_pages import LINES
 from apps.jobs.models import BulkChange, Execution, Job, JobStatus
 from apps.jobs.rules.reports import End
 from apps.jobs.tasks import work_off_bulk_changes
+from apps.robots import services as robots
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import holding, list_of, new, page_of, superuser, text_of, with_permissions
@@ -53,6 +57,58 @@ def test_a_waiting_job_says_why_and_what_to_do():
 
     assert "There is no robot in this tenant." in shown
     assert "It is first in line in its folder." in shown
+
+
+def test_why_tells_times_as_the_reader_reads_them():
+    process = make.process()
+    make.session(make.robot(of=process.tenant))
+    due = timezone.now() + timedelta(days=2)
+    job = make.job(process, available_at=due)
+    visitor = superuser()
+    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+
+    shown = text_of(visitor.open(job))
+
+    assert (
+        f"the job is not due before {due.astimezone(ZoneInfo('Asia/Tokyo')):%A %d %B %Y, %H:%M:%S} Asia/Tokyo" in shown
+    )
+
+
+def test_each_obstacle_stands_beside_what_to_do_about_it():
+    process = make.process()
+    robot = make.robot(of=process.tenant, name="picker")
+    robots.start_maintenance(robot, actor=make.SYSTEM, reason="updates")
+
+    shown = text_of(superuser().open(make.job(process)))
+
+    assert '<td rowspan="2">' in shown
+    assert "<td>the robot is in maintenance: updates</td><td>end its maintenance</td>" in shown
+
+
+def test_a_held_job_says_what_it_waits_for():
+    execution = make.running_job(make.process(on_lost="hold"))
+    jobs.hand_over_leases(execution.robot, actor=make.SYSTEM, ended=[execution.session_id], reason="robot_restarted")
+
+    assert "It waits for a person" in text_of(superuser().open(execution.job))
+
+
+def test_tries_are_told_with_the_day_they_were_made():
+    execution = make.running_job()
+    Execution.objects.filter(pk=execution.pk).update(granted_at=datetime(2024, 3, 1, 10, tzinfo=UTC))
+
+    assert "01 Mar 2024" in text_of(superuser().open(execution.job))
+
+
+def test_a_log_without_lines_says_whether_there_may_be_some():
+    execution = make.running_job()
+    visitor = superuser()
+
+    begun = text_of(log_of(visitor, execution.job))
+    finish(execution, End.COMPLETED)
+    ended = text_of(log_of(visitor, execution.job))
+
+    assert "It has written nothing yet." in begun
+    assert "It wrote nothing." in ended
 
 
 def test_a_failed_job_shows_its_error_with_the_traceback_as_text():
@@ -291,6 +347,14 @@ def test_the_list_leads_to_the_change_with_its_own_filters():
     assert response.context["bulk_address"] == f"{new(BulkChange)}?status__exact=failed&since=24h"
 
 
+def test_a_change_of_many_leads_back_to_the_list_as_it_was():
+    make.tenant()
+
+    shown = text_of(superuser().get(new(BulkChange), status__exact="failed", since="24h"))
+
+    assert f'href="{list_of(Job)}?status__exact=failed&amp;since=24h"' in shown
+
+
 def test_a_change_of_many_asks_for_the_tenant_where_it_could_be_several():
     mine, theirs = make.tenant(), make.tenant()
 
@@ -303,9 +367,9 @@ def test_a_change_of_many_asks_for_the_tenant_where_it_could_be_several():
 def test_a_change_of_many_refuses_filters_it_cannot_follow():
     make.tenant()
 
-    shown = text_of(superuser().get(new(BulkChange), q="invoices"))
+    shown = text_of(superuser().get(new(BulkChange), q="invoices", kind__exact="rpa"))
 
-    assert "cannot follow" in shown
+    assert "cannot follow (the search, the kind)" in shown
 
 
 def test_a_new_priority_for_many_must_be_named():
@@ -372,6 +436,20 @@ def test_a_list_brings_what_changes_up_to_date():
     assert "Cancelled" in shown
     assert f'rows/?rows={second.pk}"' in shown
     assert len(shown) < 5_000
+
+
+def test_the_list_of_executions_is_brought_up_to_date_too():
+    execution = make.running_job()
+    visitor = superuser()
+    listed = text_of(visitor.get(list_of(Execution)))
+    finish(execution, End.FAILED, error={"message": "no"}, exit_code=3)
+
+    shown = text_of(rows_of(visitor, execution))
+
+    assert f"rows/?rows={execution.pk}" in listed
+    assert "Failed" in shown
+    assert f'id="exit_code-{execution.pk}" hx-swap-oob="true">3<' in shown
+    assert "/rows/" not in shown
 
 
 def test_a_list_of_what_has_ended_asks_no_more():

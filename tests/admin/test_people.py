@@ -13,7 +13,8 @@ from apps.accounts.admin.roles import GRANTABLE, permissions_by_name
 from apps.accounts.models import User
 from apps.audit.models import AuditEntry
 from apps.rbac import services as rbac
-from apps.rbac.models import Role
+from apps.rbac.models import Role, RoleAssignment
+from apps.tenancy import services as tenancy
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import Visitor, holding, new, page_of, superuser, text_of
@@ -175,6 +176,34 @@ def test_nobody_hands_out_what_they_do_not_hold():
     assert response.status_code == 200
     assert "jobs.view_job" in text_of(response)
     assert not Role.objects.filter(name="Spy").exists()
+
+
+def test_the_page_of_a_user_leads_to_giving_them_a_role_and_to_those_they_hold():
+    person = make.user("jobs.view_job")
+    visitor = superuser()
+
+    shown = text_of(visitor.open(person))
+    form = visitor.get(new(RoleAssignment), user=str(person.pk)).context["form"]
+
+    assert f"{new(RoleAssignment)}?user={person.pk}" in shown
+    assert page_of(person.role_assignments.get()) in shown
+    assert form["user"].value() == str(person.pk)
+
+
+def test_the_page_of_a_user_tells_of_no_folder_one_may_not_see():
+    mine, shared = make.tenant("Mine"), make.tenant("Half mine")
+    secret = tenancy.create_folder(shared, actor=make.SYSTEM, name="Mergers")
+    person = make.user("jobs.view_job", inside=mine)
+    rbac.assign_role(Role.objects.get(name="Viewer"), actor=make.SYSTEM, user=person, folder=secret)
+    visitor = holding("Administrator", mine)
+    rbac.assign_role(
+        Role.objects.get(name="Viewer"), actor=make.SYSTEM, user=visitor.person, folder=make.folder(shared)
+    )
+
+    shown = text_of(visitor.open(person))
+
+    assert "in Mine" in shown
+    assert "Mergers" not in shown
 
 
 def test_built_in_roles_have_no_form():

@@ -3,6 +3,8 @@
 import pytest
 
 from apps.accounts import services as accounts
+from apps.accounts.admin import sharing
+from apps.accounts.admin.roles import GRANTABLE
 from apps.audit.models import AuditEntry
 from apps.jobs.models import Job
 from apps.packages.models import Package
@@ -25,6 +27,19 @@ SHAREABLE = pytest.mark.parametrize(
         pytest.param(rows.robot, "robots.change_robot", id=Robot._meta.label),
     ],
 )
+
+
+def test_what_can_be_shared_can_be_granted_by_roles_too_and_begins_with_seeing_it():
+    granted = {name for group in GRANTABLE.values() for name in group}
+
+    assert {name for names in sharing.SHAREABLE.values() for name in names} <= granted
+    assert [next(iter(names)) for names in sharing.SHAREABLE.values()] == [
+        "packages.view_package",
+        "processes.view_process",
+        "jobs.view_job",
+        "robots.view_machine",
+        "robots.view_robot",
+    ]
 
 
 def view_of(row):
@@ -113,7 +128,7 @@ def test_one_of_several_is_taken_away_and_the_rest_stays():
     for permission in ("processes.view_process", "processes.run_process"):
         rbac.share_object(process, actor=make.SYSTEM, user=guest, permission=permission)
 
-    visitor.do(process, "unshare", shares=[ticks(visitor, process)[f"{guest}: Run processes"]])
+    visitor.do(process, "unshare", shares=[ticks(visitor, process)[f"{guest}: Run it"]])
 
     assert guest.has_perm("processes.view_process", process)
     assert not guest.has_perm("processes.run_process", process)

@@ -56,6 +56,15 @@ def test_the_trail_is_narrowed_by_target_outcome_actor_and_action():
     assert (by_outcome, by_nonsense) == (set(), set())
 
 
+def test_kinds_of_rows_are_named_in_words():
+    version = make.package_version()
+
+    shown = text_of(superuser().get(list_of(AuditEntry)))
+
+    assert f"package version {version}" in shown
+    assert "packageversion" not in shown
+
+
 def test_a_refusal_shows_as_one():
     robot = make.robot()
     visitor = with_permissions("robots.view_robot", inside=robot.tenant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from guardian.models import UserObjectPermission
 
-from apps.accounts.admin.roles import GRANTABLE
 from apps.accounts.models import User
 from apps.core.actors import Actor
 from apps.core.admin import display
@@ -22,21 +21,41 @@ from apps.core.admin.operations import Operation
 from apps.core.admin.panels import Table
 from apps.rbac import services as rbac
 
-#: Permissions that are asked of a place, so that having them on one row would mean nothing.
-_OF_PLACES = ("add_", "upload_")
-_WORDS: Final = {name: text for group in GRANTABLE.values() for name, text in group.items()}
+#: What can be shared of a row, by what it is: the permissions that are asked of the row and not of its place.
+SHAREABLE: Final[Mapping[str, Mapping[str, str]]] = {
+    "packages.package": {
+        "packages.view_package": "See it and its versions",
+        "packages.change_package": "Activate and deactivate its versions",
+        "packages.delete_package": "Delete it and its versions",
+    },
+    "processes.process": {
+        "processes.view_process": "See it",
+        "processes.run_process": "Run it",
+        "processes.change_process": "Change, enable and disable it",
+        "processes.delete_process": "Delete it",
+    },
+    "jobs.job": {
+        "jobs.view_job": "See it, its executions and logs",
+        "jobs.cancel_job": "Stop, cancel and kill it",
+        "jobs.retry_job": "Retry, resume and settle it",
+        "jobs.prioritise_job": "Change its priority",
+    },
+    "robots.machine": {
+        "robots.view_machine": "See it",
+        "robots.change_machine": "Change it",
+        "robots.enrol_machine": "Make new enrolment keys",
+        "robots.delete_machine": "Delete it",
+    },
+    "robots.robot": {
+        "robots.view_robot": "See it",
+        "robots.change_robot": "Change, drain, maintain and disable it",
+        "robots.rotate_robot": "Rotate its token",
+        "robots.delete_robot": "Delete it",
+    },
+}
+_WORDS: Final = {name: text for shareable in SHAREABLE.values() for name, text in shareable.items()}
 #: The page of a user shows so many rows of each kind that are shared with them.
 MOST_SHOWN = 50
-
-
-def shareable(model: type[Model]) -> dict[str, str]:
-    """Return what can be shared of a row of ``model``: permissions by name, in words."""
-    app, ending = f"{model._meta.app_label}.", f"_{model._meta.model_name}"
-    return {
-        name: text
-        for name, text in _WORDS.items()
-        if name.startswith(app) and name.endswith(ending) and not name.removeprefix(app).startswith(_OF_PLACES)
-    }
 
 
 def shares_of(row: Model) -> QuerySet[Any]:
@@ -61,7 +80,7 @@ class ShareForm(OperatorForm):
         """Offer what this person may do to the row; to see it is ticked, as nothing else works without."""
         user, field = self.fields["user"], self.fields["permissions"]
         user.queryset = user.queryset.filter(is_active=True)  # type: ignore[attr-defined]
-        names = shareable(type(self.row))
+        names = SHAREABLE[self.row._meta.label_lower]
         held = [(name, text) for name, text in names.items() if rbac.allows(self.actor, name, self.row)]
         field.choices = held  # type: ignore[attr-defined]
         field.initial = [name for name, _ in held if ".view_" in name]

@@ -85,7 +85,7 @@ class AuditEntryAdmin(OperatorAdmin):
     """Who did what to which object, from where, and what changed."""
 
     list_display = [time, "action", actor, target, outcome, tenants.column, "address"]
-    list_display_links = ["action"]
+    list_display_links = [time, "action"]
     list_filter = [
         WindowFilter,
         choice("outcome"),

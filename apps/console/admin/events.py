@@ -40,6 +40,9 @@ class SubjectFilter(SimpleListFilter):
             return queryset.none()
 
 
+TIME = display.when("ts", "Time")
+
+
 @display.column("Subject")
 def subject(event: Event) -> Any:
     """Name what it happened to."""
@@ -50,8 +53,8 @@ def subject(event: Event) -> Any:
 class EventAdmin(OperatorAdmin):
     """Facts of the domain, as whoever listens is told them."""
 
-    list_display = [display.when("ts", "Time"), "type", subject, tenants.column]
-    list_display_links = ["type"]
+    list_display = [TIME, "type", subject, tenants.column]
+    list_display_links = [TIME, "type"]
     list_filter = [WindowFilter, SubjectFilter, tenants.TenantFilter, ("type", FieldTextFilter)]
     search_fields = ["type"]
     search_help_text = "Type, such as job.completed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ NOTHING = "–"
 #: A name no longer than this stays on one line; else a narrow column would break ``robot-1`` at its hyphen.
 SHORT_NAME = 20
 Column = Callable[[Any], Any]
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d")
 
 
 class Tone(StrEnum):
@@ -83,6 +85,11 @@ def exactly(value: datetime) -> str:
     """Return a time in the reader's zone with its day, its second and its zone."""
     here = timezone.localtime(value)
     return here.strftime("%A %d %B %Y, %H:%M:%S ") + str(here.tzinfo)
+
+
+def in_local_time(text: str) -> str:
+    """Return a sentence of the domain with each moment in it as its reader's clock shows it."""
+    return _MOMENT.sub(lambda found: exactly(datetime.fromisoformat(found.group())), text)
 
 
 def ago(value: datetime | None) -> SafeString | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from apps.core.admin.access import Links
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
 from apps.jobs.admin import states
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
-from apps.jobs.models.why import why_job
+from apps.jobs.models.why import Obstacle, why_job
 from apps.robots.models import Robot
 
 #: How many robots the *Why?* panel lists, those nearest to taking the job first.
@@ -67,9 +67,18 @@ def error_panel(error: Any) -> Panel:
 def why_panel(job: Job, actor: Actor) -> Panel:
     """Return why a job waits: in one sentence, then by robot, of the robots that the reader may see."""
     why = why_job(job, among=Robot.objects.visible_to(actor))
-    robots = [(display.link(Robot(pk=view.id, name=view.name)), view) for view in why.robots[:ROBOTS_SHOWN]]
-    context = {"why": why, "robots": robots, "more": why.robot_count - len(robots)}
+    robots = [
+        (display.link(Robot(pk=view.id, name=view.name)), obstacles_of(view.obstacles))
+        for view in why.robots[:ROBOTS_SHOWN]
+    ]
+    summary = display.in_local_time(why.summary)
+    context = {"why": why, "summary": summary, "robots": robots, "more": why.robot_count - len(robots)}
     return Panel("Why is it waiting?", "jobs/why.html", context, icon="help")
+
+
+def obstacles_of(obstacles: Iterable[Obstacle]) -> list[tuple[str, str]]:
+    """Return what is the case and what to do about it, for each condition that does not hold."""
+    return [(display.in_local_time(one.says), one.fix) for one in obstacles]
 
 
 def attempts_panel(executions: Sequence[Execution], link: Links) -> Panel:

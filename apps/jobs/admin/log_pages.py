@@ -102,7 +102,8 @@ def _answer(request: HttpRequest, execution: Execution, page: logreading.Page, *
         "earlier": f"{execution.pk}.{page.previous}" if is_first and page.has_previous else "",
         "on": f"{execution.pk}.{page.next}" if page.has_next or is_following else "",
         "has_more": page.has_next,
-        "is_empty": is_first and not page.lines and not is_following and "before" not in request.GET,
+        "is_empty": is_first and not page.lines and "before" not in request.GET,
+        "is_following": is_following,
         "state": state_of(execution),
     }
     if "before" in request.GET:

@@ -251,7 +251,9 @@ def _example(schema: Schema, depth: int = 0) -> str:
     if schema.get("type") == "object":
         known = schema.get("properties", {})
         inner = ", ".join(f"{json.dumps(name)}: {_example(one, depth + 1)}" for name, one in list(known.items())[:6])
-        return f"{{{inner}}}" if inner else '{"name": "value"}'
+        values = schema.get("additionalProperties")
+        other = _example(values, depth + 1) if isinstance(values, Mapping) and values else '"value"'
+        return f"{{{inner}}}" if inner else f'{{"name": {other}}}'
     if "anyOf" in schema:
         return _example(schema["anyOf"][0], depth)
     return kinds.get(schema.get("type", ""), '"any value"')

@@ -60,7 +60,13 @@ def current_jobs(robot: Any) -> SafeString | str:
 def why_panel(robot: Robot, actor: Actor) -> Panel:
     """Return why a robot is idle: what is the matter with itself, and with the jobs first in line that one may see."""
     why = why_robot(robot, among=Job.objects.visible_to(actor))
-    jobs = [(display.link(Job(pk=view.id), f"{view.process_name} {display.short(view.id)}"), view) for view in why.jobs]
+    jobs = [
+        (
+            display.link(Job(pk=view.id), f"{view.process_name} {display.short(view.id)}"),
+            job_pages.obstacles_of(view.obstacles),
+        )
+        for view in why.jobs
+    ]
     return Panel("Why is it idle?", "runner/why.html", {"why": why, "jobs": jobs}, icon="help")
 
 
