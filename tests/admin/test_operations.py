@@ -295,6 +295,13 @@ def test_ticked_rows_are_handled_each_for_itself_and_refusals_are_told():
     assert AuditEntry.objects.filter(action="job.cancelled", reason="all wrong").count() == 1
 
 
+def test_what_is_no_id_cannot_be_ticked():
+    response = superuser().post(list_of(Job), {"action": "cancel", "index": "0", "_selected_action": ["nonsense"]})
+
+    assert response.status_code == 404
+    assert "ids here are UUIDs" in text_of(response)
+
+
 def test_rows_of_another_tenant_cannot_be_ticked():
     mine, theirs = make.tenant(), make.tenant()
     foreign = rows.job(theirs)

@@ -67,6 +67,8 @@ class OperatorAdmin(GuardedAdmin):
         return ()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        for ticked in request.POST.getlist("_selected_action"):
+            _as_id(ticked)
         context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
         response = super().changelist_view(request, context)
         if self.live_columns and isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
