@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 
 from apps.console.urls import api_patterns as console
 from apps.runner.urls import bv_patterns
@@ -21,6 +22,7 @@ api_v1: list[URLPattern | URLResolver] = [
 dialects: list[URLPattern | URLResolver] = [*bv_patterns, *api_v1]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("apps.console.urls")),
     path("api/v1/", include(api_v1)),

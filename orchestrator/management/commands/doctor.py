@@ -163,6 +163,14 @@ def _storage() -> Iterator[Finding]:
     yield Finding("disk", f"{free / 1024**3:.1f} GiB free", low)
 
 
+def _static_files() -> Iterator[Finding]:
+    if settings.STATIC_ROOT is None:
+        return
+    is_collected = (settings.STATIC_ROOT / "staticfiles.json").exists()
+    to_do = "" if is_collected else "Run `manage.py collectstatic`: until then no page of the admin works."
+    yield Finding("static files", str(settings.STATIC_ROOT), to_do)
+
+
 def _port(number: int, role: str, health: str) -> Finding:
     what = f"port {number} ({role})"
     try:
@@ -214,5 +222,6 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _migrations,
     _broker,
     _storage,
+    _static_files,
     _certificates,
 )
