@@ -20,7 +20,8 @@ import structlog
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 
-from apps.jobs.services import ROBOT_CALLED, WORK_WAITS
+from apps.jobs.services import WORK_WAITS
+from apps.robots.services import ROBOT_CALLED
 from apps.runner.services import TICKET_SALT
 
 Scope = MutableMapping[str, Any]

@@ -7,6 +7,7 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
 from apps.robots import services
 from apps.robots.models import MachineKey, RobotToken
+from apps.tenancy import services as tenancy
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,16 @@ def test_a_key_with_a_changed_letter_is_refused(system):
 
     with pytest.raises(NotSignedIn):
         services.machine_of_key(key[:20] + other + key[21:], actor=system)
+
+
+def test_a_key_of_a_suspended_tenant_opens_nothing(system):
+    machine, key = machine_and_key()
+    tenancy.suspend_tenant(machine.tenant, actor=system)
+
+    with pytest.raises(NotAllowed) as refusal:
+        services.machine_of_key(key, actor=system)
+
+    assert refusal.value.code == "tenant_suspended"
 
 
 def test_a_new_key_ends_the_old_one(system):

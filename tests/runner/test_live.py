@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -12,6 +13,7 @@ from django.core.signing import TimestampSigner
 from django.db import connection
 
 from apps.jobs import services as jobs
+from apps.robots import services as robots
 from apps.robots.models import RobotSession
 from apps.runner import services as runner
 from tests import make, roles
@@ -106,6 +108,26 @@ def test_a_busy_robot_is_woken_by_a_cancel(live, pool, system):
     wait_until_waiting(live, 1)
 
     jobs.cancel_job(job, actor=system)
+
+    assert waiting.result(PATIENCE) is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        robots.drain_robot,
+        partial(robots.start_maintenance, reason="new disk"),
+        partial(robots.update_robot, slots=2),
+        partial(robots.update_robot, labels=["gpu"]),
+    ],
+    ids=["drain", "maintenance", "slots", "labels"],
+)
+def test_a_waiting_robot_is_woken_by_what_is_changed_about_it(live, pool, system, change):
+    robot, token = make.robot_with_token()
+    waiting = pool.submit(wait, live, ticket_of(robot, token))
+    wait_until_waiting(live, 1)
+
+    change(robot, actor=system)
 
     assert waiting.result(PATIENCE) is True
 

@@ -1,7 +1,7 @@
 """Jobs, their executions and leases: everything that changes one."""
 
 from apps.jobs.services._making import DuplicateJob, ProcessDisabled, Wanted
-from apps.jobs.services._waking import ROBOT_CALLED, WORK_WAITS
+from apps.jobs.services._waking import WORK_WAITS
 from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
 from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
 from apps.jobs.services.controlling import (
@@ -30,7 +30,6 @@ from apps.jobs.services.sweeping import expire_job, note_sweep, sweep_execution
 
 __all__ = [
     "ANYTHING_DUE",
-    "ROBOT_CALLED",
     "WORK_WAITS",
     "Answer",
     "Decision",

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from apps.core import statements
 from apps.jobs.models import Job
 
 #: What ``live`` listens to. NOTIFY takes a lock at commit, so it is sent only while somebody waits.
-WORK_WAITS, ROBOT_CALLED = "bv_work", "bv_robot"
+WORK_WAITS = "bv_work"
 
 _ANNOUNCE_WORK = """
     SELECT pg_notify(%(channel)s,
         json_build_object('tenant', %(tenant)s::uuid, 'folder', %(folder)s::uuid, 'count', %(count)s::int)::text)
     WHERE EXISTS (SELECT 1 FROM robots_robotsession
                   WHERE tenant_id = %(tenant)s::uuid AND ended_at IS NULL AND waits_until > statement_timestamp())
-"""
-_CALL_ROBOT = """
-    SELECT pg_notify(%(channel)s, robot_id::text) FROM robots_robotsession
-    WHERE robot_id = %(robot)s::uuid AND ended_at IS NULL AND waits_until > statement_timestamp()
 """
 
 
@@ -32,8 +27,3 @@ def announce_work(job: Job, *, count: int = 1) -> None:
         "count": count,
     }
     statements.execute(_ANNOUNCE_WORK, facts)
-
-
-def call_robot(robot_id: UUID) -> None:
-    """Say, at the commit, that something waits for this robot: a cancel, a drain, a change."""
-    statements.execute(_CALL_ROBOT, {"channel": ROBOT_CALLED, "robot": robot_id})

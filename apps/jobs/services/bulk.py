@@ -16,9 +16,10 @@ from apps.core.errors import DomainError, Invalid, NotSignedIn
 from apps.core.later import later
 from apps.events import services as events
 from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Execution, Job, JobStatus
-from apps.jobs.services import _copying, _making, _waking
+from apps.jobs.services import _copying, _making
 from apps.processes.models import NothingToRun, Process
 from apps.rbac import services as rbac
+from apps.robots import services as robots
 from apps.tenancy.models import Tenant
 
 BATCH = 1000
@@ -109,7 +110,7 @@ def _cancel(change: BulkChange, batch: list[UUID]) -> int:
     done += Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
     events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling"})
     for robot_id in set(Execution.objects.open().filter(job_id__in=running).values_list("robot_id", flat=True)):
-        _waking.call_robot(robot_id)
+        robots.call_robot(robot_id)
     return done
 
 

@@ -16,6 +16,7 @@ from apps.jobs.rules.reports import End, Verdict
 from apps.jobs.services import _settling, _waking
 from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.rbac import services as rbac
+from apps.robots import services as robots
 
 
 class JobEnded(Conflict):
@@ -34,7 +35,7 @@ def stop_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
     elif job.stop_requested_at is None:
         Job.objects.filter(pk=job.pk).update(stop_requested_at=Now())
         events.record("job.stop_requested", job, data=_settling.facts_of(job, execution))
-        _waking.call_robot(execution.robot_id)
+        robots.call_robot(execution.robot_id)
     audit.record(actor, "job.stop_requested", job, reason=reason)
     job.refresh_from_db()
     return job
@@ -53,7 +54,7 @@ def cancel_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
     elif job.status == JobStatus.RUNNING:
         job.move_to(JobStatus.CANCELLING, cancel_requested_at=Now())
         events.record("job.cancelling", job, data=_settling.facts_of(job, execution))
-        _waking.call_robot(execution.robot_id)
+        robots.call_robot(execution.robot_id)
     audit.record(actor, "job.cancelled", job, after={"status": job.status}, reason=reason)
     job.refresh_from_db()
     return job
@@ -69,7 +70,7 @@ def kill_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
     else:
         Job.objects.filter(pk=job.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
         _settling.close(job, execution, End.REVOKED, reason="killed")
-        _waking.call_robot(execution.robot_id)
+        robots.call_robot(execution.robot_id)
     audit.record(actor, "job.killed", job, reason=reason)
     job.refresh_from_db()
     return job

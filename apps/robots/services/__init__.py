@@ -1,5 +1,6 @@
 """Machines, robots, their credentials and their sessions."""
 
+from apps.robots.services._waking import ROBOT_CALLED, call_robot
 from apps.robots.services.machines import (
     MachineHasRobots,
     create_machine,
@@ -35,9 +36,11 @@ from apps.robots.services.sessions import (
 )
 
 __all__ = [
+    "ROBOT_CALLED",
     "MachineHasRobots",
     "Newcomer",
     "SessionInUse",
+    "call_robot",
     "clear_error",
     "create_machine",
     "create_robot",

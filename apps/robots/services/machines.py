@@ -17,7 +17,7 @@ from apps.rbac import services as rbac
 from apps.robots import rules
 from apps.robots.models import Machine, MachineKey, Robot, RobotToken
 from apps.robots.services import _checks
-from apps.tenancy.models import Tenant
+from apps.tenancy.models import Tenant, TenantStatus
 
 
 class MachineHasRobots(Conflict):
@@ -69,6 +69,7 @@ def update_machine(
 def delete_machine(machine: Machine, *, actor: Actor) -> None:
     """Take a machine without robots out of every list; its key ends. Raises ``MachineHasRobots``."""
     rbac.require(actor, "robots.delete_machine", machine)
+    _checks.lock(machine)  # A robot may be registering with its key at this moment.
     if Robot.objects.alive().filter(machine=machine).exists():
         raise MachineHasRobots(f"“{machine.name}” still has robots. Delete or move those first.")
     Machine.objects.filter(pk=machine.pk).update(deleted_at=Now())
@@ -95,10 +96,12 @@ def replace_key(machine: Machine, *, actor: Actor) -> str:
 
 
 def machine_of_key(key: str, *, actor: Actor) -> Machine:
-    """Return the machine whose live enrolment key ``key`` is. Raises ``NotSignedIn``."""
-    row = MachineKey.matching(key)
+    """Return the machine whose live enrolment key ``key`` is. Raises ``NotSignedIn``, ``NotAllowed``."""
+    row = MachineKey.matching(key, "machine__tenant")
     if row is None or row.machine.deleted_at is not None:
         raise NotSignedIn("Invalid machine_key", code="bad_machine_key")
+    if row.machine.tenant.status != TenantStatus.ACTIVE:
+        raise NotAllowed("This tenant is suspended.", code="tenant_suspended", target=row.machine)
     MachineKey.objects.filter(pk=row.pk).update(last_used_at=Now())
     return row.machine
 

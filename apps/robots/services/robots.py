@@ -18,7 +18,7 @@ from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot, RobotFolder, RobotSession, RobotToken
-from apps.robots.services import _checks
+from apps.robots.services import _checks, _waking
 from apps.tenancy.models import Folder
 
 #: How long a robot's own token works before it must be rotated.
@@ -39,6 +39,7 @@ def create_robot(
 ) -> tuple[Robot, str]:
     """Make a robot on a machine with a token of its own; the token's text is returned this once."""
     rbac.require(actor, "robots.add_robot", machine)
+    _checks.lock(machine)
     if machine.deleted_at is not None:
         raise Conflict(f"“{machine.name}” has been deleted. Choose another machine.", code="machine_deleted")
     robot = _new_robot(machine, name=name, description=description, slots=slots, labels=labels, folders=folders)
@@ -112,6 +113,7 @@ def update_robot(
     if folders is not None:
         unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
         _set_folders(robot, [*folders, *unseen])
+    _waking.call_robot(robot.pk)
     audit.record(actor, "robot.updated", robot, before=before, after=_facts(robot))
     events.record("robot.updated", robot)
     return robot
@@ -225,6 +227,7 @@ def _change(robot: Robot, actor: Actor, action: str, *, reason: str = "", **chan
     robot.refresh_from_db()
     after = {name: getattr(robot, name) for name in changes}
     if before != after:
+        _waking.call_robot(robot.pk)
         audit.record(actor, action, robot, before=before, after=after, reason=reason)
         events.record("robot.changed", robot, data={"action": action})
     return robot

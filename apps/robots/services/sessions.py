@@ -12,7 +12,7 @@ from uuid import UUID
 from django.apps import apps
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef
 from django.db.models.functions import Now
 
 from apps.core import ids
@@ -95,7 +95,8 @@ def forget_old_sessions(before: timedelta = SESSIONS_KEPT, *, actor: Actor, limi
     """Delete sessions that ended long ago and that no execution names; returns how many."""
     rbac.require(actor, "robots.delete_robot", rbac.EVERYWHERE)
     executions = apps.get_model("jobs", "Execution")._base_manager
-    old = RobotSession.objects.filter(ended_at__lt=Now() - before).exclude(pk__in=executions.values("session_id"))
+    named = Exists(executions.filter(session_id=OuterRef("pk")))
+    old = RobotSession.objects.filter(~named, ended_at__lt=Now() - before)
     deleted, _ = RobotSession.objects.filter(pk__in=old.values("pk")[:limit]).delete()
     return deleted
 
