@@ -49,6 +49,15 @@ def test_it_remembers_what_it_was_created_for_whatever_comes_after(system):
     assert create(process).package_version_number == "2.0.0"
 
 
+def test_its_kind_is_that_of_the_version_it_runs():
+    process = make.process()
+    name = process.package.name
+    project = f"name: {name}\ntype: agent\nversion: '2.0.0'\nentrypoints: [{{name: main, command: 'main:main'}}]\n"
+    make.package_version(process.folder, name=name, **{"bvproject.yaml": project})
+
+    assert (process.kind, create(process).kind) == ("rpa", "agent")
+
+
 def test_it_takes_from_its_process_what_is_not_asked_for():
     process = make.process(
         priority=7, timeout=60, max_attempts=4, on_lost="hold", lease_ttl=45, kill_grace=0, backoff_base=1,

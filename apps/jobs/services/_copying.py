@@ -30,7 +30,7 @@ _COPY = f"""
             max_attempts, attempts_used, last_execution_no, timeout, backoff_base, backoff_cap, backoff_jitter, on_lost,
             lease_ttl, kill_grace, source, created_by, retry_of_id)
         SELECT {NEW_ID}, p.tenant_id, p.folder_id, p.id, 'pending', '', %(version)s, %(package_name)s,
-            %(version_number)s, %(sha256)s, %(entrypoint)s, %(command)s, p.script_path, p.kind, p.executor,
+            %(version_number)s, %(sha256)s, %(entrypoint)s, %(command)s, p.script_path, %(kind)s, p.executor,
             j.parameters, j.priority, statement_timestamp(),
             statement_timestamp() + make_interval(secs => nullif(p.start_by, 0)), j.target_machine_id,
             j.target_robot_id, j.dedupe_key, '', j.max_attempts, 0, 0,
@@ -66,6 +66,7 @@ def copy_jobs(process: Process, jobs: Sequence[Job], snapshot: Mapping[str, Any]
         "sha256": snapshot.get("package_sha256", ""),
         "entrypoint": snapshot.get("entrypoint_name", ""),
         "command": snapshot.get("command", ""),
+        "kind": snapshot["kind"],
         "lease_ttl": settings.LEASE_TTL,
         "kill_grace": settings.KILL_GRACE,
         "created_by": created_by[:200],

@@ -126,9 +126,9 @@ def refuse_disabled(process: Process) -> None:
 
 
 def snapshot_of(process: Process) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a job remembers of its package, and the schema of its parameters. Raises ``NothingToRun``."""
+    """Return what a job remembers of what it runs, and the schema of its parameters. Raises ``NothingToRun``."""
     if process.package is None:
-        return {"script_path": process.script_path}, {}
+        return {"script_path": process.script_path, "kind": process.kind}, {}
     version = process.version_to_run()
     entrypoint = process.entrypoint_to_run(version)
     facts = {
@@ -138,6 +138,7 @@ def snapshot_of(process: Process) -> tuple[dict[str, Any], dict[str, Any]]:
         "package_sha256": version.sha256,
         "entrypoint_name": entrypoint.name,
         "command": entrypoint.command,
+        "kind": version.kind,
     }
     return facts, entrypoint.input_schema
 
@@ -188,7 +189,6 @@ def make(
         tenant_id=process.tenant_id,
         folder=process.folder,
         process=process,
-        kind=process.kind,
         executor=process.executor,
         parameters=values,
         priority=one.priority if one.priority is not None else process.priority,
