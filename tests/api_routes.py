@@ -14,7 +14,7 @@ from apps.audit.models import AuditEntry
 from apps.core.actors import Actor
 from apps.core.api.views import ApiView
 from apps.jobs import services as jobs
-from apps.jobs.models import BulkAction
+from apps.jobs.models import BulkAction, LateKind, LateResult
 from apps.rbac import services as rbac
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Tenant
@@ -98,6 +98,9 @@ class World:
         self.process = make.process(self.folder, package=self.version.package)
         self.execution = make.running_job(self.process)
         self.job = make.job(self.process)
+        self.late = LateResult.objects.create(
+            tenant_id=self.tenant.pk, lease_id=uuid.uuid4(), job_id=self.job.pk, kind=LateKind.LATE, outcome="completed"
+        )
         self.machine = make.machine(self.tenant)
         self.robot = make.robot(self.machine)
         self.holder = make.user()
@@ -132,6 +135,7 @@ class World:
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
             "executions": self.execution.pk,
+            "late-results": self.late.pk,
             "audit": AuditEntry.objects.filter(tenant_id=self.tenant.pk).latest("seq").pk,
         }
 

@@ -13,7 +13,7 @@ from apps.core import ids
 from apps.core.api.filters import ApiFilterSet
 from apps.core.api.identifiers import IdFilter
 from apps.core.api.ranges import within
-from apps.jobs.models import BulkChange, Execution, ExecutionStatus, Job, JobStatus, RobotStatus
+from apps.jobs.models import BulkChange, Execution, ExecutionStatus, Job, JobStatus, LateKind, LateResult, RobotStatus
 from apps.packages.models import AutomationKind
 from apps.robots.filters import RobotFilters as PlainRobotFilters
 
@@ -118,3 +118,17 @@ class BulkChangeFilters(ApiFilterSet):
     class Meta(ApiFilterSet.Meta):
         model = BulkChange
         fields = ["tenant", "status", "action"]
+
+
+class LateResultFilters(ApiFilterSet):
+    """Late results of a job, of a try or of a robot, by why they could not count."""
+
+    kind = django_filters.MultipleChoiceFilter(choices=LateKind.choices)
+    tenant = IdFilter(field_name="tenant_id")
+    job = IdFilter(field_name="job_id")
+    execution = IdFilter(field_name="execution_id")
+    robot = IdFilter(field_name="robot_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = LateResult
+        fields = ["tenant", "job", "execution", "robot", "kind"]

@@ -2,7 +2,7 @@
 
 from apps.core.api.routes import ApiRouter
 from apps.jobs.views.bulk import BulkChangeViewSet
-from apps.jobs.views.executions import ExecutionViewSet
+from apps.jobs.views.executions import ExecutionViewSet, LateResultViewSet
 from apps.jobs.views.jobs import JobViewSet
 from apps.jobs.views.robots import RobotViewSet
 
@@ -11,6 +11,7 @@ router = ApiRouter()
 router.register("jobs/bulk-changes", BulkChangeViewSet, basename="jobs/bulk-changes")
 router.register("jobs", JobViewSet, basename="jobs")
 router.register("executions", ExecutionViewSet, basename="executions")
+router.register("late-results", LateResultViewSet, basename="late-results")
 router.register("robots", RobotViewSet, basename="robots")
 
 urlpatterns = router.urls

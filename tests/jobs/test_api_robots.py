@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from apps.robots import services as robots
-from apps.robots.models import Robot, RobotSession
+from apps.robots.models import Robot, RobotSession, RobotToken
 from apps.tenancy import services as tenancy
 from tests import api, make
 
@@ -257,3 +257,23 @@ def test_lists_take_as_many_queries_for_five_rows_as_for_one(django_assert_num_q
         root.get("robots", {"page_size": 1})
     with django_assert_num_queries(5):
         root.get("robots", {"page_size": 5})
+
+
+def test_a_robot_shows_until_when_its_own_token_works(system):
+    robot, _ = make.robot_with_token()
+    soon = timezone.now() + timedelta(days=1)
+    RobotToken.objects.filter(robot=robot).update(expires_at=soon)
+
+    before = api.root().get(f"robots/{robot.pk}").json()["token_expires_at"]
+    robots.rotate_token(robot, actor=system)
+    after = api.root().get(f"robots/{robot.pk}").json()["token_expires_at"]
+
+    assert datetime.fromisoformat(before) == soon
+    assert datetime.fromisoformat(after) > soon + timedelta(days=80)
+
+
+def test_a_robot_that_has_only_the_token_of_its_machines_key_shows_no_end(system):
+    machine, key = robots.create_machine(make.tenant(), actor=system, name="host")
+    robot, _ = robots.register_robot(machine, actor=system, key=key, name="enrolled")
+
+    assert api.root().get(f"robots/{robot.pk}").json()["token_expires_at"] is None

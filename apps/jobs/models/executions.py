@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject, Now
 
+from apps.core import ids
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.states import Stateful
@@ -167,7 +169,10 @@ class LateKind(models.TextChoices):
 
 class LateResultQuerySet(models.QuerySet["LateResult"]):
     def visible_to(self, actor: Actor) -> LateResultQuerySet:
-        return rbac.visible(self, actor, "jobs.view_job")
+        """Return those of tenants the actor sees as a whole, and those of jobs it sees."""
+        whole = rbac.visible(LateResult.objects.all(), actor, "jobs.view_job")
+        jobs = Job.objects.visible_to(actor)
+        return self.filter(Q(pk__in=whole.values("pk")) | Q(job_id__in=jobs.values("pk")))
 
 
 class LateResult(Stream):
@@ -187,6 +192,11 @@ class LateResult(Stream):
 
     class Meta:
         indexes = [models.Index(fields=["job_id", "-id"], name="lateresult_by_job")]
+
+    @property
+    def kept_at(self) -> datetime:
+        """When it was delivered."""
+        return ids.made_at(self.pk)
 
     def __str__(self) -> str:
         return f"{self.kind} result of lease {self.lease_id}"

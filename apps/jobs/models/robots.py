@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 
 from apps.core.actors import Actor
 from apps.jobs.models.executions import Execution
-from apps.robots.models import Robot, RobotSession
+from apps.robots.models import Robot, RobotSession, RobotToken
 
 
 class RobotStatus(models.TextChoices):
@@ -26,9 +26,9 @@ class RobotStatus(models.TextChoices):
 
 
 def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
-    """Add ``status``, ``status_reason``, ``slots_used``, ``last_seen_at`` and ``session`` within the one query.
+    """Add ``status``, ``status_reason``, ``slots_used``, ``last_seen_at``, ``session`` and more within the one query.
 
-    ``session`` is a dict of the current session, or ``None``.
+    ``session`` is a dict of the current session, or ``None``. ``token_expires_at`` is of the robot's own newest token.
     What an operator decided goes before what is seen: a disabled robot is *disabled*, wherever it is. A robot that
     says it cannot work (``problem``) shows *error* like one that was put aside.
     """
@@ -37,6 +37,7 @@ def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
     heard = current.filter(last_seen_at__gt=Now() - timedelta(seconds=settings.OFFLINE_AFTER))
     complaint = heard.filter(accepting=False).exclude(problem="").values("problem")[:1]
     used = Execution.objects.open().order_by().filter(robot=OuterRef("pk")).values("robot")
+    own_tokens = RobotToken.objects.filter(RobotToken.live(), robot=OuterRef("pk"), is_derived=False)
     facts = JSONObject(id="id", opened_at="created_at", agent="agent", metrics="metrics", accepting="accepting")
     return robots.annotate(
         slots_used=Coalesce(Subquery(used.annotate(count=Count("pk")).values("count")), 0),
@@ -44,6 +45,7 @@ def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
         last_seen_at=Subquery(sessions.order_by("-id").values("last_seen_at")[:1]),
         complaint=Coalesce(Subquery(complaint), Value("")),
         is_online=Exists(heard),
+        token_expires_at=Subquery(own_tokens.order_by("-expires_at").values("expires_at")[:1]),
     ).annotate(status=_status(), status_reason=_reason())
 
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.core.api.rows import RowRef
 from apps.core.api.serializers import OutputSerializer
-from apps.jobs.models import Execution, logreading
+from apps.jobs.models import Execution, LateKind, LateResult, logreading
 from apps.jobs.models.logreading import Page
 from apps.jobs.rules import loglines
 
@@ -53,6 +53,28 @@ class ExecutionOut(OutputSerializer):
             "started_at", "finished_at", "expires_at", "timeout_at", "outcome", "error", "exit_code", "progress",
             "usage", "log",
         ]  # fmt: skip
+
+
+class LateResultRow(OutputSerializer):
+    """A report that a robot delivered and that could not count, in a list."""
+
+    kind = serializers.CharField(help_text=f"Why it could not count: {', '.join(LateKind.values)}.")
+    kept_at = serializers.DateTimeField()
+
+    class Meta:
+        model = LateResult
+        fields = ["id", "tenant_id", "job_id", "execution_id", "robot_id", "kind", "outcome", "kept_at"]
+
+
+class LateResultOut(LateResultRow):
+    """A report that a robot delivered and that could not count: the job had moved on without it."""
+
+    result = serializers.JSONField(source="payload.result", default=None)
+    error = serializers.JSONField(source="payload.error", default=None)
+    exit_code = serializers.IntegerField(source="payload.exit_code", allow_null=True, default=None)
+
+    class Meta(LateResultRow.Meta):
+        fields = [*LateResultRow.Meta.fields, "result", "error", "exit_code"]
 
 
 class LogLine(serializers.Serializer):

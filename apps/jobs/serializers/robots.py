@@ -39,13 +39,18 @@ class RobotOut(OutputSerializer):
     agent = serializers.DictField(source="session.agent", allow_null=True, help_text="What its program said of itself.")
     metrics = serializers.DictField(source="session.metrics", allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
+    token_expires_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Until when its own token works. One that came from its machine's key works as long as the key.",
+    )
 
     class Meta:
         model = Robot
         fields = [
             "id", "tenant", "name", "description", "machine", "folders", "labels", "status", "status_reason", "slots",
             "slots_used", "current_jobs", "enabled", "draining", "maintenance", "maintenance_reason",
-            "maintenance_until", "error", "error_at", "agent", "metrics", "last_seen_at", "created_at",
+            "maintenance_until", "error", "error_at", "agent", "metrics", "last_seen_at",
+            "token_expires_at", "created_at",
         ]  # fmt: skip
 
     @extend_schema_field(RowRef(many=True))

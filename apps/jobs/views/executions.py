@@ -1,9 +1,10 @@
-"""Executions and their logs."""
+"""Executions, their logs, and what came of them too late."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -12,11 +13,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.core.api.rows import RowViewSet
 from apps.core.errors import Invalid
-from apps.jobs.filters import ExecutionFilters
-from apps.jobs.models import Execution, logreading
+from apps.jobs.filters import ExecutionFilters, LateResultFilters
+from apps.jobs.models import Execution, LateResult, logreading
 from apps.jobs.models.logreading import Page, Place
-from apps.jobs.serializers.executions import ExecutionOut, LogPage, log_page
+from apps.jobs.serializers.executions import ExecutionOut, LateResultOut, LateResultRow, LogPage, log_page
 from apps.jobs.views.jobs import EXECUTIONS
 from apps.jobs.views.pages import EXECUTION_PATHS
 from apps.tenancy.views.pages import BigTableViewSet
@@ -77,6 +79,24 @@ class ExecutionViewSet(BigTableViewSet):
     def _execution(self) -> Execution:
         execution: Any = self.get_object()
         return execution  # type: ignore[no-any-return]
+
+
+class LateResultViewSet(RowViewSet):
+    """Late results: what robots delivered and what could not count. Nothing of it is thrown away."""
+
+    http_method_names = ["get", "head", "options"]
+    queryset = LateResult.objects.all()
+    serializer_class = LateResultOut
+    filterset_class = LateResultFilters
+
+    def get_queryset(self) -> QuerySet[LateResult]:
+        """Return those the caller may see; a list leaves out what can be long."""
+        visible = super().get_queryset()
+        return visible.defer("payload") if self.action == "list" else visible
+
+    def get_serializer_class(self) -> Any:
+        """Return the lean shape for lists."""
+        return LateResultRow if self.action == "list" else super().get_serializer_class()
 
 
 def _page(execution: Execution, request: Request) -> Page:
