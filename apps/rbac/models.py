@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.db.models import Q
 
-from apps.core.models import Row
+from apps.core.models import Row, SameTenant
 
 
 class Role(Row):
@@ -55,6 +55,7 @@ class RoleAssignment(Row):
             models.CheckConstraint(
                 name="role_assignment_folder_names_tenant", condition=Q(folder=None) | Q(tenant__isnull=False)
             ),
+            SameTenant("folder", name="role_assignment_same_tenant"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import IntegrityError, connection, transaction
 
 from apps.accounts import services as accounts
 from apps.audit.models import AuditEntry
@@ -135,6 +136,21 @@ def test_a_role_of_one_tenant_is_not_held_in_another(system):
         rbac.assign_role(role, actor=system, user=make.user(), tenant=make.tenant())
     with pytest.raises(Invalid, match="another tenant"):
         rbac.assign_role(role, actor=system, user=make.user())
+
+
+def test_the_database_holds_the_folder_of_an_assignment_in_its_tenant():
+    elsewhere = make.folder()
+    role, person, here = builtin("Viewer"), make.user(), make.tenant()
+
+    with pytest.raises(IntegrityError, match="role_assignment_same_tenant"):
+        write_down(RoleAssignment(role=role, user=person, tenant=here, folder=elsewhere))
+
+
+@transaction.atomic
+def write_down(row):
+    """Store a row as whoever goes around the services, and let the database look at it."""
+    row.save()
+    connection.check_constraints()
 
 
 def test_a_service_account_holds_roles_in_its_own_tenant_only(system):
