@@ -7,10 +7,12 @@ from django.test import Client
 
 from apps.accounts import services as accounts
 from apps.jobs import services as jobs
+from apps.jobs.models import BulkChange, Job
+from apps.packages.models import Package, PackageVersion
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from tests import make
-from tests.admin.visitors import Visitor, holding, superuser, text_of
+from tests.admin.visitors import Visitor, holding, list_of, superuser, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +77,16 @@ def test_the_sidebar_costs_few_questions_whoever_looks(django_assert_max_num_que
 
     with django_assert_max_num_queries(22):
         visitor.get("/admin/")
+
+
+@pytest.mark.parametrize(
+    ("model", "place"), [(Package, "Packages"), (PackageVersion, "Packages"), (Job, "Jobs"), (BulkChange, "Jobs")]
+)
+def test_a_list_without_an_entry_of_its_own_stands_under_the_one_it_belongs_to(model, place):
+    response = superuser().get(list_of(model))
+
+    items = [item for group in response.context["sidebar_navigation"] for item in group["items"]]
+    assert [item["title"] for item in items if item["active"]] == [place]
 
 
 def test_every_page_carries_our_name():

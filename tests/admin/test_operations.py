@@ -365,7 +365,9 @@ def test_a_moment_is_read_in_the_time_zone_of_who_types_it():
     accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
     tomorrow = (timezone.now() + timedelta(days=1)).date()
 
+    shown = text_of(visitor.get(page_of(robot, "maintain")))
     visitor.do(robot, "maintain", reason="updates", until=f"{tomorrow}T09:00")
 
     robot.refresh_from_db()
+    assert "In your time zone, Asia/Tokyo." in shown
     assert robot.maintenance_until.isoformat() == f"{tomorrow}T00:00:00+00:00"

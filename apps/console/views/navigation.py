@@ -31,6 +31,8 @@ class Place:
     permission: str = ""
     #: The rows that want somebody's attention.
     wanting: Callable[[Actor], QuerySet[Any]] | None = None
+    #: A list that belongs to it without an entry of its own.
+    beside: str = ""
 
 
 def _held_jobs(actor: Actor) -> QuerySet[Job]:
@@ -46,9 +48,11 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "Automation",
         (
-            Place("Packages", "deployed_code", "packages_package_changelist", "packages.view_package"),
+            Place("Packages", "deployed_code", "packages_package_changelist", "packages.view_package",
+                  beside="packages_packageversion_changelist"),
             Place("Processes", "account_tree", "processes_process_changelist", "processes.view_process"),
-            Place("Jobs", "play_circle", "jobs_job_changelist", "jobs.view_job", _held_jobs),
+            Place("Jobs", "play_circle", "jobs_job_changelist", "jobs.view_job", _held_jobs,
+                  beside="jobs_bulkchange_changelist"),
             Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job"),
         ),
     ),
@@ -72,7 +76,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Events", "bolt", "events_event_changelist", "events.view_event"),
         ),
     ),
-)
+)  # fmt: skip
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -97,6 +101,8 @@ def address_of(place: Place) -> str:
 
 def _item(request: HttpRequest, place: Place) -> dict[str, Any]:
     item: dict[str, Any] = {"title": place.title, "icon": place.icon, "link": address_of(place)}
+    if place.beside and request.path.startswith(reverse(f"admin:{place.beside}")):
+        item["active"] = True
     if place.wanting is not None:
         count = place.wanting(actor_of(request))[: MOST_COUNTED + 1].count()
         if count:

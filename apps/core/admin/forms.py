@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib.admin import VERTICAL
 from django.db.models import Model
+from django.utils import timezone
 from unfold import widgets
 
 from apps.core.actors import Actor
@@ -117,7 +118,10 @@ class ReasonForm(OperatorForm):
 
 def dress(form: forms.BaseForm) -> None:
     """Give every plain control of a form unfold's look."""
+    zone = timezone.get_current_timezone_name()
     for field in form.fields.values():
+        if isinstance(field.widget, MomentInput):
+            field.help_text = str(field.help_text).replace("In your time zone", f"In your time zone, {zone}")
         dressed = _DRESSED.get(type(field.widget))
         if dressed is None:
             continue

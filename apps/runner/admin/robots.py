@@ -202,6 +202,7 @@ class RobotAdmin(OperatorAdmin):
             explain="It finishes what it runs and takes nothing new, and shows why.",
             form=MaintenanceForm,
             icon="build",
+            button="Start maintenance",
             done="The robot is in maintenance.",
             applies=lambda robot: robot.enabled and not robot.maintenance,
             is_bulk=True,
