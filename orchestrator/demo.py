@@ -99,7 +99,7 @@ class Demo:
         if self._key.exists() and self._accepts(self._key.read_text()):
             return
         self._create_administrator()
-        key = self._system.manage("create_api_key", ADMINISTRATOR, "--name", "demo", "--print-key")
+        key = self._system.manage("create_api_key", ADMINISTRATOR, "--oldest-tenant", "--name", "demo", "--print-key")
         _write_private(self._key, key.strip().splitlines()[-1])
         if not self._accepts(self._key.read_text()):
             raise DemoFailed("The orchestrator does not accept the key it has just made.")

@@ -98,7 +98,7 @@ class Robots:
 
 def new_machine_key(manage: Callable[..., str]) -> str:
     """Register this machine with the orchestrator and return its enrolment key."""
-    return manage("create_machine", socket.gethostname(), "--print-key").strip().splitlines()[-1]
+    return manage("create_machine", socket.gethostname(), "--oldest-tenant", "--print-key").strip().splitlines()[-1]
 
 
 def _hash_of(sources: Path) -> str:

@@ -232,6 +232,14 @@ class TestCreateApiKey:
         said("create_api_key", ada.username, "--tenant", wanted.slug)
         assert ApiToken.objects.get().tenant == wanted
 
+    def test_the_oldest_of_several_tenants_can_be_meant(self):
+        oldest, _ = make.tenant(), make.tenant()
+        ada = make.user(superuser=True)
+
+        said("create_api_key", ada.username, "--oldest-tenant")
+
+        assert ApiToken.objects.get().tenant == oldest
+
 
 class TestCreateMachine:
     def test_it_shows_an_enrolment_key_once(self):

@@ -11,7 +11,7 @@ from apps.accounts import services
 from apps.accounts.models import User
 from apps.core.actors import Actor
 from orchestrator.management.commands import _arguments
-from orchestrator.management.commands._refusals import refusals_told, tenant_named
+from orchestrator.management.commands._refusals import add_tenant_arguments, refusals_told, tenant_of
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--tenant", default=None, help="slug (default: the only tenant)")
+        add_tenant_arguments(parser)
         parser.add_argument("--name", default="command line", help="what uses the key")
         parser.add_argument("--days", type=_arguments.whole_number, default=90, help="how long it works (default: 90)")
         parser.add_argument("--print-key", action="store_true", help="print the key and nothing else")
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         user = User.objects.filter(username__iexact=options["username"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['username']!r}.")
-        tenant = tenant_named(options["tenant"])
+        tenant = tenant_of(options)
         with refusals_told():
             _, key = services.create_api_key(
                 user,

@@ -12,7 +12,7 @@ from apps.robots.models import Machine
 from apps.runner import services as runner
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Tenant
-from orchestrator.management.commands._refusals import refusals_told, tenant_named
+from orchestrator.management.commands._refusals import add_tenant_arguments, refusals_told, tenant_of
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--tenant", default=None, help="slug (default: the only tenant; made if there is none)")
+        add_tenant_arguments(parser, otherwise="the only tenant; made if there is none")
         parser.add_argument("--print-key", action="store_true", help="print the key and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         self.stdout.write(key if options["print_key"] else f"Enrolment key of {options['name']}: {key}")
 
     def _key(self, options: dict[str, Any], actor: Actor) -> str:
-        tenant = tenant_named(options["tenant"])
+        tenant = tenant_of(options)
         known = Machine.objects.alive().filter(tenant=tenant, name__iexact=options["name"]).first()
         if known is not None:
             return runner.regenerate_key(known, actor=actor)
