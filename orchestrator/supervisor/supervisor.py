@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -90,9 +91,13 @@ class Supervisor:
         return self._children[name].pid
 
     def say(self, message: str) -> None:
-        """Tell the person at the terminal, and write it down with the time."""
-        self._record.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {message}\n".encode())
-        self._say(message)
+        """Tell the person at the terminal, and write it down with the time.
+
+        A terminal that is gone and a disk that is full cost the words and nothing else: somebody must go on watching.
+        """
+        for tell in (self._write_down, self._say):
+            with contextlib.suppress(OSError):
+                tell(message)
 
     def stop(self) -> None:
         """End all programs in order of their ranks, within the sum of their ranks' graces, and leave nothing behind."""
@@ -109,6 +114,9 @@ class Supervisor:
         for child in self._children.values():
             child.log.close()
         self._record.close()
+
+    def _write_down(self, message: str) -> None:
+        self._record.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {message}\n".encode())
 
     def _require_going_on(self) -> None:
         if self._stopping.is_set() or self._is_cancelled():

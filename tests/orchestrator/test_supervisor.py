@@ -90,6 +90,21 @@ def test_what_is_said_is_written_down_with_the_time(supervisor, tmp_path):
     assert (tmp_path / "logs" / "supervisor.log").read_text().endswith("Z Something happened.\n")
 
 
+def test_children_are_looked_after_although_nobody_can_be_told(tmp_path):
+    def say(message):
+        raise BrokenPipeError
+
+    supervisor = Supervisor(tmp_path, say=say, back_off=AT_ONCE)
+    supervisor.start(python(SLEEPS))
+    first = supervisor.pid_of("child")
+
+    os.kill(first, signal.SIGKILL)
+    second = eventually(lambda: supervisor.pid_of("child") not in {None, first} and supervisor.pid_of("child"))
+
+    assert runs(second)
+    supervisor.stop()
+
+
 def test_a_program_that_does_not_exist_is_tried_again_and_said(supervisor, said):
     supervisor.start(Program("child", ["/no/such/program"], {}))
 
