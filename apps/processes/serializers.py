@@ -108,6 +108,9 @@ class CreateProcess(InputSerializer):
 class UpdateProcess(ChangeSerializer, CreateProcess):
     folder = None  # type: ignore[assignment]
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return CreateProcess.validate(self, super().validate(attrs))
+
 
 class UpgradeProcess(InputSerializer):
     version = RowField(

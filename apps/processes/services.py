@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -32,6 +34,11 @@ SETTABLE = (
 _DECIDING_PARAMETERS = frozenset(
     {"parameters", "package", "entrypoint_name", "version_policy", "pinned_version", "limit_parameter"}
 )
+
+
+#: What a process of a script cannot have, and how it says so.
+_OF_PACKAGES = {"version_policy": VersionPolicy.NEWEST, "pinned_version": None, "entrypoint_name": ""}
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @transaction.atomic
@@ -122,11 +129,20 @@ def _fill(process: Process, fields: dict[str, Any]) -> None:
     process.required_labels = robot_rules.normalise_labels(process.required_labels)
     if process.version_policy == VersionPolicy.NEWEST:
         process.pinned_version = None
+    if process.package is None:
+        _forget_package(process, except_for=fields)
     problems = [*_field_problems(process), *_reference_problems(process), *_source_problems(process)]
     if not problems and not _DECIDING_PARAMETERS.isdisjoint(fields):
         problems = _parameter_problems(process)
     if problems:
         raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+
+
+def _forget_package(process: Process, *, except_for: Container[str]) -> None:
+    """Leave behind what only a package has, but for what is asked for now: that is refused by name."""
+    for name, nothing in _OF_PACKAGES.items():
+        if name not in except_for:
+            setattr(process, name, nothing)
 
 
 def _field_problems(process: Process) -> list[Problem]:
@@ -161,13 +177,24 @@ def _source_problems(process: Process) -> list[Problem]:
     if (process.package is None) == (not process.script_path):
         return [Problem("package", "name a package, or a script path: exactly one of them.")]
     if process.package is None:
-        wrong = process.script_path.startswith(("/", "\\")) or ".." in process.script_path.replace("\\", "/").split("/")
-        return [Problem("script_path", "must be relative, without “..”.")] if wrong else []
+        return _script_problems(process)
     if process.version_policy == VersionPolicy.PINNED:
         pinned = process.pinned_version
         if pinned is None or pinned.package_id != process.package_id:
             return [Problem("pinned_version", "choose a version of the package.")]
     return _entrypoint_problems(process)
+
+
+def _script_problems(process: Process) -> list[Problem]:
+    path = process.script_path.replace("\\", "/")
+    problems = [
+        Problem(name, "is of packages only; this process runs a script.")
+        for name, nothing in _OF_PACKAGES.items()
+        if getattr(process, name) != nothing
+    ]
+    if path.startswith("/") or _DRIVE.match(path) or ".." in path.split("/") or not path.isprintable():
+        problems.append(Problem("script_path", "must be relative and printable, without “..”."))
+    return problems
 
 
 def _entrypoint_problems(process: Process) -> list[Problem]:
@@ -202,6 +229,8 @@ def _save(process: Process) -> None:
         with transaction.atomic():
             process.save()
     except IntegrityError as error:
+        if "process_name_free" not in str(error):
+            raise
         message = f"There is a process “{process.name}” in this folder already."
         raise Conflict(message, code="name_taken", field="name") from error
 

@@ -95,6 +95,38 @@ def test_naming_a_version_pins_to_it_and_to_the_newest_contradicts_it(version):
     assert api.fields_refused(refused) == {"pinned_version"}
 
 
+def test_a_change_that_names_a_version_pins_to_it_as_well(version):
+    process = make.process(version.folder, package=version.package)
+    root = api.root()
+
+    pinned = root.patch(f"processes/{process.pk}", {"pinned_version": version.pk})
+    refused = root.patch(f"processes/{process.pk}", {"pinned_version": version.pk, "version_policy": "newest"})
+    loosened = root.patch(f"processes/{process.pk}", {"version_policy": "newest"})
+
+    assert (pinned.json()["version_policy"], pinned.json()["pinned_version"]["id"]) == ("pinned", str(version.pk))
+    assert api.fields_refused(refused) == {"pinned_version"}
+    assert (loosened.json()["version_policy"], loosened.json()["pinned_version"]) == ("newest", None)
+
+
+def test_a_process_that_turns_to_a_script_leaves_what_only_packages_have(version):
+    process = make.process(version.folder, package=version.package, entrypoint_name="main")
+    root = api.root()
+    root.patch(f"processes/{process.pk}", {"pinned_version": version.pk})
+
+    turned = root.patch(f"processes/{process.pk}", {"package": None, "script_path": "jobs/old.py"}).json()
+
+    assert (turned["package"], turned["script_path"], turned["entrypoint_name"]) == (None, "jobs/old.py", "")
+    assert (turned["version_policy"], turned["pinned_version"]) == ("newest", None)
+
+
+def test_what_only_packages_have_is_refused_by_name_beside_a_script(version):
+    body = {"name": "One", "script_path": "a.py", "pinned_version": version.pk, "entrypoint_name": "main"}
+
+    refused = api.root().post("processes", body, **{"X-Folder-ID": str(version.folder_id)})
+
+    assert api.fields_refused(refused) == {"version_policy", "pinned_version", "entrypoint_name"}
+
+
 def test_rows_of_another_tenant_are_not_there(version):
     elsewhere = make.robot(of=make.tenant())
     body = {"name": "One", "package": version.package_id, "target_robot": elsewhere.pk}

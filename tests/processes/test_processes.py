@@ -42,7 +42,9 @@ def test_a_process_may_run_a_script_instead(folder):
     assert create(folder, script_path="reports/daily.py").package is None
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../x.py", "a/../../x.py", "\\x.py", "a\\..\\x.py"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../x.py", "a/../../x.py", "\\x.py", "a\\..\\x.py", "C:/x.py", "a\nb.py"]
+)
 def test_a_script_lies_below_its_directory(folder, path):
     with pytest.raises(Invalid) as refusal:
         create(folder, script_path=path)

@@ -47,5 +47,7 @@ def save_named(row: Machine | Robot, **options: Any) -> None:
         with transaction.atomic():
             row.save(**options)
     except IntegrityError as error:
+        if "name_free" not in str(error):
+            raise
         noun = row._meta.verbose_name
         raise Conflict(f"There is a {noun} “{row.name}” already.", code="name_taken", field="name") from error
