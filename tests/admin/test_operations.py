@@ -268,6 +268,16 @@ def test_one_makes_keys_of_ones_own_and_not_of_others():
     assert list(ApiToken.objects.values_list("user", flat=True)) == [visitor.person.pk]
 
 
+def test_a_new_key_begins_as_ones_own_in_the_one_tenant_there_is():
+    place = make.tenant()
+    make.tenant()
+    visitor = with_permissions("jobs.view_job", inside=place)
+
+    form = visitor.get(new(ApiToken)).context["form"]
+
+    assert (form["user"].value(), form["tenant"].value()) == (visitor.person.pk, place.pk)
+
+
 def test_a_service_account_is_made_in_its_tenant():
     place = make.tenant()
     visitor = with_permissions("accounts.add_user", "accounts.view_user", inside=place)

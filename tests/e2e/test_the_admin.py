@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import make
+from tests.e2e.conftest import NARROW
 from tests.e2e.hands import ByHand
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -56,6 +57,21 @@ def test_a_page_that_refreshes_holds_still_while_a_menu_is_open_or_text_is_marke
 
     page.evaluate("getSelection().removeAllRanges()")
     expect(page.locator("#op-head")).to_contain_text("Running", timeout=PATIENCE)
+
+
+def test_a_menu_fits_into_a_narrow_window(watched, administrator):
+    robot = make.robot()
+    watched.page.set_viewport_size(NARROW)
+    watched.sign_in(administrator)
+    page = watched.open(f"/admin/robots/robot/{robot.pk}/change/")
+
+    page.get_by_label("More").click()
+
+    box = page.locator(".op-menu-list").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= NARROW["width"]
+    watched.keep("admin-menu-narrow")
 
 
 def test_a_page_nobody_looks_at_asks_for_nothing(watched, administrator):

@@ -31,9 +31,20 @@ class NewKeyForm(OperatorForm):
     """Asks whose key it shall be, in which tenant, and for how long."""
 
     name = forms.CharField(max_length=100, help_text="What uses this key, so that you know it again.")
-    user = forms.ModelChoiceField(User.objects.all(), help_text="Whose rights the key has.")
-    tenant = forms.ModelChoiceField(Tenant.objects.all(), help_text="The one tenant that the key reaches.")
+    user = forms.ModelChoiceField(
+        User.objects.all(), empty_label="Choose a user", help_text="Whose rights the key has."
+    )
+    tenant = forms.ModelChoiceField(
+        Tenant.objects.all(), empty_label="Choose a tenant", help_text="The one tenant that the key reaches."
+    )
     life = forms.TypedChoiceField(choices=LIVES, coerce=int, initial=90, label="Works for")
+
+    def offer(self) -> None:
+        """Begin with a key of one's own, and with the tenant where there is but one."""
+        tenants: Any = self.fields["tenant"]
+        self.fields["user"].initial = self.actor.user.pk
+        only = list(tenants.queryset[:2])
+        tenants.initial = only[0].pk if len(only) == 1 else None
 
     def clean_life(self) -> timedelta:
         """Return the life as a span of time."""
@@ -116,6 +127,10 @@ class ApiTokenAdmin(OperatorAdmin):
         actor = self.actor(request)
         shared = ApiToken.objects.visible_to(actor).values("pk")
         return ApiToken.objects.filter(Q(pk__in=shared) | Q(user=actor.user))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Everybody may see the list: it holds their own keys, and those of others that they may see."""
+        return True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Everybody may make keys of their own."""
