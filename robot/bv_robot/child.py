@@ -54,8 +54,9 @@ def main() -> None:
     set_up_output(channel)
     answer = answer_of(request)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    level = answer.pop("level", "ERROR")
     for text in answer.pop("log", []):
-        channel.say(text, "ERROR")
+        channel.say(text, level)
     write_answer(request["answer"], answer)
     sys.exit(answer["exit_code"])
 
@@ -105,6 +106,8 @@ def answer_of_result(result: Any) -> Answer:
 
 
 def answer_of_exit(leaving: SystemExit) -> Answer:
+    if isinstance(leaving, Terminated):  # Somebody's wish, which the log names already, and no error of the job.
+        return {**failed(type(leaving).__name__, str(leaving)), "level": "WARN"}
     code = leaving.code
     if code is None or code == 0:
         return {"outcome": "completed", "result": None, "exit_code": 0}

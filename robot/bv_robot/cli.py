@@ -32,6 +32,13 @@ NameOption = Annotated[str | None, typer.Option("--name", help="The robot's name
 ProjectArgument = Annotated[Path, typer.Argument(exists=True, help="The project's folder, or a .bvpackage file.")]
 FolderArgument = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The project's folder.")]
 
+HINTS = {
+    "bad_machine_key": "A machine's key (bvm_…) is shown once, when the machine is added or its key is regenerated.",
+    "machine_mismatch": "Each host needs a machine, and a key, of its own.",
+    "robot_elsewhere": "Choose another name by --name.",
+}
+"""What to do about a refusal, by its code."""
+
 
 def main() -> None:
     """Run the command; a failure is one sentence, not a traceback."""
@@ -39,6 +46,8 @@ def main() -> None:
         app()
     except Unreachable as error:
         _end(f"{error}. Is the address right, and does the orchestrator run?", error)
+    except Refusal as error:
+        _end(f"{error}. {HINTS[error.code]}" if error.code in HINTS else str(error), error)
     except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt) as error:
         _end(str(error), error)
     except OSError as error:
@@ -128,7 +137,7 @@ def _status(home: Home) -> dict[str, Any]:
     note = spool.read_note(home.status_file)
     is_running = HomeLock(home.lock_file).is_held()
     memory = Spool(home.spool)
-    waiting = [files for files in memory.executions() if not files.is_delivered()]
+    waiting = [files for files in memory.executions() if files.has_result() and not files.is_delivered()]
     facts |= {"robot": identity.name, "orchestrator": identity.url, "running": is_running}
     facts |= {"undelivered": len(waiting), "quarantined": memory.quarantined()}
     if is_running:

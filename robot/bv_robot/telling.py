@@ -67,7 +67,7 @@ def log_exception_of_thread(hook: threading.ExceptHookArgs) -> None:
 def say(message: str, **facts: Any) -> None:
     """Tell a result: a sentence for a person, an object for a program."""
     if is_for_a_person():
-        console.print(message)
+        console.print(Text(message), soft_wrap=True)
     else:
         console.file.write(json.dumps({"message": message, **facts}, default=str) + "\n")
 
@@ -75,6 +75,6 @@ def say(message: str, **facts: Any) -> None:
 def complain(message: str) -> None:
     """Tell what went wrong, on standard error."""
     if sys.stderr.isatty():
-        problems.print(Text(message, style="red"))
+        problems.print(Text(message, style="red"), soft_wrap=True)
     else:
         sys.stderr.write(json.dumps({"error": message}) + "\n")

@@ -98,6 +98,7 @@ def test_a_cancelled_job_may_tidy_up(give, shared_robot):
     assert job.status == "cancelled"
     assert "tidied up" in job.last.messages("stdout")
     assert "Ending the job: it was cancelled." in job.last.messages("robot")
+    assert b'"l":"ERROR"' not in job.last.log
 
 
 def test_a_cancelled_coroutine_may_tidy_up(give, shared_robot):
