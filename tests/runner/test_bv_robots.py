@@ -13,6 +13,7 @@ from django.test import Client
 
 from apps.jobs import services as jobs
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, Plane
+from apps.jobs.models.invariants import check_live
 from apps.jobs.tasks import sweep_leases
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot, RobotSession
@@ -266,7 +267,7 @@ def test_a_missing_and_a_wrong_robot_token_are_refused(client):
 def test_twenty_pollers_give_each_job_out_once():
     folder = make.folder()
     process = make.process(folder)
-    jobs.create_jobs(process, actor=make.SYSTEM, wanted=[jobs.Wanted(parameters={}) for _ in range(100)])
+    jobs.create_jobs(process, actor=make.SYSTEM, wanted=[jobs.Wanted(parameters={}) for _ in range(500)])
     machine, key = robots.create_machine(folder.tenant, actor=make.SYSTEM, name="many")
     robots.meet_machine(machine, actor=make.SYSTEM, signature=SIGNATURE)
     fleet = [robots.register_robot(machine, actor=make.SYSTEM, key=key, name=f"poller-{n}") for n in range(20)]
@@ -274,9 +275,10 @@ def test_twenty_pollers_give_each_job_out_once():
     with ThreadPoolExecutor(20) as pool:
         handed_out = [pair for worked in pool.map(work_until_empty, fleet) for pair in worked]
 
-    assert len(handed_out) == len({handle for handle, _ in handed_out}) == 100
+    assert len(handed_out) == len({handle for handle, _ in handed_out}) == 500
     assert {status for _, status in handed_out} == {200}
-    assert Job.objects.filter(status=JobStatus.COMPLETED).count() == 100
+    assert Job.objects.filter(status=JobStatus.COMPLETED).count() == Execution.objects.count() == 500
+    assert [str(finding) for finding in check_live() if not finding.holds] == []
 
 
 def work_until_empty(robot_and_token) -> list[tuple[str, int]]:
