@@ -13,6 +13,7 @@ from apps.jobs.models import BulkAction, Execution, Job
 from apps.jobs.rules.reports import End
 from apps.packages.models import Package
 from apps.processes.models import Process
+from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot
@@ -32,6 +33,8 @@ FORMS = (Package, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, Ap
 OPERATIONS = (
     (Process, "run"),
     (Process, "edit"),
+    (Process, "share"),
+    (Process, "unshare"),
     (Machine, "key"),
     (Robot, "edit"),
     (Robot, "maintain"),
@@ -55,6 +58,7 @@ def furnish() -> None:
     for _ in range(3):
         make.job(process)
     robots.start_maintenance(make.robot(of=place), actor=make.SYSTEM, reason="Windows updates on the second floor")
+    rbac.share_object(process, actor=make.SYSTEM, user=rows.user(place), permission="processes.view_process")
     rows.api_key(place)
     rows.assignment(place)
     jobs.request_bulk_change(place, actor=make.SYSTEM, action=BulkAction.CANCEL, filters={"status": ["pending"]})
