@@ -117,10 +117,11 @@ class OperatorAdmin(GuardedAdmin):
     def page_context(self, request: HttpRequest, row: Any, page: Page) -> dict[str, Any]:
         """Return what the template of a row's page is given."""
         possible = self.possible_operations(request, row)
+        rare = [one for one in possible if not one.is_main]
         return {
             "page": page,
             "operations": [one for one in possible if one.is_main],
-            "more_operations": [one for one in possible if not one.is_main],
+            "more_operations": sorted(rare, key=lambda one: one.tone == "danger"),
             "history_url": self.history_address(request, row),
             "live_url": f"{self.address(row, 'live')}?v={UNKNOWN_VERSION}" if self.is_live(row) else "",
         }
