@@ -118,6 +118,7 @@ class Client:
 
     def __init__(self, url: str, *, token: str | None = None, ca_file: str = "") -> None:
         self.url = url
+        self._is_direct = not is_proxied(url)
         headers = {"User-Agent": AGENT, "Accept": "application/json"}
         self._http = httpx.Client(
             headers=headers | ({"X-Robot-Token": token} if token else {}),
@@ -143,8 +144,16 @@ class Client:
         """The same as ``call`` for a whole address."""
         try:
             return good(self._http.request(method, address, **request))
+        except ServerTrouble as trouble:
+            trouble.server_is_away &= self._is_direct
+            raise
         except httpx.HTTPError as error:
-            raise unreachable(error, self.url) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        trouble = unreachable(error, self.url)
+        trouble.server_is_away &= self._is_direct  # A proxy that is down says nothing about what lies behind it.
+        return trouble
 
     def download(self, address: str) -> Iterator[bytes]:
         """Yield the bytes of a file. Raises like ``call``, also half-way."""
@@ -155,7 +164,7 @@ class Client:
                     good(response)
                 yield from response.iter_raw(BLOCK)
         except httpx.HTTPError as error:
-            raise unreachable(error, self.url) from error
+            raise self._unreachable(error) from error
 
 
 UNLIMITED = "bv_robot.unlimited"
@@ -275,6 +284,12 @@ def _proxies(ca_file: str) -> dict[str, httpx.BaseTransport | None]:
     for host in direct_hosts(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""):
         mounts[host] = None
     return mounts
+
+
+def is_proxied(url: str) -> bool:
+    """Say whether calls to an address go through a proxy of the environment."""
+    named, target = urllib.request.getproxies(), httpx.URL(url)
+    return bool(named.get(target.scheme) or named.get("all")) and not urllib.request.proxy_bypass(target.host)
 
 
 def direct_hosts(no_proxy: str) -> list[str]:

@@ -147,6 +147,28 @@ def test_a_proxy_of_the_environment_is_used_but_for_direct_hosts(monkeypatch):
     assert refused.value.server_is_away is True
 
 
+def test_a_proxy_that_is_away_or_fails_says_nothing_about_the_orchestrator(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        threading.Thread(target=fail, args=[proxy]).start()
+        asked = Client("http://orchestrator.example")
+        with pytest.raises(client.ServerTrouble) as failing:
+            asked.call("GET", "/x")
+    with pytest.raises(client.Unreachable, match="Connection refused") as refused:
+        asked.call("GET", "/x")
+    asked.close()
+
+    assert failing.value.server_is_away is False
+    assert refused.value.server_is_away is False
+
+
+def fail(proxy):
+    connection, _ = proxy.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
 def hear(proxy, heard):
     connection, _ = proxy.accept()
     heard.append(connection.recv(4096))

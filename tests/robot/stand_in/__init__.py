@@ -269,11 +269,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        for start in range(0, len(content), LITTLE) if answer.trickles else ():
-            self.wfile.write(content[start : start + LITTLE])
-            time.sleep(0.5)
-        if not answer.trickles:
-            self.wfile.write(content)
+        step, pause = (LITTLE, 0.5) if answer.trickles else (len(content) or 1, 0.0)
+        for start in range(0, len(content), step):
+            self.wfile.write(content[start : start + step])
+            time.sleep(pause)
 
     do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names of the standard library.
 
