@@ -31,7 +31,7 @@ class AuditEntry(Stream):
     """One act of control, or one that was refused: by whom, to what, what changed, why, and from where.
 
     Everything is plain text and plain ids, so that an entry says the same when its rows are gone. Partitioned by
-    month: the sealing follows a cursor, which looks into each partition, and the trail is kept for over a year.
+    month: the sealing follows a cursor, which looks into each partition, and the trail is kept for long.
     """
 
     ts = models.DateTimeField("time", db_default=Now())

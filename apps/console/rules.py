@@ -23,9 +23,9 @@ WATCHED_ROLES: Final = (BEAT, WORKER)
 WHAT_TO_DO: Final = {
     "database": "Start PostgreSQL, or correct DATABASE_URL. `manage.py doctor` says more.",
     "migrations": "Run `manage.py migrate`.",
-    "broker": "Start the broker, or correct CELERY_BROKER_URL. Robots go on working; triggers and sweeps wait.",
-    BEAT: "Start `manage.py beat`. Robots go on working; triggers, sweeps and retention wait.",
-    WORKER: "Start `manage.py worker`. Robots go on working; triggers, sweeps and retention wait.",
+    "broker": "Start the broker, or correct CELERY_BROKER_URL. Robots go on; sweeps, bulk changes and sealing wait.",
+    BEAT: "Start `manage.py beat`. Robots go on; sweeps, bulk changes and sealing wait.",
+    WORKER: "Start `manage.py worker`. Robots go on; sweeps, bulk changes and sealing wait.",
 }
 
 

@@ -23,7 +23,7 @@ class Event(Stream):
     """A fact of the domain, for whoever listens: history of every state, and outbox, in one.
 
     It names rows by plain ids, so that it outlives them, and is written in the transaction that makes it true.
-    Partitioned by month: readers follow a cursor, which looks into each partition, and history is kept for half a year.
+    Partitioned by month: readers follow a cursor, which looks into each partition, and history is kept for long.
     """
 
     type = models.CharField(max_length=64)

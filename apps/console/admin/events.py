@@ -62,7 +62,7 @@ class EventAdmin(OperatorAdmin):
     sortable_by = ()
     paginator = InfinitePaginator
     empty_title = "Nothing in this time"
-    empty_text = "Every fact that others follow is an event: jobs, robots, packages. They are kept for half a year."
+    empty_text = "Every fact that others follow is an event: jobs, robots, packages."
     empty_icon = "bolt"
 
     def visible(self, request: HttpRequest) -> QuerySet[Any]:
