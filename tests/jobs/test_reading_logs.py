@@ -119,6 +119,44 @@ def test_the_first_error_leaves_out_what_programs_wrote_before_it(execution):
     assert messages(page) == ["boom", "late"]
 
 
+def test_an_error_that_a_program_told_is_found_as_well(execution):
+    actor = make.acting(execution.robot)
+    execution = write(execution, line(1, "robot early"), line(5, "robot late"))
+    told = [line(2, "early"), line(3, "boom", "ERROR"), line(4, "after")]
+    execution = services.append_lines(execution, actor=actor, lines=told)
+
+    page = logreading.first_error_page(execution)
+
+    assert execution.has_errors
+    assert messages(page) == ["boom", "after", "robot late"]
+
+
+def test_of_two_first_errors_the_earlier_is_shown(execution):
+    actor = make.acting(execution.robot)
+    execution = write(execution, line(1, "robot"), line(9, "robot boom", "ERROR"))
+    execution = services.append_lines(execution, actor=actor, lines=[line(2, "boom", "ERROR")])
+    execution = services.append_lines(execution, actor=actor, lines=[line(3, "boom again", "ERROR")])
+
+    page = logreading.first_error_page(execution)
+
+    assert messages(page) == ["boom", "boom again", "robot boom"]
+
+
+def test_a_programs_error_is_found_beside_a_long_log_by_reading_little(execution, monkeypatch):
+    piece = [b"".join(line(n, f"line {n} " + "x" * 2000) for n in range(m, m + 100)) for m in range(0, 3000, 100)]
+    execution = write(execution, *piece)
+    actor = make.acting(execution.robot)
+    execution = services.append_lines(execution, actor=actor, lines=[line(2000, "boom", "ERROR")])
+    read = []
+    original = logreading.LogChunk.read
+    monkeypatch.setattr(logreading.LogChunk, "read", lambda *a: read.append(data := original(*a)) or data)
+
+    page = logreading.first_error_page(execution, limit=3)
+
+    assert [message.split(" x")[0] for message in messages(page)] == ["line 2000", "boom", "line 2001"]
+    assert sum(map(len, read)) < execution.log_length
+
+
 def test_a_line_longer_than_the_window_comes_in_pieces(execution):
     execution = write(execution, *[b"x" * 100_000] * 6, b"\n", line(1, "after"))
 

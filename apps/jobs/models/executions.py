@@ -100,6 +100,7 @@ class Execution(Stateful, TenantRow):
     log_lines = models.BigIntegerField(default=0)
     log_api_length = models.BigIntegerField(default=0)
     log_first_error = models.BigIntegerField(null=True)
+    log_api_first_error = models.BigIntegerField(null=True)
     log_truncated = models.BooleanField(default=False)
     log_final_length = models.BigIntegerField(null=True)
     log_final_crc32 = models.BigIntegerField(null=True)
@@ -148,7 +149,12 @@ class Execution(Stateful, TenantRow):
         ]
 
     def __str__(self) -> str:
-        return f"try {self.number} of job {str(self.job_id)[:13]}"
+        return f"try {self.number} of job …{str(self.job_id)[-8:]}"
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a line of its log tells of an error."""
+        return self.log_first_error is not None or self.log_api_first_error is not None
 
 
 def with_latest_execution(jobs: models.QuerySet[Job]) -> models.QuerySet[Job]:

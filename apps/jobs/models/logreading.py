@@ -92,11 +92,22 @@ def last_page(execution: Execution, *, limit: int = MOST_LINES) -> Page:
 
 
 def first_error_page(execution: Execution, *, limit: int = MOST_LINES) -> Page:
-    """Return the lines from the robot's first error on; the last page where there was none."""
-    if execution.log_first_error is None:
+    """Return the lines from the first error of either stream on; the last page where there was none."""
+    places = {LogStream.ROBOT: execution.log_first_error, LogStream.API: execution.log_api_first_error}
+    found = [
+        entry
+        for stream, place in places.items()
+        if place is not None
+        for entry in _forwards(execution, stream, place, 1)
+    ]
+    if not found:
         return last_page(execution, limit=limit)
-    first = next(iter(_forwards(execution, LogStream.ROBOT, execution.log_first_error, 1)), None)
-    return page_after(execution, Place(execution.log_first_error, _api_place(execution, first)), limit=limit)
+    first = min(found, key=lambda entry: entry.key)
+    starts = {
+        stream: first.start if stream is first.stream else _start_at(execution, stream, first.key)
+        for stream in LogStream
+    }
+    return page_after(execution, Place(starts[LogStream.ROBOT], starts[LogStream.API]), limit=limit)
 
 
 def as_text(execution: Execution) -> Iterator[str]:
@@ -177,15 +188,16 @@ def _ahead(entries: list[_Entry], place: Place) -> Place:
     return Place(starts.get(LogStream.ROBOT, place.robot), starts.get(LogStream.API, place.api))
 
 
-def _api_place(execution: Execution, first: _Entry | None) -> int:
-    """Return where the programs' stream goes on at the time of ``first``."""
-    place = 0
-    while first is not None:
-        entries = _forwards(execution, LogStream.API, place, MOST_LINES)
-        earlier = [entry for entry in entries if entry.key < first.key]
-        if not earlier:
-            break
-        place = earlier[-1].end
-        if len(earlier) < len(entries):
-            break
-    return place
+def _start_at(execution: Execution, stream: LogStream, time: str) -> int:
+    """Return where a stream goes on at a time, halving what is left of it: a long one is not read through."""
+    start, end = 0, _length(execution, stream)
+    while end - start > WINDOW:
+        middle = (start + end) // 2
+        # Somewhere in a line: what counts is the next one.
+        following = _forwards(execution, stream, middle, 2)[1:]
+        if following and following[0].line.time < time:
+            start = following[0].end
+        else:
+            end = middle
+    entries = _forwards(execution, stream, start, WINDOW)
+    return next((entry.start for entry in entries if entry.key >= time), entries[-1].end if entries else start)

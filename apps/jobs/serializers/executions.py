@@ -19,15 +19,12 @@ class LogFacts(serializers.Serializer):
 
     length = serializers.IntegerField(source="log_length")
     lines = serializers.IntegerField(source="log_lines")
-    has_errors = serializers.SerializerMethodField()
+    has_errors = serializers.BooleanField()
     truncated = serializers.BooleanField(source="log_truncated", help_text="The rest was dropped at the limit.")
     complete = serializers.SerializerMethodField(
         help_text="All bytes are here as the robot sent them; null while it has not told their number."
     )
     missing_bytes = serializers.SerializerMethodField()
-
-    def get_has_errors(self, execution: Execution) -> bool:
-        return execution.log_first_error is not None
 
     def get_complete(self, execution: Execution) -> bool | None:
         return logreading.is_intact(execution)

@@ -68,9 +68,11 @@ def append_lines(execution: Execution, *, actor: Actor, lines: Sequence[bytes]) 
         return execution
     if execution.log_api_length + len(data) > settings.LOG_LIMIT_BYTES:
         raise TooLarge("This log is full; nothing more is stored.", limit=settings.LOG_LIMIT_BYTES)
-    _insert(execution, LogStream.API, execution.log_api_length, data)
+    chunk = _insert(execution, LogStream.API, execution.log_api_length, data)
+    if chunk.first_error is not None and execution.log_api_first_error is None:
+        execution.log_api_first_error = execution.log_api_length + chunk.first_error
     execution.log_api_length += len(data)
-    execution.save(update_fields=["log_api_length"])
+    execution.save(update_fields=["log_api_first_error", "log_api_length"])
     return execution
 
 
