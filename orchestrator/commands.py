@@ -54,9 +54,16 @@ def _run(name: str, argv: list[str], *, is_plain: bool) -> None:
         command.run_from_argv(argv)
         return
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
-    execute_from_command_line(argv)
+    try:
+        execute_from_command_line(argv)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None):  # It answers, and refuses something.
+            raise
+        reason = str(error).strip().splitlines()[0]
+        sys.exit(f"Error: The database does not answer: {reason}. Start it, or correct DATABASE_URL.")
 
 
 def _servers_for(name: str, argv: Sequence[str]) -> AbstractContextManager[None]:

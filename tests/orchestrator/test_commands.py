@@ -1,7 +1,11 @@
 """Which management commands get the embedded servers beside them."""
 
 import importlib
+import os
 import signal
+import socket
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -75,3 +79,22 @@ def test_a_number_that_makes_no_sense_is_refused_before_anything_starts(words):
 
     with pytest.raises(CommandError, match=f"argument {arguments[0]}: .* is not a number from "):
         parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["create_tenant", "Back Office"]])
+def test_a_database_that_does_not_answer_is_said_in_one_line(words):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"postgresql://bv:word@127.0.0.1:{nobody.getsockname()[1]}/bv"
+        given = {"DATABASE_URL": address, "CELERY_BROKER_URL": "redis://nowhere.example", "BV_NO_BOOTSTRAP": "1"}
+
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=embedded.CHECKOUT, env=os.environ | given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The database does not answer: connection failed: ")
+    assert done.stderr.endswith(" Start it, or correct DATABASE_URL.\n")
+    assert done.stderr.count("\n") == 1
+    assert "word" not in done.stderr
