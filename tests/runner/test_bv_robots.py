@@ -97,7 +97,7 @@ def test_every_call_is_answered_at_every_address_and_none_redirects(machine, run
     ]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 200, 202, 200]
-    assert job["package"]["download_url"].startswith(f"{root}/")
+    assert job["package"]["download_url"].startswith(f"{root.removesuffix('/v1')}/runner/")
 
 
 @pytest.mark.parametrize("root", ["/api", "/acme/orchestrator_"])
@@ -189,9 +189,10 @@ def test_the_job_says_what_older_runners_read(runner):
     assert given["package"]["hash"] == job.package_sha256
 
 
-def test_the_package_downloads_from_the_address_in_the_job(runner):
+@pytest.mark.parametrize("root", ROOTS)
+def test_the_package_downloads_from_the_address_in_the_job_which_shows_that_it_arrived(runner, root):
     job = runner.job()
-    given = runner.poll()
+    given = runner.post(f"{root}/runner/next-job", machine_signature=SIGNATURE).json()["job"]
 
     answer = runner.get(given["package"]["download_url"])
 
