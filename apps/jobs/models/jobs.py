@@ -236,7 +236,7 @@ class Job(Stateful, TenantRow):
         ]
 
     def __str__(self) -> str:
-        return f"job {str(self.pk)[:13]}"
+        return f"job …{str(self.pk)[-8:]}"  # Ids of jobs made together begin alike.
 
 
 class BulkStatus(models.TextChoices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -173,12 +174,18 @@ def _query(statement: str, **facts: Any) -> list[dict[str, Any]]:
 
 
 def _obstacles(row: dict[str, Any], *about: About) -> list[Obstacle]:
+    told = {name: _to_the_second(value) if isinstance(value, datetime) else value for name, value in row.items()}
     failing = (one for one in eligibility.PREDICATES if not about or one.about in about)
-    return [_obstacle(one, row) for one in failing if not row[one.name]]
+    return [_obstacle(one, told) for one in failing if not row[one.name]]
 
 
 def _obstacle(predicate: Predicate, row: dict[str, Any]) -> Obstacle:
     return Obstacle(predicate.name, predicate.fails.format_map(row), predicate.fix.format_map(row))
+
+
+def _to_the_second(moment: datetime) -> str:
+    """Write a moment down such that whoever shows the sentence can find it and tell it by their reader's clock."""
+    return moment.astimezone(UTC).isoformat(sep=" ", timespec="seconds")
 
 
 def _nearest_robots(job: Job, robots: list[dict[str, Any]]) -> list[RobotView]:

@@ -73,7 +73,7 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     ),
     Predicate(
         "free_slot", About.ROBOT, f"(SELECT count(*) {_OPEN} e.robot_id = r.id) < r.slots",
-        "all {slots} of its slots are in use", "wait, give it more slots, or add a robot", is_limit=True,
+        "its slots are all in use ({slots})", "wait, give it more slots, or add a robot", is_limit=True,
     ),
     Predicate(
         "process_enabled", About.PROCESS, "p.enabled AND p.deleted_at IS NULL",
