@@ -294,7 +294,8 @@ def _place_of(obj: Any) -> Place:
     label = obj._meta.label
     if label == "tenancy.Folder":
         return Place(obj.tenant_id, (obj.path,))
-    column = _folder_column(type(obj))
+    kind: Any = type(obj)
+    column = _folder_column(kind)
     if column == "folder_id" and hasattr(obj, "folder"):
         return Place(obj.tenant_id, (obj.folder.path,) if obj.folder_id else ())
     if column == "folders":
