@@ -46,7 +46,6 @@ def _set_django_up(folder: Path) -> None:
         "CELERY_BROKER_URL": urls.broker,
         "FILES_DIR": str(folder / "files"),
         "METRICS_DIR": str(folder / "metrics"),
-        "STATIC_ROOT": str(folder / "static"),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
     }

@@ -142,7 +142,10 @@ if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
 ROLE = env.str("BV_ROLE", default="command")
 _PATIENT = "-c statement_timeout=5min -c idle_in_transaction_session_timeout=5min"
 _TIMEOUTS = {
-    "web": "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s",
+    "web": "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
+    # For the statements that are prepared (apps.core.statements): they find rows by key, so one plan serves them all,
+    # while planning the claim anew takes longer than running it.
+    " -c plan_cache_mode=force_generic_plan",
     "worker": _PATIENT,
     "beat": _PATIENT,
 }

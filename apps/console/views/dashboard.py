@@ -114,24 +114,24 @@ def _job_numbers(actor: Actor) -> list[Number]:
     jobs = Job.objects.visible_to(actor).order_by()
     lately = jobs.filter(pk__gte=ids.first_id_at(timezone.now() - timedelta(days=1)))
     waiting, failed = _count(jobs, JobStatus.WAITING), _count(lately, JobStatus.FAILED)
+    ending = _count(jobs, JobStatus.CANCELLING)
 
     def of(status: str, **query: str) -> str:
         return display.list_of(Job, status__exact=status, **query)
 
     return [
         Number("Jobs in line", _count(jobs, JobStatus.PENDING), of(JobStatus.PENDING, since="all")),
-        Number(
-            "Running", _count(jobs, JobStatus.RUNNING, JobStatus.CANCELLING), of(JobStatus.RUNNING, since="all"), "busy"
-        ),
+        Number("Running", _count(jobs, JobStatus.RUNNING), of(JobStatus.RUNNING, since="all"), "busy"),
+        *([Number("Being cancelled", ending, of(JobStatus.CANCELLING, since="all"), "busy")] if ending else []),
         Number("Wait for a person", waiting, of(JobStatus.WAITING, since="all"), "care" if waiting else "calm"),
         Number("Completed, 24 h", _count(lately, JobStatus.COMPLETED), of(JobStatus.COMPLETED, since="24h"), "good"),
         Number("Failed, 24 h", failed, of(JobStatus.FAILED, since="24h"), "bad" if failed else "calm"),
     ]
 
 
-def _count(jobs: QuerySet[Job], *statuses: JobStatus) -> int:
+def _count(jobs: QuerySet[Job], status: JobStatus) -> int:
     """Return how many there are, counting no further than is shown."""
-    return jobs.filter(status__in=statuses)[: MOST_COUNTED + 1].count()
+    return jobs.filter(status=status)[: MOST_COUNTED + 1].count()
 
 
 def _robot_numbers(actor: Actor) -> list[Number]:

@@ -8,6 +8,7 @@ import django_filters
 from django import forms
 from django.db import models
 from django.db.models import QuerySet
+from django.forms.utils import ErrorDict
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from django_filters.widgets import SuffixedMultiWidget
 from rest_framework.request import Request
@@ -34,6 +35,17 @@ class TextFilter(django_filters.CharFilter):  # type: ignore[misc]
 
 class ApiFilterSet(FilterSet):  # type: ignore[misc]
     """The parameters of a list. Keys to other rows are given by id."""
+
+    @property
+    def errors(self) -> ErrorDict:
+        """What is wrong, by the names of the parameters: those of a range are one field, but two parameters."""
+        return ErrorDict({self._given_as(name): errors for name, errors in super().errors.items()})
+
+    def _given_as(self, name: str) -> str:
+        widget = self.form.fields[name].widget if name in self.form.fields else None
+        if not isinstance(widget, SuffixedMultiWidget):
+            return name
+        return ", ".join(one for suffix in widget.suffixes if (one := f"{name}_{suffix}") in self.data) or name
 
     class Meta:
         filter_overrides = {
