@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 
 import django
+
+from orchestrator.embedded.sharing import servers_for_command
 
 
 def main() -> None:
@@ -25,6 +28,13 @@ def main() -> None:
         "ALLOWED_HOSTS": "testserver",
     }
     django.setup()
+    from django.conf import settings
+
+    with servers_for_command(settings.DATA_DIR) if settings.IS_EMBEDDED else nullcontext():
+        _measure(rows)
+
+
+def _measure(rows: int) -> None:
     from django.db import connection
 
     from benchmarks import reading  # needs Django

@@ -191,7 +191,7 @@ def _plan(queries: list[dict[str, str]]) -> str:
     """Say how the big tables were read by the statements."""
     read: dict[str, float] = {}
     for one in queries:
-        if one["sql"].lstrip("(").startswith("SELECT") and any(f'"{table}"' in one["sql"] for table in BIG):
+        if (one["sql"] or "").lstrip("(").startswith("SELECT") and any(f'"{table}"' in one["sql"] for table in BIG):
             with connection.cursor() as cursor:
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {one['sql'].replace('%', '%%')}", [])
                 found = cursor.fetchone()[0]
