@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
@@ -11,7 +12,9 @@ from apps.core.errors import NotAllowed
 from apps.events.models import Event
 from apps.jobs import services
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
+from apps.jobs.services import claiming
 from apps.robots import services as robots
+from apps.tenancy import services as tenancy
 from tests import make
 from tests.jobs.reports import fail, job_of, told
 
@@ -210,3 +213,29 @@ def test_giving_back_does_not_make_a_robot_second_choice(process, session):
     services.release_execution(make.claimed(session), actor=make.acting(session.robot))
 
     assert jobs_of(claim(session)) == [job.pk]
+
+
+def read_by(statement, parameters):
+    """How many rows of the line a statement reads, where the table is too big to be read whole."""
+
+    def walked(node):
+        own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if node.get("Alias") == "w" else 0
+        return own * node["Actual Loops"] + sum(walked(inner) for inner in node.get("Plans", ()))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+        [plan] = cursor.fetchone()
+    return walked(plan[0]["Plan"])
+
+
+def test_a_long_line_is_read_from_its_front_only(process, session):
+    services.create_jobs(process, actor=make.SYSTEM, wanted=[services.Wanted(parameters={})] * 500)
+    elsewhere = tenancy.create_folder(process.tenant, actor=make.SYSTEM, name="Elsewhere")
+    services.create_jobs(make.process(elsewhere), actor=make.SYSTEM, wanted=[services.Wanted(parameters={})] * 500)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+
+    read = read_by(claiming._CHOOSE, claiming._parameters(session.robot_id) | {"window": 17, "wanted": 1})
+
+    assert read <= 2 * 17  # A window of each process.

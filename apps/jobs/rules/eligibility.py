@@ -80,6 +80,11 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
         "the process is disabled", "enable the process",
     ),
     Predicate(
+        "folder", About.PROCESS,
+        "EXISTS (SELECT 1 FROM robots_robotfolder f WHERE f.robot_id = r.id AND f.folder_id = p.folder_id)",
+        "it does not work for the folder {folder_name}", "add the folder to the robot",
+    ),
+    Predicate(
         "executor", About.PROCESS, "p.executor = ANY(coalesce(s.executors, ARRAY['robot']::varchar[]))",
         "the robot does not run this kind of work", "use a robot that does",
     ),
@@ -96,11 +101,6 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
         "process_limit", About.PROCESS,
         f"p.concurrency_limit IS NULL OR (SELECT count(*) {_OPEN} e.process_id = p.id) < p.concurrency_limit",
         "the process already runs {concurrency_limit} at once", "wait, or raise its limit", is_limit=True,
-    ),
-    Predicate(
-        "folder", About.JOB,
-        "EXISTS (SELECT 1 FROM robots_robotfolder f WHERE f.robot_id = r.id AND f.folder_id = j.folder_id)",
-        "it does not work for the folder {folder_name}", "add the folder to the robot",
     ),
     Predicate(
         "legacy_scripts", About.JOB, "j.script_path = '' OR coalesce(s.legacy_scripts, false)",
