@@ -6,14 +6,15 @@ most of the work there is, so these are written by hand and prepared. Everything
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import psycopg
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.query import get_related_populators
@@ -35,12 +36,17 @@ def prepared() -> Iterator[CursorWrapper]:
 
     A parameter has no type but the one its place gives it: say ``%(x)s::jsonb`` where that could be several.
     """
-    connection.ensure_connection()
-    connection.connection.prepare_threshold = 0  # Django switches preparing off; its own cursors go on without.
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    plain: Any = _PreparedCursor(connection.connection)
-    with wrap(plain) as cursor:
+    ours: Any = connections[DEFAULT_DB_ALIAS]  # ``connection`` would look it up again for each word.
+    ours.ensure_connection()
+    ours.connection.prepare_threshold = 0  # Django switches preparing off; its own cursors go on without.
+    wrap = ours.make_debug_cursor if ours.queries_logged else ours.make_cursor
+    with wrap(_PreparedCursor(ours.connection)) as cursor:
         yield cursor
+
+
+def array(values: Iterable[UUID | int]) -> str:
+    """Return ids or numbers as the text of an array: the driver would ask each of a list for its type."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def fetch(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ Everything here runs inside the caller's transaction, with the job locked.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db.models import Count, QuerySet
@@ -77,13 +78,18 @@ def move(job: Job, decided: Verdict, *, execution: Execution | None, error: Any 
         changes |= _again(job, decided, execution) | {"error": error}
     elif target == JobStatus.WAITING:
         changes |= {"error": error}
-    from_here = {"id": job.pk, "sources": Job.sources_of(target)}
-    if not statements.update(Job, "t.id = %(id)s AND t.status = ANY(%(sources)s)", from_here, changes):
+    if not statements.update(Job, _may_become(target), {"id": job.pk}, changes):
         raise TransitionError(f"{job} is {job.status}, so it cannot become {target}.", current=job.status)
     job.status, job.reason = target, decided.reason
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
     if target == JobStatus.PENDING:
         _waking.announce_work(job)
+
+
+@cache
+def _may_become(target: JobStatus) -> str:
+    sources = ", ".join(f"'{JobStatus(source).value}'" for source in Job.sources_of(target))
+    return f"t.id = %(id)s AND t.status IN ({sources})"
 
 
 def facts_of(job: Job, execution: Execution | None) -> dict[str, Any]:

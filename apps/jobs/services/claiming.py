@@ -163,7 +163,7 @@ def _hold(session: RobotSession) -> None:
 
 
 def _repeated(session: RobotSession, wishes: Sequence[UUID]) -> tuple[dict[UUID, UUID], list[UUID]]:
-    known = statements.fetch(_REPEATED, {"session": session.pk, "wishes": list(wishes)})
+    known = statements.fetch(_REPEATED, {"session": session.pk, "wishes": statements.array(wishes)})
     answered = {wish: (pk, status) for wish, pk, status in known}
     still_open = {wish: pk for wish, (pk, status) in answered.items() if status == ExecutionStatus.RUNNING}
     return still_open, [wish for wish in dict.fromkeys(wishes) if wish not in answered]
@@ -193,11 +193,11 @@ def _grant(session: RobotSession, candidates: list[Candidate], wishes: list[UUID
     requests = wishes[: len(chosen)]
     executions = [ids.uuid7() for _ in chosen]
     facts: dict[str, Any] = {
-        "jobs": chosen,
-        "requests": requests,
-        "leases": [uuid.uuid4() for _ in chosen],
-        "executions": executions,
-        "events": [ids.uuid7() for _ in chosen],
+        "jobs": statements.array(chosen),
+        "requests": statements.array(requests),
+        "leases": statements.array(uuid.uuid4() for _ in chosen),
+        "executions": statements.array(executions),
+        "events": statements.array(ids.uuid7() for _ in chosen),
         "robot": session.robot_id,
         "session": session.pk,
     }
@@ -213,7 +213,7 @@ def _take_limit_locks(robot_id: UUID, candidates: Iterable[Candidate]) -> None:
             keys.add(_lock_number("process", candidate.process_id))
         if candidate.value_key:
             keys.add(_lock_number("value", *candidate.value_key))
-    statements.execute(_TAKE_LOCKS, {"keys": sorted(keys)})
+    statements.execute(_TAKE_LOCKS, {"keys": statements.array(sorted(keys))})
 
 
 def _lock_number(*parts: object) -> int:
@@ -244,7 +244,7 @@ def _open_counts(processes: set[UUID]) -> tuple[Counter[UUID], Counter[tuple[UUI
     by_process: Counter[UUID] = Counter()
     by_value: Counter[tuple[UUID, str]] = Counter()
     if processes:
-        for process_id, value, count in statements.fetch(_OPEN_BY_PROCESS, {"processes": list(processes)}):
+        for process_id, value, count in statements.fetch(_OPEN_BY_PROCESS, {"processes": statements.array(processes)}):
             by_process[process_id] += count
             by_value[process_id, value] += count
     return by_process, by_value

@@ -20,8 +20,6 @@ from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import Robot
 
-_LOG = "SELECT log_length, log_final_length, log_truncated FROM jobs_execution WHERE id = %(id)s"
-
 
 class Answer(StrEnum):
     """What a robot is told. Everything but ``send_log`` is final."""
@@ -85,7 +83,7 @@ def finish_execution(robot: Robot, *, actor: Actor, lease_id: UUID, report: Repo
     if decision.answer not in (Answer.ACCEPTED, Answer.DUPLICATE):
         _keep(robot, execution.lease_id, report, LateKind(decision.answer.value), job, execution)
         return decision
-    return _owed_log(execution, decision)
+    return _owed_log(execution, report, decision)
 
 
 def _reported_on(robot: Robot, lease_id: UUID, report: Report) -> Execution | None:
@@ -151,9 +149,10 @@ def _conflict(execution: Execution) -> Decision:
     return Decision(Answer.CONFLICT)
 
 
-def _owed_log(execution: Execution, decision: Decision) -> Decision:
-    [(there, owed, is_truncated)] = statements.fetch(_LOG, {"id": execution.pk})
-    if there < (owed or 0) and not is_truncated:
+def _owed_log(execution: Execution, report: Report, decision: Decision) -> Decision:
+    """Ask for what is missing of the log, as of when the execution was read: a piece that came since is known then."""
+    there, owed = execution.log_length, report.log_length or 0
+    if there < owed and not execution.log_truncated:
         return Decision(Answer.SEND_LOG, decision.adopted, there)
     return decision
 

@@ -232,7 +232,7 @@ def _somewhere(actor: Actor, permission: str) -> bool:
 
 
 def _granted_at(actor: Actor, permission: str, place: Place) -> bool:
-    above = [UUID(part) for path in place.paths for part in path.strip("/").split("/")]
+    above = statements.array(UUID(part) for path in place.paths for part in path.strip("/").split("/"))
     return _granted_anywhere_in(permission).exists(user=actor.user.pk, tenant=place.tenant_id, above=above)
 
 
