@@ -20,8 +20,6 @@ pytestmark = pytest.mark.django_db
 #: Where the same views answer: each kind of input is tried at all doors below one of these.
 ROOTS = ("/api/v1/", "/api/", "/acme/orchestrator_/", "/some/acme/orchestrator_/")
 JSON = "application/json"
-#: Its lease is in the address; it reads no body.
-WITHOUT_BODY = "runner/leases/<str:lease>/start"
 #: Pieces of logs are bytes, and are asked first where they belong.
 LOG = "runner/leases/<str:lease>/log"
 BODIES = {
@@ -88,7 +86,7 @@ def _doors(world: World) -> Iterator[Door]:
 
 
 def taking_bodies(doors: list[Door]) -> list[Door]:
-    return [door for door in doors if door.method in ("POST", "PATCH", "PUT") and door.path != WITHOUT_BODY]
+    return [door for door in doors if door.method in ("POST", "PATCH", "PUT")]
 
 
 def unclean(doors: list[Door], send: Any, statuses: set[int]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_a_range_has_its_two_parameters(caller):
         ("record_id=0193f3a05b7e7c1d9d2a4a3f0c9b1e22", "record_id", "Ids are UUIDs"),
         ("method=BREW", "method", "not one of the available choices"),
         ("status_code=many", "status_code", "number"),
-        ("created_after=yesterday", "created", "date"),
+        ("created_after=yesterday", "created_after", "date"),
         ("key=" + "x" * 201, "key", "200"),
         ("cursor=", "cursor", "not a cursor"),
         ("cursor=%21%21", "cursor", "not a cursor"),
