@@ -1,5 +1,6 @@
 """Log lines of a task say which task they are of, and which request asked for it."""
 
+import uuid
 from queue import Queue
 
 import pytest
@@ -16,8 +17,9 @@ LINES: Queue = Queue()
 @pytest.fixture(scope="module")
 def task():
     """A task in a real worker of this process; each run puts what its log lines would carry into ``LINES``."""
-    app = Celery("tests", broker="memory://", set_as_current=False)
+    app = Celery("tests", set_as_current=False)
     app.conf.task_ignore_result = True
+    app.conf.task_default_queue = f"lines-{uuid.uuid4()}"  # The tests beside this one may have the same broker.
 
     @app.task(name="tests.lines", shared=False)
     def lines():
