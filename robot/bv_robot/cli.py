@@ -12,9 +12,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bv_robot import __version__, config, enrolling, listener, spool, telling
+from bv_robot import __version__, config, enrolling, listener, showing_config, spool, telling
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
+from bv_robot.doctor import doctor
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
@@ -25,10 +26,12 @@ app = typer.Typer(
 )
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
 app.add_typer(package_app, name="package")
+app.command()(doctor)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
 NameOption = Annotated[str | None, typer.Option("--name", help="The robot's name; the host's by default.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="A setting, as NAME=VALUE; may be repeated.")]
 ProjectArgument = Annotated[Path, typer.Argument(exists=True, help="The project's folder, or a .bvpackage file.")]
 FolderArgument = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The project's folder.")]
 
@@ -88,15 +91,22 @@ def run(
     home: HomeOption = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End once there is nothing to do.")] = False,
     log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL", callback=_known_level)] = "INFO",
+    given: SetOption = None,
 ) -> None:
     """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key."""
     telling.set_up_logging(log_level)
     place = Home.at(home, os.environ)
     place.make()
-    settings = config.load(place, os.environ, url=url, name=name)
+    settings = config.load(place, os.environ, **_flags(given, url, name))
     known_key = key or os.environ.get("ORCHESTRATOR_API_KEY")
     identity = _identity(place, settings, known_key)
     listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
+
+
+def _flags(given: list[str] | None, url: str | None, name: str | None) -> dict[str, str]:
+    """The settings among the flags. One that has a flag of its own is strongest there."""
+    own = {"url": url, "name": name}
+    return config.parsed_flags(given or []) | {flag: value for flag, value in own.items() if value is not None}
 
 
 def _identity(home: Home, settings: Config, key: str | None) -> Identity:
@@ -154,6 +164,15 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
     return str(value if value not in (None, "") else "–")
+
+
+@app.command("config")
+def show_config(
+    url: UrlOption = None, name: NameOption = None, home: HomeOption = None, given: SetOption = None
+) -> None:
+    """Show each setting, its value and where it comes from. Takes the flags of `run`, to try them out."""
+    flags = _flags(given, url, name)
+    showing_config.show(Home.at(home, os.environ), os.environ, home_flag=home is not None, flags=flags)
 
 
 # Packages

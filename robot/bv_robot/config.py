@@ -116,18 +116,64 @@ class Config:
     keep_records_seconds: int = 24 * 3600
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A setting's value and where it comes from.
+
+    Attributes:
+        name: Its name, as in ``Config``.
+        value: What it is set to.
+        source: ``default``, ``file``, ``environment`` or ``flag``.
+        origin: Which file, variable or flag that is; empty for a default.
+    """
+
+    name: str
+    value: Any
+    source: str = "default"
+    origin: str = ""
+
+
 def load(home: Home, environ: Mapping[str, str], **flags: Any) -> Config:
     """Read the settings of a home. Flags that are None are not given.
 
     Raises:
         ConfigError: when a setting is unknown or of the wrong kind.
     """
-    settings = _from_file(home.config_file)
-    settings |= _from_environment(environ)
-    settings |= {name: value for name, value in flags.items() if value is not None}
-    checked = {name: _checked(name, value) for name, value in settings.items()}
-    _check_certificates(checked.get("ca_file", ""))
-    return Config(**checked | {"url": root_of(checked.get("url", ""))})
+    return Config(**{setting.name: setting.value for setting in settings_of(home, environ, **flags)})
+
+
+def settings_of(home: Home, environ: Mapping[str, str], **flags: Any) -> list[Setting]:
+    """Every setting of a home and where it comes from, in the order of ``Config``. Flags that are None are not given.
+
+    Raises:
+        ConfigError: when a setting is unknown or of the wrong kind.
+    """
+    settings = {name: Setting(name, value) for name, value in dataclasses.asdict(Config()).items()}
+    of_the_file = _from_file(home.config_file)
+    of_the_flags = [Setting(name, value, "flag", _flag(name)) for name, value in flags.items() if value is not None]
+    for given in [*of_the_file, *_from_environment(environ), *of_the_flags]:
+        settings[given.name] = dataclasses.replace(given, value=_checked(given))
+    _check_certificates(settings["ca_file"].value)
+    return list(settings.values())
+
+
+def _flag(name: str) -> str:
+    return f"--{name}" if name in {"url", "name"} else f"--set {name}"
+
+
+def parsed_flags(assignments: list[str]) -> dict[str, str]:
+    """The flags that are given as ``NAME=VALUE``.
+
+    Raises:
+        ConfigError: when one is not of that form.
+    """
+    flags = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        if not (name and sign):
+            raise ConfigError(f"--set {assignment}: expected NAME=VALUE, such as --set environment_seconds=600")
+        flags[name.strip().lower()] = value
+    return flags
 
 
 def root_of(url: str) -> str:
@@ -155,27 +201,37 @@ def _check_certificates(ca_file: str) -> None:
         raise ConfigError(f"ca_file: {ca_file} holds no certificates that can be read: {error}") from error
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path) -> list[Setting]:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return []
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if settings is None:
-        return {}
+        return []
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected names and values")
-    return settings
+    # A name without a value, as in a template that nobody filled in, sets nothing.
+    return [Setting(str(name), value, "file", str(path)) for name, value in settings.items() if value is not None]
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    named = {field.name: environ.get(f"BV_ROBOT_{field.name.upper()}") for field in dataclasses.fields(Config)}
-    named["url"] = environ.get("ORCHESTRATOR_URL") or named["url"]
-    return {name: value for name, value in named.items() if value}
+def _from_environment(environ: Mapping[str, str]) -> list[Setting]:
+    variables = [(field.name, f"BV_ROBOT_{field.name.upper()}") for field in dataclasses.fields(Config)]
+    named = [*variables, ("url", "ORCHESTRATOR_URL")]
+    return [
+        Setting(name, environ[variable], "environment", variable) for name, variable in named if environ.get(variable)
+    ]
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(setting: Setting) -> Any:
+    try:
+        return _of_its_kind(setting.name, setting.value)
+    except ConfigError as error:
+        raise ConfigError(f"{error} ({setting.origin})") from error
+
+
+def _of_its_kind(name: str, value: Any) -> Any:
     kinds = {field.name: field.type for field in dataclasses.fields(Config)}
     match kinds.get(name):
         case None:
@@ -185,7 +241,7 @@ def _checked(name: str, value: Any) -> Any:
         case "list[str]":
             return [str(part) for part in value] if isinstance(value, list) else str(value).split(os.pathsep)
         case _:
-            return str(value)
+            return root_of(str(value)) if name == "url" else str(value)
 
 
 def _number(name: str, value: Any) -> int:
