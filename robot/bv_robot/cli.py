@@ -12,10 +12,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bv_robot import __version__, config, enrolling, listener, showing_config, spool, telling
+from bv_robot import __version__, config, enrolling, listener, showing_config, showing_logs, spool, telling
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
-from bv_robot.doctor import doctor
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
@@ -26,7 +25,6 @@ app = typer.Typer(
 )
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
 app.add_typer(package_app, name="package")
-app.command()(doctor)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
@@ -51,7 +49,7 @@ def main() -> None:
         _end(f"{error}. Is the address right, and does the orchestrator run?", error)
     except Refusal as error:
         _end(f"{error}. {HINTS[error.code]}" if error.code in HINTS else str(error), error)
-    except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt) as error:
+    except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt, showing_logs.NoLog) as error:
         _end(str(error), error)
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), error)
@@ -173,6 +171,16 @@ def show_config(
     """Show each setting, its value and where it comes from. Takes the flags of `run`, to try them out."""
     flags = _flags(given, url, name)
     showing_config.show(Home.at(home, os.environ), os.environ, home_flag=home is not None, flags=flags)
+
+
+@app.command("logs")
+def show_logs(
+    job: Annotated[str | None, typer.Option("--job", help="A job's or execution's id; the newest by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution has ended.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Print the log of an execution, as far as it is on this machine."""
+    showing_logs.show(Home.at(home, os.environ), job=job, is_followed=follow)
 
 
 # Packages

@@ -1,9 +1,22 @@
 """What an operator does by hand: look at the settings and the logs, pause, drain and stop."""
 
 import json
+import re
+import subprocess
 
 from tests import robots_at_work
+from tests.robot.packages import package
 from tests.robot.stand_in import MACHINE_KEY
+
+WAITS_FOR_A_FILE = """
+    import os, time
+    def main(go):
+        print("begun", flush=True)
+        while not os.path.exists(go):
+            time.sleep(0.05)
+        print("last line")
+        return "ended"
+"""
 
 
 def command(*arguments, home, **environ):
@@ -76,3 +89,70 @@ def test_run_takes_any_setting_as_a_flag(server, start_robot):
 
     assert robot.wait() == 0
     assert list(server.tokens) == ["of-the-flag"]
+
+
+# Logs
+
+
+def follow(home, said):
+    arguments = [robots_at_work.command(), "logs", "--follow", "--home", str(home)]
+    return subprocess.Popen(arguments, stdout=said, env=robots_at_work.clean_environ())
+
+
+def test_logs_prints_the_newest_execution_as_plain_lines(server, start_robot, home):
+    older = server.add_job(server.add_package(package("def main(): print('of the older')")))
+    start_robot(flags=("--until-idle",)).wait()
+    source = r"""
+        import logging
+        def main():
+            print("a\x1b[2Jb [/]")
+            logging.getLogger("books").warning("two", extra={"page": 2})
+    """
+    server.add_job(server.add_package(package(source)))
+    start_robot(flags=("--until-idle",)).wait()
+
+    shown = command("logs", home=home).stdout
+    shown_of_older = command("logs", "--job", older.id, home=home).stdout
+
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO  a\\x1b\[2Jb \[/\]$", shown, re.MULTILINE)
+    assert re.search(r"Z WARN  two .*page=2", shown)
+    assert "of the older" not in shown
+    assert "INFO  of the older\n" in shown_of_older
+
+
+def test_logs_follows_an_execution_to_its_end(server, start_robot, home, tmp_path):
+    parameters = {"go": str(tmp_path / "go")}
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters=parameters)
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    output = tmp_path / "said"
+
+    with output.open("wb") as said, follow(home, said) as following:
+        robot.wait_until(lambda: "begun" in output.read_text())
+        still_follows = following.poll() is None
+        (tmp_path / "go").touch()
+        code = following.wait(20)
+
+    assert (still_follows, code) == (True, 0)
+    assert output.read_text().endswith("INFO  last line\n")
+
+
+def test_logs_says_what_to_do_where_there_is_none(server, start_robot, home):
+    of_nothing = command("logs", home=home)
+    job = server.add_job(server.add_package(package("def main(): pass")))
+    start_robot(flags=("--until-idle",)).wait()
+
+    of_another_job = command("logs", "--job", "unheard-of", home=home)
+
+    assert of_nothing.returncode == of_another_job.returncode == 1
+    assert "is it the right --home?" in json.loads(of_nothing.stderr)["error"]
+    assert json.loads(of_another_job.stderr)["error"].endswith(f"name one of: {job.id}")
+
+
+def test_logs_shows_a_damaged_record_as_far_as_it_goes(home):
+    execution = home / "spool" / "executions" / "one"
+    execution.mkdir(parents=True)
+    (execution / "lease.json").write_text("{")
+    (execution / "log.ndjson").write_bytes(b'{"t":"now","l":"INFO","m":"whole"}\n\xff{\n{"t":"now","l":"IN')
+
+    assert command("logs", home=home).stdout == "now INFO  whole\n\\xff{\n"
