@@ -15,6 +15,7 @@ from rich.table import Table
 from bv_robot import __version__, config, enrolling, listener, showing_config, showing_logs, spool, telling
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
+from bv_robot.doctor import doctor
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
 app.add_typer(package_app, name="package")
+app.command()(doctor)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]

@@ -67,6 +67,8 @@ class Desk:
         self.trouble = ""
         """Why the last sync did not work, for people; empty when it did."""
         self.last_sync: float | None = None
+        self.wait_url = ""
+        """Where a sync last said to wait, for people; empty where none has yet."""
         self._lock = threading.Lock()
         self._assignments: dict[str, Assignment] = {}
         self.sign_in(identity)

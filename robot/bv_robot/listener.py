@@ -226,6 +226,7 @@ class Listener:
             "problem": desk.problem(),
             "trouble": desk.trouble,
             "last_sync": desk.last_sync,
+            "wait_url": desk.wait_url,
             "jobs": [assignment.summary() for assignment in desk.assignments()],
         }
         try:

@@ -34,6 +34,8 @@ class Waiting:
 
     def offer(self, wait: dict[str, Any] | None) -> None:
         """Wait with this ticket from now on, or with none. Called by the sync loop."""
+        if wait:
+            self._desk.wait_url = str(wait["url"])
         self._loop.call_soon_threadsafe(self._replace, wait)
 
     def _replace(self, wait: dict[str, Any] | None) -> None:

@@ -1,0 +1,142 @@
+"""What the doctor looks at on this machine: the home, the disk, the Pythons, the credential, the listener."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from bv_robot import config, environments, platforms, spool
+from bv_robot.config import Config, ConfigError, Home
+from bv_robot.findings import Finding
+from bv_robot.spool import HomeLock
+
+UV_SECONDS = 30.0
+MEBIBYTE = 1024 * 1024
+
+
+def check(home: Home, settings: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Check everything on this machine that the robot needs."""
+    yield check_home(home)
+    yield check_disk(home, settings.disk_reserve_bytes)
+    yield check_uv(environments.uv_binary())
+    yield check_credential(home, environ)
+    yield check_listener(home)
+
+
+# The home
+
+
+def check_home(home: Home) -> Finding:
+    """Look whether the robot can write to its directory, and nobody else can look into it."""
+    place = _nearest(home.root)
+    if not place.is_dir() or not _can_write(place):
+        advice = f"Give {place} to this user, or name another directory by --home or BV_ROBOT_HOME"
+        return Finding.problem("home", f"{home.root} cannot be written", advice)
+    if place != home.root:
+        return Finding("home", f"{home.root}, not made yet")
+    exposed = [path for path in (home.root, home.identity_file) if _others_can_look_into(path)]
+    if exposed:
+        named = " ".join(map(str, exposed))
+        return Finding.warning("home", f"other users can look into {named}", f"chmod go= {named}")
+    return Finding("home", f"{home.root}, for this user alone")
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the nearest above it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _can_write(directory: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False
+
+
+def _others_can_look_into(path: Path) -> bool:
+    if platforms.IS_WINDOWS or not path.exists():  # Windows keeps no such bits.
+        return False
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def check_disk(home: Home, reserve: int) -> Finding:
+    """Compare what is free with what the robot wants left free."""
+    free = psutil.disk_usage(str(_nearest(home.root))).free
+    told = f"{free // MEBIBYTE} MiB free, {reserve // MEBIBYTE} MiB wanted"
+    advice = "Make room, or set disk_reserve_bytes lower"
+    if free < reserve:
+        return Finding.problem("disk", f"{told}: the robot takes no work", advice)
+    if free < 2 * reserve:
+        return Finding.warning("disk", f"{told}: soon the robot takes no work", advice)
+    return Finding("disk", told)
+
+
+# Pythons
+
+
+def check_uv(binary: str) -> Finding:
+    """List the Python versions that packages may ask for."""
+    command = [binary, "python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json"]
+    own = ".".join(map(str, sys.version_info[:3]))
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=UV_SECONDS,
+            check=True,
+            env=environments.installer_environment(os.environ),
+        )
+        versions = {str(python["version"]) for python in json.loads(done.stdout)}
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        advice = "Install the robot anew (pip install --force-reinstall uv); until then pip builds environments"
+        return Finding.warning("uv, Python", f"Python {own}; uv cannot be used: {error}", advice)
+    return Finding("uv, Python", f"{binary}; Python {', '.join(sorted(versions | {own}, key=_by_number))}")
+
+
+def _by_number(version: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in version.split(".")]
+
+
+# The robot
+
+
+def check_credential(home: Home, environ: Mapping[str, str]) -> Finding:
+    """Say whether the robot has a token or a key. Neither is ever shown."""
+    try:
+        identity = config.read_identity(home)
+    except ConfigError as error:
+        return Finding.problem("credential", str(error), "bv-robot enroll URL --key KEY")
+    if identity:
+        return Finding("credential", f"has a token, as {identity.name} at {identity.url}")
+    if environ.get("ORCHESTRATOR_API_KEY"):
+        return Finding("credential", "no token yet; there is an enrolment key, with which `run` enrols by itself")
+    advice = "bv-robot enroll URL --key KEY, or set ORCHESTRATOR_API_KEY"
+    return Finding.problem("credential", "neither a token nor an enrolment key", advice)
+
+
+def check_listener(home: Home) -> Finding:
+    """Say whether a listener runs, and what it last complained of."""
+    try:
+        is_running = home.lock_file.exists() and HomeLock(home.lock_file).is_held()
+    except OSError as error:
+        advice = "Run the doctor as the robot's own user"
+        return Finding.warning("listener", f"cannot be told: {home.lock_file}: {error.strerror}", advice)
+    if not is_running:
+        return Finding("listener", "does not run; start it by: bv-robot run")
+    note = spool.read_note(home.status_file)
+    told = f"runs as process {note.get('pid', 'unknown')}"
+    complaint = note.get("trouble") or note.get("problem")
+    if complaint:
+        return Finding.warning("listener", f"{told}; it says: {complaint}", "See what else is found here, and its log")
+    return Finding("listener", told)

@@ -1,0 +1,56 @@
+"""``bv-robot doctor``: what was checked, what was found, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bv_robot import checks_of_host, checks_of_server, config
+from bv_robot.config import Config, ConfigError, Home
+from bv_robot.findings import Finding
+
+WIDTH_OF_STATE, WIDTH_OF_NAME = 8, 14
+
+
+def doctor(
+    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")] = None,
+) -> None:
+    """Check what this robot needs and say what to do; exit code 0 only where nothing needs attention."""
+    findings = examine(Home.at(home, os.environ), os.environ, url=url)
+    typer.echo(table(findings))
+    if any(finding.needs_attention for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(home: Home, environ: Mapping[str, str], *, url: str | None = None) -> list[Finding]:
+    """Check everything. Nothing is changed, and no secret is among what is found."""
+    try:
+        settings = config.load(home, environ, url=url)
+    except ConfigError as error:
+        told = Finding.problem("settings", str(error), "Correct it; the server was not looked at without it")
+        return [told, *checks_of_host.check(home, Config(), environ)]
+    settled = Finding("settings", f"{home.config_file}" if home.config_file.exists() else "the usual ones")
+    return [settled, *checks_of_server.check(home, settings), *checks_of_host.check(home, settings, environ)]
+
+
+def table(findings: Iterable[Finding]) -> str:
+    """The findings as plain text: state, what was checked, what was found, and below it what to do."""
+    found = list(findings)
+    lines = [line for finding in found for line in _lines(finding)]
+    count = sum(finding.needs_attention for finding in found)
+    summary = f"{count} of {len(found)} need attention." if count else "Nothing needs attention."
+    return "\n".join([*lines, "", summary])
+
+
+def _lines(finding: Finding) -> list[str]:
+    start = f"{finding.state:{WIDTH_OF_STATE}}{finding.name:{WIDTH_OF_NAME}}"
+    below = "\n" + " " * (WIDTH_OF_STATE + WIDTH_OF_NAME)
+    lines = [f"{start}{finding.found.strip().replace(chr(10), below)}"]
+    if finding.advice:
+        lines.append(f"{'':{WIDTH_OF_STATE + WIDTH_OF_NAME}}-> {finding.advice}")
+    return lines
