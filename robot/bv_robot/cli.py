@@ -12,7 +12,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bv_robot import __version__, config, enrolling, listener, showing_config, showing_logs, spool, telling
+from bv_robot import (
+    __version__,
+    config,
+    enrolling,
+    listener,
+    operating,
+    orders,
+    showing_config,
+    showing_logs,
+    spool,
+    telling,
+)
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
 from bv_robot.doctor import doctor
@@ -142,6 +153,7 @@ def status(home: HomeOption = None) -> None:
 def _status(home: Home) -> dict[str, Any]:
     identity = config.read_identity(home)
     facts: dict[str, Any] = {"version": __version__, "home": str(home.root), "enrolled": identity is not None}
+    facts["paused"] = orders.is_paused(home)
     if identity is None:
         return facts
     note = spool.read_note(home.status_file)
@@ -183,6 +195,36 @@ def show_logs(
 ) -> None:
     """Print the log of an execution, as far as it is on this machine."""
     showing_logs.show(Home.at(home, os.environ), job=job, is_followed=follow)
+
+
+# Orders
+
+
+@app.command()
+def pause(home: HomeOption = None) -> None:
+    """Take nothing new until resumed, also after a restart. What runs goes on."""
+    operating.pause(Home.at(home, os.environ))
+
+
+@app.command()
+def resume(home: HomeOption = None) -> None:
+    """Take work again after a pause."""
+    operating.resume(Home.at(home, os.environ))
+
+
+@app.command()
+def drain(home: HomeOption = None) -> None:
+    """Finish what runs, take nothing new, then end."""
+    operating.drain(Home.at(home, os.environ))
+
+
+@app.command()
+def stop(
+    now: Annotated[bool, typer.Option("--now", help="End what runs, instead of finishing it.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """End the robot as SIGTERM does: what runs is finished; asked again, it is ended and reported."""
+    operating.stop(Home.at(home, os.environ), is_urgent=now)
 
 
 # Packages

@@ -63,6 +63,14 @@ class Home:
         return self.root / "status.json"
 
     @property
+    def pause_file(self) -> Path:
+        return self.root / "paused.json"
+
+    @property
+    def stop_file(self) -> Path:
+        return self.root / "stop.json"
+
+    @property
     def spool(self) -> Path:
         return self.root / "spool"
 

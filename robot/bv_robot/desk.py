@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from bv_robot import orders
 from bv_robot.client import Client
 from bv_robot.config import Config, Home, Identity
 from bv_robot.spool import CorruptRecord, Spool
@@ -56,6 +57,8 @@ class Desk:
         """Set where results that were delivered in an earlier epoch may have to be offered again."""
         self.wants_drain = False
         """The operator of this machine asked to finish what runs and take nothing new."""
+        self.is_paused = orders.is_paused(home)
+        """The operator of this machine asked to take nothing new for now."""
         self.is_drained_by_server = False
         self.settings = Settings()
         self.session: str | None = None
@@ -120,7 +123,9 @@ class Desk:
         if not self.spool.is_usable():
             return "spool_unusable"
         free = psutil.disk_usage(str(self.spool.directory)).free
-        return "spool_full" if free < self.config.disk_reserve_bytes else ""
+        if free < self.config.disk_reserve_bytes:
+            return "spool_full"
+        return "paused" if self.is_paused else ""
 
     def is_accepting(self) -> bool:
         return not (self.is_drained_by_server or self.problem())

@@ -221,7 +221,7 @@ class Assignment:
         elif self.asked == "lost":
             self._report_failure("LeaseLost", "The lease was lost before the job began.", "killed")
         else:
-            self._give_back("the robot is being stopped")
+            self._give_back("the robot takes no new work now")
 
     def _report_failure(self, kind: str, message: str, code: str) -> None:
         log.warning("%s: %s", self, message)

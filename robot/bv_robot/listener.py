@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from bv_robot import __version__, delivering, enrolling, platforms, preparing, spool
+from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, spool
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
 from bv_robot.executing import Assignment
+from bv_robot.orders import DRAIN
 from bv_robot.spool import CorruptRecord, ExecutionFiles, HomeLock
 from bv_robot.syncing import Syncing
 from bv_robot.waiting import Waiting
@@ -23,8 +24,6 @@ from bv_robot.waiting import Waiting
 log = logging.getLogger("bv_robot")
 
 TICK = 0.1
-DRAIN = 1
-"""How urgent a stop is: at this level what runs is finished, above it is ended."""
 STATUS_EVERY = 2.0
 CLEAN_EVERY = 600.0
 FIRST_OFFERS = 10.0
@@ -69,6 +68,8 @@ class Listener:
         preparing.install_author_module(self._home.author)
         self._listen_to_signals()
         log.info("bv-robot %s, %s at %s", __version__, self._desk.identity.name, self._desk.identity.url)
+        self._tell_standing_orders()
+        self._write_status()
         self._take_over()
         waiting = Waiting(self._desk)
         self._syncing = Syncing(self._desk, waiting, self._enrol_again)
@@ -78,6 +79,7 @@ class Listener:
         self._loop.start()
         try:
             self._work_until_stopped()
+            orders.forget_stop(self._home)
         finally:
             self._desk.ended.set()
             self._desk.wake.set()
@@ -94,7 +96,7 @@ class Listener:
         # Results go before the session, for opening it closes what is open and not proven to run.
         deadline = platforms.steady() + FIRST_OFFERS
         for assignment in self._desk.assignments():
-            while not (assignment.occupies_slot or self._signals or platforms.steady() >= deadline):
+            while not (assignment.occupies_slot or self._asked_urgency() or platforms.steady() >= deadline):
                 if assignment.offered.wait(TICK):
                     break
 
@@ -154,7 +156,8 @@ class Listener:
     def _work_until_stopped(self) -> None:
         while not self._is_done():
             time.sleep(TICK)
-            self._heed_signals()
+            self._heed_stop()
+            self._heed_pause()
             if not self._loop.is_alive():
                 raise LoopDied("the sync loop ended by an error")
             self._every(STATUS_EVERY, self._write_status)
@@ -194,9 +197,12 @@ class Listener:
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._signals += 2
 
-    def _heed_signals(self) -> None:
+    def _asked_urgency(self) -> int:
+        return max(min(self._signals, orders.AT_ONCE), orders.urgency_of_stop(self._home))
+
+    def _heed_stop(self) -> None:
         """Act on signals here and not in their handlers, which may interrupt a thread that holds a lock."""
-        urgency = min(self._signals, 2)
+        urgency = self._asked_urgency()
         if urgency > self._urgency:
             self._urgency = urgency
             self._stop()
@@ -204,6 +210,7 @@ class Listener:
     def _stop(self) -> None:
         self._stop_asked_at = self._last_occupied_at = platforms.steady()
         self._desk.wants_drain = True
+        self._write_status()
         self._desk.wake.set()
         if self._urgency == DRAIN:
             log.info("Draining: what runs is finished, nothing new is taken. Ask again to end it now.")
@@ -211,6 +218,23 @@ class Listener:
         log.info("Stopping now: what runs is ended and reported.")
         for assignment in self._desk.occupied():
             assignment.ask("robot_stopped")
+
+    # Pausing
+
+    def _tell_standing_orders(self) -> None:
+        if orders.urgency_of_stop(self._home):
+            log.warning("Somebody asked this robot to end, and it died before: it does so now, then start it again.")
+        if self._desk.is_paused:
+            log.warning("Paused: nothing new is taken. Take work again by: bv-robot resume")
+
+    def _heed_pause(self) -> None:
+        is_paused = orders.is_paused(self._home)
+        if is_paused == self._desk.is_paused:
+            return
+        self._desk.is_paused = is_paused
+        self._write_status()
+        self._desk.wake.set()
+        log.info("Paused: what runs goes on, nothing new is taken." if is_paused else "Resumed: work is taken again.")
 
     # Housekeeping
 
