@@ -72,7 +72,7 @@ def check_disk(home: Home, reserve: int) -> Finding:
     """Compare what is free with what the robot wants left free."""
     free = psutil.disk_usage(str(_nearest(home.root))).free
     told = f"{free // MEBIBYTE} MiB free, {reserve // MEBIBYTE} MiB wanted"
-    advice = "Make room, or set disk_reserve_bytes lower"
+    advice = "Make room, for instance by bv-robot cleanup, or set disk_reserve_bytes lower"
     if free < reserve:
         return Finding.problem("disk", f"{told}: the robot takes no work", advice)
     if free < 2 * reserve:

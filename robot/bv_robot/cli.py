@@ -24,6 +24,7 @@ from bv_robot import (
     spool,
     telling,
 )
+from bv_robot.cleanup import cleanup
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
 from bv_robot.doctor import doctor
@@ -38,6 +39,7 @@ app = typer.Typer(
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
 app.add_typer(package_app, name="package")
 app.command()(doctor)
+app.command()(cleanup)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]

@@ -109,6 +109,8 @@ class Config:
         disk_reserve_bytes: With less free than this the robot takes no new work.
         environment_seconds: How long building an environment may take.
         keep_records_seconds: How long a delivered result is kept.
+        cache_unused_days: Environments and packages that no job used for so many days are removed.
+        cache_most_bytes: What environments and packages may take together; the longest unused go first.
     """
 
     url: str = ""
@@ -122,6 +124,8 @@ class Config:
     disk_reserve_bytes: int = 256 * 1024 * 1024
     environment_seconds: int = 15 * 60
     keep_records_seconds: int = 24 * 3600
+    cache_unused_days: int = 30
+    cache_most_bytes: int = 10 * 1024**3
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,14 @@ class Workshop:
         seconds: How long one may take to build.
         pause: Called about ten times a second while waiting; it may raise to give the job up.
         say: Told each step, for the job's log.
+        claim: Given the environment's key while its lock is held. What is noted then keeps it from being pruned.
     """
 
     directory: Path
     seconds: float
     pause: Callable[[], None]
     say: Callable[[str], None]
+    claim: Callable[[str], None] = lambda key: None
 
 
 def prepare(lock_file: Path, python_version: str, workshop: Workshop) -> Path:
@@ -51,10 +53,34 @@ def prepare(lock_file: Path, python_version: str, workshop: Workshop) -> Path:
     base = base_python(python_version, workshop)
     requirements = requirements_of(lock_file)
     directory = workshop.directory / key_of(requirements, base)
-    with locks.held(directory.with_suffix(".lock"), pause=workshop.pause):
-        if not (directory / "complete.json").exists():
+    with locks.held(lock_of(directory), pause=workshop.pause):
+        if not _mark_of(directory).exists():
             _build(directory, base, lock_file if requirements else None, workshop)
+        os.utime(_mark_of(directory))
+        workshop.claim(directory.name)
     return platforms.python_of(directory)
+
+
+def lock_of(directory: Path) -> Path:
+    """The file that is held while an environment is built or removed."""
+    return directory.with_suffix(".lock")
+
+
+def last_use(directory: Path) -> float:
+    """When an environment was last asked for, in seconds of the wall clock; 0 for one that is not complete."""
+    try:
+        return _mark_of(directory).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def spoil(directory: Path) -> None:
+    """Have an environment count as not built."""
+    _mark_of(directory).unlink(missing_ok=True)
+
+
+def _mark_of(directory: Path) -> Path:
+    return directory / "complete.json"
 
 
 def requirements_of(lock_file: Path) -> list[str]:
@@ -108,7 +134,7 @@ def _build(directory: Path, base: Path, lock_file: Path | None, workshop: Worksh
         if lock_file:
             workshop.say(f"Building the environment from {lock_file.name}.")
             _install(directory, base, lock_file, workshop)
-        spool.write_record(directory / "complete.json", {"python": str(base)})
+        spool.write_record(_mark_of(directory), {"python": str(base)})
         is_built = True
     finally:
         if not is_built:  # Failed or given up: the next job must not find it half done.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, spool
+from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, pruning, spool
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
@@ -75,6 +75,7 @@ class Listener:
         self._syncing = Syncing(self._desk, waiting, self._enrol_again)
         waiting.start()
         threading.Thread(target=delivering.look_back, args=[self._desk], name="looking back", daemon=True).start()
+        threading.Thread(target=pruning.prune_daily, args=[self._desk], name="pruning", daemon=True).start()
         self._loop = threading.Thread(target=self._syncing.run, name="sync", daemon=True)
         self._loop.start()
         try:

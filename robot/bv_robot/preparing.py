@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bv_robot import api, client, environments, logs, platforms
+from bv_robot import api, client, environments, logs, platforms, spool
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk
 from bv_robot.environments import Workshop
@@ -113,7 +113,11 @@ class Preparation:
         api.start(self.desk.http, self.lease["lease"], self.desk.session or "")
 
     def _workshop(self) -> Workshop:
-        return Workshop(self.desk.home.environments, self.desk.config.environment_seconds, self.pause, self.say)
+        seconds = self.desk.config.environment_seconds
+        return Workshop(self.desk.home.environments, seconds, self.pause, self.say, self._claim)
+
+    def _claim(self, key: str) -> None:
+        spool.write_note(self.files.environment, {"key": key})
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Try until it works, or until it is too late to start."""

@@ -6,6 +6,7 @@ One directory per execution. Its files have one writer each, so nothing needs a 
 ``lease.json``            listener    the lease as granted, on disk before anything is done about it
 ``owner``                 whoever     made exclusively: by the supervisor that may run the job, or by a listener that
                           is first    gives it up. What has an owner is never started again
+``environment.json``      listener    which environment it needs, so that it is not pruned
 ``launch.json``           listener    how to run it
 ``control.json``          listener    what is asked of the supervisor, and until when the lease is ours
 ``state.json``            supervisor  CPU and memory, for the next sync
@@ -148,6 +149,10 @@ class ExecutionFiles:
     @property
     def launch(self) -> Path:
         return self.directory / "launch.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.directory / "environment.json"
 
     @property
     def _owner(self) -> Path:

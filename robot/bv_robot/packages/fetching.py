@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +32,27 @@ def fetch(
         WrongPackage: when the bytes have another hash than the job's package, or the server does not have it.
         Trouble: when the server cannot be reached; trying again is worth while.
     """
-    path = cache / f"{package['sha256']}.bvpackage"
-    with locks.held(path.with_suffix(".lock"), pause=pause):
+    path = path_of(cache, package["sha256"])
+    with locks.held(lock_of(cache, package["sha256"]), pause=pause):
         if _hash_of(path) != package["sha256"]:
             _download(http, package, path, check)
+        os.utime(path)  # Pruning goes by the last use.
     return path
+
+
+def path_of(cache: Path, sha256: str) -> Path:
+    return cache / f"{sha256}.bvpackage"
+
+
+def lock_of(cache: Path, sha256: str) -> Path:
+    """The file that is held while a package is downloaded or removed."""
+    return cache / f"{sha256}.lock"
+
+
+def hash_in_name(file: Path) -> str | None:
+    """The hash of the package that a file of the cache is, or was to become; None for other files."""
+    found = re.fullmatch(r"\.?([0-9a-f]{64})\.bvpackage(\.[0-9a-f]+)?", file.name)
+    return found[1] if found else None
 
 
 def _download(http: Client, package: dict[str, Any], path: Path, check: Callable[[], None]) -> None:
