@@ -20,6 +20,11 @@ from bv_robot.spool import HomeLock
 
 UV_SECONDS = 30.0
 MEBIBYTE = 1024 * 1024
+ADVICE = {
+    "paused": "Take work again by: bv-robot resume",
+    "stopping": "It ends once its work is done; start it again by: bv-robot run",
+}
+"""What to do about a listener that takes no work because somebody asked for that."""
 
 
 def check(home: Home, settings: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -138,5 +143,6 @@ def check_listener(home: Home) -> Finding:
     told = f"runs as process {note.get('pid', 'unknown')}"
     complaint = note.get("trouble") or note.get("problem")
     if complaint:
-        return Finding.warning("listener", f"{told}; it says: {complaint}", "See what else is found here, and its log")
+        advice = ADVICE.get(complaint, "See what else is found here, and its log")
+        return Finding.warning("listener", f"{told}; it says: {complaint}", advice)
     return Finding("listener", told)

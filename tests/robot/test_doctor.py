@@ -354,3 +354,11 @@ def test_a_listener_that_runs_is_shown_with_its_complaint(place, trouble, state)
     assert found.state == state
     assert "process 4711" in found.found
     assert trouble in found.found
+
+
+def test_a_listener_that_is_paused_is_shown_with_the_way_to_resume_it(place):
+    lock = HomeLock(place.lock_file)
+    lock.take()
+    write_note(place.status_file, {"pid": 4711, "problem": "paused", "trouble": ""})
+
+    assert checks_of_host.check_listener(place).advice == "Take work again by: bv-robot resume"
