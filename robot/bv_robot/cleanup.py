@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from bv_robot import config, pruning, telling
 from bv_robot.config import Home
@@ -18,36 +14,28 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def parsed_size(text: str) -> int:
-    """The bytes that ``500M``, ``10GiB`` or ``1.5 GB`` mean: always by powers of 1024."""
+    """The bytes that ``500M``, ``10GiB`` or ``1.5 GB`` mean: always by powers of 1024.
+
+    Raises:
+        ValueError: for anything else.
+    """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
     if not found:
-        raise typer.BadParameter(f"{text!r} is no size; write it like 500M or 10G")
+        raise ValueError(f"{text!r} is no size; write it like 500M or 10G")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
-def cleanup(
-    older_than: Annotated[
-        float | None,
-        typer.Option("--older-than", min=0, metavar="DAYS", help="Remove what was not used for so long."),
-    ] = None,
-    max_size: Annotated[
-        int | None,
-        typer.Option("--max-size", parser=parsed_size, metavar="SIZE", help="Remove more until the rest fits: 10G."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
-    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
-) -> None:
-    """Remove cached environments and packages that no job needs, the longest unused first; also while it runs."""
-    place = Home.at(home, os.environ)
+def clean_up(place: Home, *, older_than: float | None, max_size: int | None, is_dry_run: bool) -> None:
+    """Remove what no job needs, by the robot's settings or by the limits given (days, bytes), and say what it was."""
     usual = Limits.of(config.load(place, os.environ))
     limits = Limits(
         usual.unused_days if older_than is None else older_than, usual.most_bytes if max_size is None else max_size
     )
-    pruned = pruning.prune(place, limits, is_dry_run=dry_run)
+    pruned = pruning.prune(place, limits, is_dry_run=is_dry_run)
     for cached in pruned.removed:
-        _tell(cached, "Would remove" if dry_run else "Removed")
+        _tell(cached, "Would remove" if is_dry_run else "Removed")
     facts = {"removed": len(pruned.removed), "freed": pruned.freed, "left": pruned.left}
-    freed = f"{readable(pruned.freed)} {'would be ' if dry_run else ''}freed"
+    freed = f"{readable(pruned.freed)} {'would be ' if is_dry_run else ''}freed"
     reason = "; what is left over the limit is in use" if pruned.left > limits.most_bytes else ""
     telling.say(f"{len(pruned.removed)} removed, {freed}, {readable(pruned.left)} left{reason}", **facts)
 

@@ -24,10 +24,9 @@ from bv_robot import (
     spool,
     telling,
 )
-from bv_robot.cleanup import cleanup
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
-from bv_robot.doctor import doctor
+from bv_robot.maintaining import cleanup, doctor
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 

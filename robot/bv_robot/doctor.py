@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from bv_robot import checks_of_host, checks_of_server, config
 from bv_robot.config import Config, ConfigError, Home
 from bv_robot.findings import Finding
 
 WIDTH_OF_STATE, WIDTH_OF_NAME = 8, 14
-
-
-def doctor(
-    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
-    url: Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")] = None,
-) -> None:
-    """Check what this robot needs and say what to do; exit code 0 only where nothing needs attention."""
-    findings = examine(Home.at(home, os.environ), os.environ, url=url)
-    typer.echo(table(findings))
-    if any(finding.needs_attention for finding in findings):
-        raise typer.Exit(1)
 
 
 def examine(home: Home, environ: Mapping[str, str], *, url: str | None = None) -> list[Finding]:

@@ -7,7 +7,6 @@ import sys
 import time
 
 import pytest
-import typer
 from bv_robot import cleanup, environments, locks, platforms, pruning
 from bv_robot.config import Home
 from bv_robot.platforms import ProcessIdentity
@@ -235,7 +234,7 @@ def test_a_size_is_written_as_people_do(text, size):
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "5X"])
 def test_what_is_no_size_is_refused(text):
-    with pytest.raises(typer.BadParameter, match="is no size; write it like 500M or 10G"):
+    with pytest.raises(ValueError, match="is no size; write it like 500M or 10G"):
         cleanup.parsed_size(text)
 
 

@@ -1,0 +1,47 @@
+"""The commands ``bv-robot doctor`` and ``bv-robot cleanup``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bv_robot.cleanup import clean_up, parsed_size
+from bv_robot.config import Home
+from bv_robot.doctor import examine, table
+
+
+def doctor(
+    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")] = None,
+) -> None:
+    """Check what this robot needs and say what to do; exit code 0 only where nothing needs attention."""
+    findings = examine(Home.at(home, os.environ), os.environ, url=url)
+    typer.echo(table(findings))
+    if any(finding.needs_attention for finding in findings):
+        raise typer.Exit(1)
+
+
+def _size(text: str) -> int:
+    try:
+        return parsed_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def cleanup(
+    older_than: Annotated[
+        float | None,
+        typer.Option("--older-than", min=0, metavar="DAYS", help="Remove what was not used for so long."),
+    ] = None,
+    max_size: Annotated[
+        int | None,
+        typer.Option("--max-size", parser=_size, metavar="SIZE", help="Remove more until the rest fits: 10G."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+) -> None:
+    """Remove cached environments and packages that no job needs, the longest unused first; also while it runs."""
+    clean_up(Home.at(home, os.environ), older_than=older_than, max_size=max_size, is_dry_run=dry_run)
