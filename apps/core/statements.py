@@ -156,6 +156,7 @@ class _Reading:
         columns = slice(facts["select_fields"][0], facts["select_fields"][-1] + 1)
         names = [column.target.attname for column in selected[columns]]
         converters = list(compiler.get_converters(selected).items())
+        # The types describe a later Django, whose populators take one argument more.
         related = get_related_populators(facts, compiler.select, connection.alias)  # type: ignore[call-arg]
         return cls(statement, places, facts["model"], columns, names, converters, related)
 

@@ -78,11 +78,12 @@ class ShareForm(OperatorForm):
 
     def offer(self) -> None:
         """Offer what this person may do to the row; to see it is ticked, as nothing else works without."""
-        user, field = self.fields["user"], self.fields["permissions"]
-        user.queryset = user.queryset.filter(is_active=True)  # type: ignore[attr-defined]
+        user: Any = self.fields["user"]
+        user.queryset = user.queryset.filter(is_active=True)
+        field: Any = self.fields["permissions"]
         names = SHAREABLE[self.row._meta.label_lower]
         held = [(name, text) for name, text in names.items() if rbac.allows(self.actor, name, self.row)]
-        field.choices = held  # type: ignore[attr-defined]
+        field.choices = held
         field.initial = [name for name, _ in held if ".view_" in name]
 
 

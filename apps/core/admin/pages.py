@@ -71,9 +71,9 @@ class OperatorAdmin(GuardedAdmin):
             _as_id(ticked)
         context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
         response = super().changelist_view(request, context)
-        if self.live_columns and isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
-            changelist = response.context_data["cl"]  # type: ignore[index]
-            response.context_data["rows_address"] = self._rows_address(changelist.result_list)  # type: ignore[index]
+        shown = (response.context_data or {}) if isinstance(response, TemplateResponse) else {}
+        if self.live_columns and "cl" in shown:
+            shown["rows_address"] = self._rows_address(shown["cl"].result_list)
         return response
 
     def may_change(self, row: Any) -> bool:

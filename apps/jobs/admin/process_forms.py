@@ -100,7 +100,8 @@ class ProcessForm(OperatorForm):
             field: Any = self.fields[name]
             field.queryset = field.queryset.filter(tenant_id=tenant_id)
         for name, empty in (("target_machine", "any"), ("target_robot", "any"), ("package", "none: a script runs")):
-            self.fields[name].empty_label = empty  # type: ignore[attr-defined]
+            field = self.fields[name]
+            field.empty_label = empty
         self.fields["required_labels"].help_text = "Labels that a robot or its machine must have, with commas between."
         self._offer_versions()
         self._offer_entrypoints()

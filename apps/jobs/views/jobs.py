@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -81,11 +81,11 @@ class JobViewSet(BigTableViewSet):
         process = asked.pop("process")
         return self.created(services.create_job(process, actor=self.actor, wanted=services.Wanted(**asked)))
 
-    def shown(self, row: Model) -> Model:
+    def shown(self, row: Any) -> Any:
         """Return a job again with all that its answer shows. One that was just made is known whole."""
         if self.action != "create":
             return super().shown(row)
-        row.latest_execution = None  # type: ignore[attr-defined]
+        row.latest_execution = None
         return row
 
     @extend_schema(responses={201: CreatedJobs})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.db.models import QuerySet
-from rest_framework.views import APIView
 
 from apps.core.api.identifiers import parse_id
 from apps.core.api.ranges import within
@@ -41,14 +40,14 @@ _LONGEST_STEP: Final = 5000
 class NewestJobs(NewestOfEachPlace):
     """Finds the jobs that a robot tried by its executions: a job itself does not know its robots."""
 
-    def fetch(self, rows: QuerySet, count: int, view: APIView | None) -> list[Any]:
-        robot = view.request.query_params.get("robot")  # type: ignore[union-attr]
+    def fetch(self, rows: QuerySet, count: int, view: Any) -> list[Any]:
+        robot = view.request.query_params.get("robot")
         if robot is None:
             return super().fetch(rows, count, view)
         is_rising = not str(rows.query.order_by[0]).startswith("-")
         tried = Execution.objects.filter(**within("robot_id", parse_id(robot)))
         tenant = tried.order_by("robot_id").values_list("tenant_id", flat=True).first()
-        actor, permission = view.actor, view.view_permission  # type: ignore[union-attr]
+        actor, permission = view.actor, view.view_permission
         if not rbac.reach(actor, permission).touches(tenant):
             return []
         rows = rbac.visible(rows, actor, permission)
