@@ -122,6 +122,33 @@ class Process(TenantRow):
         validators=[RegexValidator(r"^\d{1,6}(\.\d{1,6}){0,2}$", "Use numbers such as 1.4.0.")],
         help_text="Robots with an older program get none of its jobs. Empty: any version.",
     )
+    memory_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(16)],
+        help_text="MiB that a job's processes may use together; beyond that the job fails. Empty: as its robot says.",
+    )
+    cpu_limit = models.FloatField(
+        "processor limit",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.05), MaxValueValidator(1024)],
+        help_text="Processor cores that a job may use, such as 0.5. Empty: as its robot says.",
+    )
+    niceness = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(19)],
+        help_text="How far a job steps back behind other programs: 0 not at all, 19 as far as it can.",
+    )
+    may_start = models.ManyToManyField(
+        "self",
+        through="ProcessChild",
+        symmetrical=False,
+        related_name="started_by",
+        blank=True,
+        help_text="Processes of which its jobs may start jobs themselves.",
+    )
     enabled = models.BooleanField(default=True)
     revision = models.PositiveIntegerField(default=1, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -198,6 +225,23 @@ class Process(TenantRow):
                 field="entrypoint_name",
             )
         return entrypoint
+
+
+class ProcessChild(TenantRow):
+    """Jobs of ``parent`` may start jobs of ``child``."""
+
+    parent = InTenant(Process, related_name="process_children")
+    child = InTenant(Process, related_name="+")
+
+    class Meta:
+        constraints = [
+            SameTenant("parent", name="processchild_parent_same_tenant"),
+            SameTenant("child", name="processchild_child_same_tenant"),
+            models.UniqueConstraint(fields=["parent", "child"], name="processchild_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.parent} may start {self.child}"
 
 
 def _entrypoints() -> models.QuerySet[Entrypoint]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Count, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, F, OuterRef, Prefetch, Q, Subquery
 from django.db.models.functions import Coalesce, Lower, Now
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.core.streams import Period, Stream
 from apps.core.tokens import Token
 from apps.rbac import services as rbac
 
@@ -29,6 +30,71 @@ class MachineQuerySet(models.QuerySet["Machine"]):
         return self.annotate(robot_count=count).prefetch_related(live_keys)
 
 
+class EnrolmentKeyQuerySet(models.QuerySet["EnrolmentKey"]):
+    def visible_to(self, actor: Actor) -> EnrolmentKeyQuerySet:
+        return rbac.visible(self, actor, "robots.view_enrolmentkey")
+
+
+class EnrolmentKey(Token):
+    """A key with which many computers enrol: a template of the machines and robots that it makes."""
+
+    KIND = "t"
+
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=500, blank=True)
+    folders = models.ManyToManyField("tenancy.Folder", through="EnrolmentKeyFolder", related_name="+")
+    labels = ArrayField(
+        models.CharField(max_length=63), default=list, blank=True, help_text="Every machine made by it gets these."
+    )
+    slots = models.PositiveSmallIntegerField(default=1, help_text="How many jobs a robot made by it runs at once.")
+    networks = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text="Networks it may be used from, such as 10.1.0.0/16. Empty: from anywhere.",
+    )
+    most_uses = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many new machines it may make. Empty: any number."
+    )
+    uses = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = EnrolmentKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "enrolment key"
+        constraints = [
+            tenant_key("enrolmentkey"),
+            models.UniqueConstraint(
+                "tenant", Lower("name"), name="enrolmentkey_name_free", condition=Q(revoked_at=None)
+            ),
+            models.CheckConstraint(name="enrolmentkey_slots_in_range", condition=Q(slots__gte=1, slots__lte=64)),
+            models.CheckConstraint(
+                name="enrolmentkey_uses_in_bounds", condition=Q(most_uses=None) | Q(uses__lte=F("most_uses"))
+            ),
+        ]
+        permissions = [("rotate_enrolmentkey", "Can replace an enrolment key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EnrolmentKeyFolder(TenantRow):
+    """Robots made by a key work for a folder."""
+
+    key = InTenant(EnrolmentKey, related_name="key_folders")
+    folder = InTenant("tenancy.Folder", related_name="+")
+
+    class Meta:
+        constraints = [
+            SameTenant("key", name="enrolmentkeyfolder_key_same_tenant"),
+            SameTenant("folder", name="enrolmentkeyfolder_folder_same_tenant"),
+            models.UniqueConstraint(fields=["key", "folder"], name="enrolmentkeyfolder_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} for {self.folder}"
+
+
 class Machine(TenantRow):
     """A computer on which robots run. Its enrolment key lets robots introduce themselves."""
 
@@ -41,6 +107,7 @@ class Machine(TenantRow):
     signature_bound_at = models.DateTimeField(null=True, editable=False)
     info = models.JSONField(default=dict, editable=False)
     last_seen_at = models.DateTimeField(null=True, editable=False)
+    made_by = InTenant(EnrolmentKey, null=True, related_name="machines", editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = MachineQuerySet.as_manager()
@@ -48,6 +115,10 @@ class Machine(TenantRow):
     class Meta:
         constraints = [
             tenant_key("machine"),
+            SameTenant("made_by", name="machine_made_by_same_tenant"),
+            models.UniqueConstraint(
+                fields=["made_by", "signature"], name="machine_once_per_key", condition=Q(deleted_at=None)
+            ),
             models.UniqueConstraint("tenant", Lower("name"), name="machine_name_free", condition=Q(deleted_at=None)),
         ]
         permissions = [("enrol_machine", "Can make and regenerate a machine's key")]
@@ -106,6 +177,12 @@ class Robot(TenantRow):
     maintenance = models.BooleanField("in maintenance", default=False)
     maintenance_reason = models.CharField(max_length=300, blank=True)
     maintenance_until = models.DateTimeField(null=True, blank=True, help_text="Ends by itself then. Empty: by hand.")
+    is_ephemeral = models.BooleanField(
+        default=False, editable=False, help_text="Came to run one job, and leaves by itself after it."
+    )
+    pushed_settings = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What it does otherwise than the installation says."
+    )
     token_generation = models.PositiveIntegerField(
         default=0, editable=False, help_text="Rises with each rotation, so that the machine's key gives another token."
     )
@@ -169,6 +246,26 @@ class RobotToken(Token):
 
     def __str__(self) -> str:
         return f"token of {self.robot}"
+
+
+class RobotSample(Stream):
+    """What a robot measured of its machine, about once a minute. Shares are between 0 and 1, sizes bytes."""
+
+    PARTITION_BY = Period.DAY
+
+    tenant_id = models.UUIDField()
+    robot_id = models.UUIDField()
+    cpu = models.FloatField(null=True, help_text="Share of all processors in use.")
+    memory = models.FloatField(null=True, help_text="Share of the memory in use.")
+    disk = models.FloatField(null=True, help_text="Share of the spool's disk in use.")
+    disk_free = models.BigIntegerField(null=True)
+    load = models.FloatField(null=True, help_text="Load average of the last minute, per processor.")
+
+    class Meta:
+        indexes = [models.Index(fields=["robot_id", "-id"], name="robotsample_by_robot")]
+
+    def __str__(self) -> str:
+        return f"sample of robot {self.robot_id}"
 
 
 class RobotSession(TenantRow):

@@ -1,5 +1,6 @@
 """Jobs, the executions that try them, their logs, and what is kept beside them."""
 
+from apps.jobs.models.belongings import Artefact, JobToken, Span
 from apps.jobs.models.executions import (
     Execution,
     ExecutionStatus,
@@ -13,6 +14,7 @@ from apps.jobs.models.plane import Plane
 from apps.jobs.models.robots import RobotStatus, with_open_executions, with_status
 
 __all__ = [
+    "Artefact",
     "BulkAction",
     "BulkChange",
     "BulkStatus",
@@ -20,12 +22,14 @@ __all__ = [
     "ExecutionStatus",
     "Job",
     "JobStatus",
+    "JobToken",
     "LateKind",
     "LateResult",
     "LogChunk",
     "LogStream",
     "Plane",
     "RobotStatus",
+    "Span",
     "with_latest_execution",
     "with_open_executions",
     "with_status",

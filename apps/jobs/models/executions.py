@@ -93,6 +93,7 @@ class Execution(Stateful, TenantRow):
     exit_code = models.IntegerField(null=True)
     progress = models.JSONField(null=True)
     usage = models.JSONField(null=True)
+    watched_until = models.DateTimeField(null=True, help_text="Somebody reads its log as it comes: until then, faster.")
 
     # The log as the robot sent it (foundation of its integrity) and as it was announced at the end.
     log_length = models.BigIntegerField(default=0)

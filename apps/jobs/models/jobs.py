@@ -28,6 +28,8 @@ class JobStatus(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+#: How many generations of jobs may start one another below the first.
+MOST_DEPTH = 5
 #: What a bulk change may filter by, and the look-up that does it.
 _FILTERS = {
     "status": "status__in",
@@ -158,6 +160,8 @@ class Job(Stateful, TenantRow):
     source = models.CharField(max_length=16, default="manual", help_text="manual, api, trigger, retry, …")
     created_by = models.CharField(max_length=200)
     retry_of = InTenant("self", null=True, related_name="retries", db_index=False)
+    parent = InTenant("self", null=True, related_name="children", db_index=False)
+    depth = models.PositiveSmallIntegerField(default=0, help_text="How many jobs above it started one another.")
     cancel_requested_at = models.DateTimeField(null=True)
     stop_requested_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
@@ -177,6 +181,8 @@ class Job(Stateful, TenantRow):
             SameTenant("target_robot", name="job_robot_same_tenant"),
             SameTenant("last_robot", name="job_last_robot_same_tenant"),
             SameTenant("retry_of", name="job_retry_of_same_tenant"),
+            SameTenant("parent", name="job_parent_same_tenant"),
+            models.CheckConstraint(name="job_depth_in_bounds", condition=Q(depth__lte=MOST_DEPTH)),
             models.CheckConstraint(name="job_status_known", condition=Q(status__in=JobStatus.values)),
             models.CheckConstraint(
                 name="job_final_has_end",
@@ -227,6 +233,7 @@ class Job(Stateful, TenantRow):
             models.Index(fields=["tenant", "source", "-id"], name="job_newest_by_source"),
             models.Index(fields=["tenant", "reason", "-id"], name="job_newest_by_reason", condition=~Q(reason="")),
             models.Index(fields=["retry_of"], name="job_by_original", condition=Q(retry_of__isnull=False)),
+            models.Index(fields=["parent"], name="job_by_parent", condition=Q(parent__isnull=False)),
         ]
         permissions = [
             ("cancel_job", "Can stop, cancel and kill a job"),
