@@ -44,12 +44,14 @@ class FaultProxy:
     """Listens on a port of its own and passes each request on to ``target``, a port of loopback.
 
     ``decide`` names the fault of each request; it is called from several threads and may be replaced at any time.
+    ``witness`` sees each answer of the server before it is passed on, with the request, and may end who waits for it.
     ``seen`` counts what has happened. While it is frozen, nothing is passed on and nothing is closed: what is connected
     hangs, and so does what connects.
     """
 
     def __init__(self, target: int, decide: Callable[[Request], Fault] = lambda request: Fault.NONE) -> None:
         self.decide = decide
+        self.witness: Callable[[Request, bytes], None] = lambda request, reply: None
         self.seen: Counter[Fault] = Counter()
         self.delay = 0.5
         self._target = target
@@ -158,7 +160,9 @@ class FaultProxy:
                 parts.append(data)
         if not parts:
             raise Broken
-        return b"".join(parts)
+        reply = b"".join(parts)
+        self.witness(request, reply)
+        return reply
 
 
 def _message(connection: socket.socket) -> bytes:
