@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.audit import rules
-from apps.core.actors import PERSON, ROBOT, SERVICE, SYSTEM
+from apps.core.actors import JOB, PERSON, ROBOT, SERVICE, SYSTEM
 from apps.core.models import Row
 from apps.core.streams import Stream, StreamQuerySet
 
@@ -61,7 +61,7 @@ class AuditEntry(Stream):
         constraints = [
             models.CheckConstraint(name="audit_outcome_known", condition=Q(outcome__in=Outcome.values)),
             models.CheckConstraint(
-                name="audit_actor_known", condition=Q(actor_kind__in=[PERSON, SERVICE, ROBOT, SYSTEM])
+                name="audit_actor_known", condition=Q(actor_kind__in=[PERSON, SERVICE, ROBOT, JOB, SYSTEM])
             ),
         ]
         indexes = [

@@ -11,12 +11,13 @@ from apps.core.errors import NotSignedIn
 PERSON = "person"
 SERVICE = "service"
 ROBOT = "robot"
+JOB = "job"
 SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever asks for a change: a person, a service account, a robot, or the system itself.
+    """Whoever asks for a change: a person, a service account, a robot, a running job, or the system itself.
 
     Every service takes one. There is no anonymous actor and no ``None``: work that nobody asked for is done in the
     name of ``Actor.system(...)``. ``tenant_id`` narrows what the credential reaches: an API key and a robot belong to
@@ -43,6 +44,11 @@ class Actor:
         return cls(ROBOT, str(pk), name, tenant_id)
 
     @classmethod
+    def job(cls, execution_id: UUID, name: str, tenant_id: UUID) -> Actor:
+        """Return a running job as an actor: one execution of it, which speaks for itself and nothing else."""
+        return cls(JOB, str(execution_id), name, tenant_id)
+
+    @classmethod
     def system(cls, name: str) -> Actor:
         """Return the system itself under the name of what it is doing, such as ``sweep``."""
         return cls(SYSTEM, name, name)
@@ -54,6 +60,10 @@ class Actor:
     @property
     def is_robot(self) -> bool:
         return self.kind == ROBOT
+
+    @property
+    def is_job(self) -> bool:
+        return self.kind == JOB
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -23,6 +23,7 @@ from apps.jobs.services.leases import (
     release_execution,
     renew_leases,
     start_execution,
+    start_with_token,
 )
 from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log
 from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
@@ -67,6 +68,7 @@ __all__ = [
     "resume_job",
     "retry_job",
     "start_execution",
+    "start_with_token",
     "stop_job",
     "sweep_execution",
 ]

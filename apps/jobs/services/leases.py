@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from apps.core import statements
+from apps.core import ids, statements, tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, NotFound
 from apps.events import services as events
-from apps.jobs.models import Execution, ExecutionStatus, Job
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobToken
 from apps.jobs.rules.reports import End
 from apps.jobs.services import _settling
 from apps.rbac import services as rbac
@@ -30,6 +31,13 @@ _BEGIN = """
         expires_at = statement_timestamp() + make_interval(secs => %(ttl)s),
         timeout_at = statement_timestamp() + %(backstop)s::interval
     WHERE id = %(id)s AND status = 'running'
+"""
+
+#: Where the secret behind derived tokens was changed between two starts, the one answered last is the good one.
+_ISSUE = """
+    INSERT INTO jobs_jobtoken (id, tenant_id, execution_id, public, digest)
+    VALUES (%(id)s, %(tenant)s, %(execution)s, %(public)s, %(digest)s)
+    ON CONFLICT (execution_id) DO UPDATE SET public = excluded.public, digest = excluded.digest
 """
 
 
@@ -61,15 +69,28 @@ def start_execution(execution: Execution, *, actor: Actor) -> Execution:
     Raises ``LeaseOver``, and ``JobEnding`` where the job was asked to end first: then it shall not begin at all.
     """
     rbac.require(actor, "jobs.report_execution", execution)
-    job = _settling.lock_job_of(execution)
-    _require_open(execution)
-    if execution.started_at is None:
-        _refuse_if_ending(job)
-        backstop = _backstop(execution, job.timeout) if job.timeout else None
-        facts = {"id": execution.pk, "ttl": job.lease_ttl, "backstop": backstop}
-        statements.execute(_BEGIN, facts)
-        events.record("job.started", job, data=_settling.facts_of(job, execution))
+    _start(execution)
     return execution
+
+
+@transaction.atomic
+def start_with_token(execution: Execution, *, actor: Actor) -> tokens.PlainToken:
+    """Do the same and give the job a credential of its own, good while this execution is running.
+
+    It follows from the lease, so the same start gives the same token although only its hash is kept.
+    """
+    rbac.require(actor, "jobs.report_execution", execution)
+    _start(execution)
+    token = tokens.derive(JobToken.KIND, settings.TOKEN_PEPPER, f"job token of lease {execution.lease_id}")
+    facts = {
+        "id": ids.uuid7(),
+        "tenant": execution.tenant_id,
+        "execution": execution.pk,
+        "public": token.public,
+        "digest": token.digest(settings.TOKEN_PEPPER),
+    }
+    statements.execute(_ISSUE, facts)
+    return token
 
 
 @transaction.atomic
@@ -133,6 +154,17 @@ def hand_over_leases(
         elif execution.session_id in ended:
             _give_up(execution, job, reason)
     return kept
+
+
+def _start(execution: Execution) -> None:
+    job = _settling.lock_job_of(execution)
+    _require_open(execution)
+    if execution.started_at is None:
+        _refuse_if_ending(job)
+        backstop = _backstop(execution, job.timeout) if job.timeout else None
+        facts = {"id": execution.pk, "ttl": job.lease_ttl, "backstop": backstop}
+        statements.execute(_BEGIN, facts)
+        events.record("job.started", job, data=_settling.facts_of(job, execution))
 
 
 def _extend(execution: Execution, job: Job, session: RobotSession) -> list[UUID]:

@@ -42,6 +42,8 @@ _FOR_HOLDERS_OF_ALL = "rbac.add_roleassignment"
 ROBOT_PERMISSIONS = frozenset(
     {"robots.report_robot", "jobs.claim_job", "jobs.report_execution", "packages.download_packageversion"}
 )
+#: What a running job may do, and only about its own execution.
+JOB_PERMISSIONS = frozenset({"jobs.report_execution", "jobs.start_children"})
 
 
 #: How permissions begin that change nothing.
@@ -77,8 +79,8 @@ def require(actor: Actor, permission: str, obj: Any) -> None:
 def refuse_suspended(actor: Actor, obj: Any) -> None:
     """Raise ``NotAllowed`` where ``obj`` is in a suspended tenant. The system settles things there all the same."""
     tenant_id = None if obj is EVERYWHERE else getattr(obj, "tenant_id", None)
-    if tenant_id is None or actor.is_system or actor.is_robot:
-        return
+    if tenant_id is None or actor.is_system or actor.is_robot or actor.is_job:
+        return  # Robots and jobs prove themselves with a credential that no suspended tenant's has.
     if _suspended().exists(tenant=tenant_id):
         raise NotAllowed("This tenant is suspended.", code="tenant_suspended", target=obj, actor=actor)
 
@@ -89,6 +91,8 @@ def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
         return True
     if actor.is_robot:
         return permission in ROBOT_PERMISSIONS and _belongs_to_robot(actor, obj)
+    if actor.is_job:
+        return permission in JOB_PERMISSIONS and _is_own_execution(actor, obj)
     user = actor.user
     if user is None or not user.is_active:
         return False
@@ -156,7 +160,7 @@ def reach(actor: Actor, permission: str) -> Reach:
     What ``visible`` says as one condition, said as a list: a page of a table of many millions of rows is read from
     each place by its own index, where the one condition would have to walk past everybody else's rows.
     """
-    if actor.is_robot or not (actor.is_system or actor.user.is_active):
+    if not actor.is_system and (actor.user is None or not actor.user.is_active):
         return Reach()
     whole = tuple(tenants_where(actor, permission).values_list("pk", flat=True))
     if _is_almighty(actor):
@@ -315,6 +319,12 @@ def _belongs_to_robot(actor: Actor, obj: Any) -> bool:
     if obj is None or obj is EVERYWHERE or getattr(obj, "tenant_id", None) != actor.tenant_id:
         return False
     return str(obj.pk) == actor.id or str(getattr(obj, "robot_id", "")) == actor.id
+
+
+def _is_own_execution(actor: Actor, obj: Any) -> bool:
+    if obj is None or obj is EVERYWHERE or getattr(obj, "tenant_id", None) != actor.tenant_id:
+        return False
+    return str(obj.pk) == actor.id
 
 
 def _in_words(permission: str) -> str:

@@ -136,8 +136,8 @@ def start(request: HttpRequest, lease: str) -> HttpResponseBase:
     caller = caller_of(request)
     read_json(request)  # Nothing in it decides anything: the lease says it all.
     execution = jobs.find_lease(parse_id(lease), actor=caller.actor)
-    jobs.start_execution(execution, actor=caller.actor)
-    return reply({"answer": "started"})
+    token = jobs.start_with_token(execution, actor=caller.actor)
+    return reply({"answer": "started", "job_token": str(token)})
 
 
 @api_view("POST")

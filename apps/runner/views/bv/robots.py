@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -16,7 +18,7 @@ from apps.packages import services as packages
 from apps.robots import services as robots
 from apps.robots.models import Robot
 from apps.runner import services
-from apps.runner.authentication import Caller, caller_of
+from apps.runner.authentication import Caller, caller_of, carries_job_token, job_of, speaker_of
 from apps.runner.serializers import bv
 from apps.runner.views.robots import read_outcome, reply
 
@@ -92,24 +94,21 @@ def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
 @api_view("GET")
 def stop_requested(request: HttpRequest, handle: str) -> HttpResponseBase:
     """Say whether a job shall end by itself; also once its lease is gone, whatever runs under a newer one."""
-    caller = caller_of(request)
-    execution = services.note_receipt(caller.robot, actor=caller.actor, handle=parse_id(handle))
+    execution = _asked_about(request, parse_id(handle))
     is_over = execution.status != ExecutionStatus.RUNNING or execution.job.status != JobStatus.RUNNING
     return reply({"stop_requested": is_over or execution.job.stop_requested_at is not None})
 
 
 @api_view("POST")
 def append_log(request: HttpRequest, execution_id: str) -> HttpResponseBase:
-    """Take one line of log from a robot's job. What a full log has no room for is not stored, which is said."""
-    caller = caller_of(request)
+    """Take one line of log from a job or its robot. What a full log has no room for is not stored, which is said."""
+    speaker = speaker_of(request)
     line = bv.read_line(read_json(request))
-    found = Execution.objects.filter(robot=caller.robot, pk=parse_id(execution_id)).first()
-    if found is None:
-        raise NotFound("There is no such execution here.", code="unknown")
-    if found.finished_at is None and found.session.is_classic:
-        services.note_receipt(caller.robot, actor=caller.actor, handle=found.lease_id)
+    found = speaker.execution(parse_id(execution_id))
+    if speaker.own is None and found.finished_at is None and found.session.is_classic:
+        services.note_receipt(found.robot, actor=speaker.actor, handle=found.lease_id)
     try:
-        jobs.append_lines(found, actor=caller.actor, lines=[line])
+        jobs.append_lines(found, actor=speaker.actor, lines=[line])
     except TooLarge:
         return reply({"status": "accepted", "stored": False}, status=202)
     return reply({"status": "accepted", "stored": True}, status=202)
@@ -127,6 +126,17 @@ def download(request: HttpRequest, version: str) -> HttpResponseBase:
         packages.open_file(found), filename=found.file_name, as_attachment=True, content_type="application/zip",
         headers=headers,
     )  # fmt: skip
+
+
+def _asked_about(request: HttpRequest, handle: UUID) -> Execution:
+    """Return what a robot asks about by lease, or the calling job's own execution by its lease or the job's id."""
+    if not carries_job_token(request):
+        caller = caller_of(request)
+        return services.note_receipt(caller.robot, actor=caller.actor, handle=handle)
+    execution = job_of(request).own
+    if handle not in (execution.lease_id, execution.job_id):
+        raise NotFound("There is no such job here.", code="unknown")
+    return execution
 
 
 def _present(request: HttpRequest) -> Caller:
