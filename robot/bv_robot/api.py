@@ -28,6 +28,12 @@ def open_session(http: Client, opening: dict[str, Any]) -> dict[str, Any]:
     return client.body_of(answer, "session", "resume_secret", "robot", "leases", "settings", "epoch", "tick")
 
 
+def rotate_token(http: Client, seconds: float) -> dict[str, Any]:
+    """Ask for a fresh token; the one in use goes on for a while. Gives up after so many seconds of silence."""
+    answer = http.call("POST", "/runner/rotate-token", json={}, timeout=seconds)
+    return client.body_of(answer, "api_token", "expires_in")
+
+
 def sync(http: Client, report: dict[str, Any]) -> dict[str, Any]:
     answer = http.call("POST", "/runner/sync", json=report)
     return client.body_of(answer, "leases", "grants", "next_sync_in", "config", "epoch", "tick")

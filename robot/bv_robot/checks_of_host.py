@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from bv_robot import config, environments, platforms, spool
+from bv_robot import config, environments, measuring, platforms, problems, spool
 from bv_robot.config import Config, ConfigError, Home
 from bv_robot.findings import Finding
 from bv_robot.spool import HomeLock
@@ -106,7 +106,8 @@ def check_uv(binary: str) -> Finding:
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         advice = "Install the robot anew (pip install --force-reinstall uv); until then pip builds environments"
         return Finding.warning("uv, Python", f"Python {own}; uv cannot be used: {error}", advice)
-    return Finding("uv, Python", f"{binary}; Python {', '.join(sorted(versions | {own}, key=_by_number))}")
+    told = f"uv {measuring.uv_version()} ({binary})"
+    return Finding("uv, Python", f"{told}; Python {', '.join(sorted(versions | {own}, key=_by_number))}")
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:
@@ -143,6 +144,6 @@ def check_listener(home: Home) -> Finding:
     told = f"runs as process {note.get('pid', 'unknown')}"
     complaint = note.get("trouble") or note.get("problem")
     if complaint:
-        advice = ADVICE.get(complaint, "See what else is found here, and its log")
+        advice = ADVICE.get(complaint) or problems.SENTENCES.get(complaint, "See what else is found here, and its log")
         return Finding.warning("listener", f"{told}; it says: {complaint}", advice)
     return Finding("listener", told)

@@ -19,6 +19,7 @@ from bv_robot import (
     listener,
     operating,
     orders,
+    problems,
     showing_config,
     showing_logs,
     spool,
@@ -164,8 +165,9 @@ def _status(home: Home) -> dict[str, Any]:
     facts |= {"robot": identity.name, "orchestrator": identity.url, "running": is_running}
     facts |= {"undelivered": len(waiting), "quarantined": memory.quarantined()}
     if is_running:
-        shown = ("pid", "session", "slots", "accepting", "problem", "trouble", "last_sync", "jobs")
+        shown = ("pid", "session", "slots", "labels", "accepting", "problem", "trouble", "last_sync", "jobs")
         facts |= {name: note.get(name) for name in shown}
+        facts["advice"] = problems.sentence(str(note.get("problem") or ""))
     return facts
 
 
@@ -173,10 +175,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return "\n".join(f"{job['phase']}: {job['what']}" for job in value) or "none"
+        return "\n".join(map(_line, value)) or "none"
     if isinstance(value, float):
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
     return str(value if value not in (None, "") else "–")
+
+
+def _line(part: Any) -> str:
+    """One line of a list: a job, something in quarantine, or a label."""
+    if not isinstance(part, dict):
+        return str(part)
+    return f"{part['phase']}: {part['what']}" if "phase" in part else f"{part['path']}: {part['why']}"
 
 
 @app.command("config")

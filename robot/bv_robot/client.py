@@ -57,7 +57,8 @@ class Refusal(Trouble):
         self.code = str(body.get("code") or "refused")
         self.body = body
         self.retry_after = retry_after
-        super().__init__(f"{body.get('detail') or body.get('title') or 'refused'} ({status} {self.code})")
+        self.detail = str(body.get("detail") or body.get("title") or "refused")
+        super().__init__(f"{self.detail} ({status} {self.code})")
 
 
 class NotSignedIn(Refusal):

@@ -279,6 +279,10 @@ class Identity:
     name: str
     api_token: str = dataclasses.field(repr=False)
     machine_signature: str
+    former_token: str = dataclasses.field(repr=False, default="")
+    """The token before this one, for a server that does not know the newest."""
+    token_lifetime: float | None = None
+    """Seconds for which the token was good when that was first told; None where it never was."""
 
 
 def read_identity(home: Home) -> Identity | None:
@@ -288,10 +292,13 @@ def read_identity(home: Home) -> Identity | None:
         ConfigError: when the file cannot be read.
     """
     try:
-        return Identity(**json.loads(home.identity_file.read_text()))
+        stored = json.loads(home.identity_file.read_text())
+        known = {field.name for field in dataclasses.fields(Identity)}
+        # What a newer robot, since rolled back, has added is not for us.
+        return Identity(**{name: value for name, value in stored.items() if name in known})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{home.identity_file}: {error}; enrol again with `bv-robot enroll`") from error
 
 

@@ -56,8 +56,7 @@ def _offer_again(desk: Desk, files: ExecutionFiles) -> None:
         if delivery and delivery["epoch"] < desk.epoch and (report := files.result()) is not None:
             deliver(desk, files, Uploading(desk, report["lease"], files.log), threading.Event())
     except (CorruptRecord, KeyError) as damage:
-        log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
-        desk.spool.set_aside(files)
+        desk.put_aside(files, str(damage))
     except OSError as error:
         log.error("The result in %s could not be offered again: %s", files.directory.name, error)
 
@@ -75,14 +74,13 @@ def _answer_to(desk: Desk, files: ExecutionFiles, report: Report, uploading: Upl
         log.warning("The result of job %s is kept aside by the orchestrator: %s", job, conflict)
         return conflict.code
     except client.Unknown as unknown:
-        log.error("The orchestrator does not know job %s, so its result goes into quarantine: %s", job, unknown)
-        desk.spool.set_aside(files)
+        desk.put_aside(files, f"the orchestrator does not know job {job}: {unknown}")
     except (client.NotSignedIn, client.Forbidden):
         raise
     except client.Refusal as refusal:
         log.error("The orchestrator refuses the report of job %s: %s", job, refusal)
         if report.get("reworded"):
-            desk.spool.set_aside(files)
+            desk.put_aside(files, f"the orchestrator refuses the report of job {job} in any wording: {refusal}")
         else:
             files.write_result(results.refused(report, str(refusal)) | {"reworded": True})
     return None

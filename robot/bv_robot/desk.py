@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import psutil
 from bv_robot import orders
 from bv_robot.client import Client
 from bv_robot.config import Config, Home, Identity
-from bv_robot.spool import CorruptRecord, Spool
+from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
 
 if TYPE_CHECKING:
     from bv_robot.executing import Assignment
@@ -31,16 +32,35 @@ class Settings:
     renew_every: float = 15
     lease_ttl: float = 90
     kill_grace: float = 30
-    log_every: float = 1
+    log_every: float = 3
     log_chunk_bytes: int = 262_144
     log_limit_bytes: int = 104_857_600
     result_limit_bytes: int = 1_048_576
+    memory_limit: float | None = None
+    """MiB that one job may use, where the orchestrator says so for this robot."""
+    cpu_limit: float | None = None
+    """Cores that one job may use, likewise."""
+    disk_reserve_bytes: int | None = None
+    """With less free than this the robot takes no new work; its own setting where the orchestrator says nothing."""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Settings:
         """The settings of a session; what a newer server adds is not for us."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in told.items() if name in known})
+
+    def with_pushed(self, pushed: Mapping[str, Any]) -> Settings:
+        """These settings, but for what was set for this robot alone. What is no number above zero is left out."""
+        usable = {name: value for name, value in pushed.items() if name in PUSHED and _is_above_zero(value)}
+        return dataclasses.replace(self, **usable)
+
+
+PUSHED = {"sync_min", "sync_max", "log_every", "log_limit_bytes", "memory_limit", "cpu_limit", "disk_reserve_bytes"}
+"""What may be set for one robot alone, while it runs."""
+
+
+def _is_above_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 class Desk:
@@ -60,9 +80,12 @@ class Desk:
         self.is_paused = orders.is_paused(home)
         """The operator of this machine asked to take nothing new for now."""
         self.is_drained_by_server = False
-        self.settings = Settings()
+        self.settings = self.session_settings = Settings()
+        """What counts now, and what the session was opened with: the same but for what is set for this robot alone."""
+        self._pushed: dict[str, Any] = {}
         self.session: str | None = None
         self.slots = 1
+        self.labels: list[str] = []
         self.remembered = self.spool.session()
         """What an earlier process knew of its session."""
         self.epoch: int = self.remembered.get("epoch", 0)
@@ -74,6 +97,8 @@ class Desk:
         """Where a sync last said to wait, for people; empty where none has yet."""
         self._lock = threading.Lock()
         self._assignments: dict[str, Assignment] = {}
+        self.is_identity_stored = True
+        """Whether the token in use is on disk as well."""
         self.sign_in(identity)
 
     def sign_in(self, identity: Identity) -> None:
@@ -95,14 +120,18 @@ class Desk:
         try:
             assignment.carry_out()
         except CorruptRecord as damage:
-            log.error("%s: %s", assignment, damage)
-            self.spool.set_aside(assignment.files)
+            self.put_aside(assignment.files, str(damage))
         except OSError as error:
             log.error("%s: the spool cannot be used: %s", assignment, error)
         finally:
             with self._lock:
                 self._assignments.pop(assignment.lease_id, None)
             self.wake.set()
+
+    def put_aside(self, files: ExecutionFiles, why: str) -> None:
+        """Put a record into quarantine, and say what it is, why, and where it lies now."""
+        place = self.spool.set_aside(files, why)
+        log.error("A record of the spool is damaged or unknown, so it goes into quarantine at %s: %s", place, why)
 
     def assignments(self) -> list[Assignment]:
         with self._lock:
@@ -116,6 +145,27 @@ class Desk:
         """The work whose lease is renewed: what runs, and what has ended but is not answered for yet."""
         return [assignment for assignment in self.assignments() if assignment.holds_lease]
 
+    def delivering(self) -> list[Assignment]:
+        """The work that has come to its end and waits until its result is answered for good."""
+        return [assignment for assignment in self.assignments() if not assignment.occupies_slot]
+
+    # What the server says about this robot
+
+    def configure(self, told: Mapping[str, Any]) -> None:
+        """Follow the ``config`` of an answer."""
+        self.slots, self.is_drained_by_server = int(told["slots"]), bool(told["draining"])
+        self.labels = [str(label) for label in told.get("labels") or []]
+        former, self._pushed = self._pushed, dict(told.get("settings") or {})
+        self.settings = self.session_settings.with_pushed(self._pushed)
+        if self._pushed != former:
+            log.info("Set for this robot alone: %s", ", ".join(_assignments(self._pushed)) or "nothing any more")
+
+    @property
+    def disk_reserve_bytes(self) -> int:
+        """With less free than this no new work is taken."""
+        pushed = self.settings.disk_reserve_bytes
+        return self.config.disk_reserve_bytes if pushed is None else pushed
+
     def problem(self) -> str:
         """Why this robot takes no new work, in one word; empty when it does."""
         if self.wants_drain:
@@ -123,9 +173,24 @@ class Desk:
         if not self.spool.is_usable():
             return "spool_unusable"
         free = psutil.disk_usage(str(self.spool.directory)).free
-        if free < self.config.disk_reserve_bytes:
+        if free < self.disk_reserve_bytes:
             return "spool_full"
         return "paused" if self.is_paused else ""
 
+    def complaint(self) -> str:
+        """What keeps this robot from taking work, or else asks for an operator: one word, empty where all is well."""
+        if problem := self.problem():
+            return problem
+        if any(assignment.waits_in_memory() for assignment in self.occupied()):
+            return "result_in_memory"
+        if not self.is_identity_stored:
+            return "token_not_stored"
+        return "spool_quarantined" if self.spool.has_quarantined() else ""
+
     def is_accepting(self) -> bool:
         return not (self.is_drained_by_server or self.problem())
+
+
+def _assignments(pushed: Mapping[str, Any]) -> list[str]:
+    known = [name for name in sorted(pushed) if name in PUSHED]
+    return [f"{name}={pushed[name]}" for name in known]

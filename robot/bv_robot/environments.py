@@ -66,6 +66,13 @@ def lock_of(directory: Path) -> Path:
     return directory.with_suffix(".lock")
 
 
+def count(directory: Path) -> int:
+    """How many complete environments are kept in a directory."""
+    if not directory.is_dir():
+        return 0
+    return sum(1 for made in directory.iterdir() if made.is_dir() and _mark_of(made).exists())
+
+
 def last_use(directory: Path) -> float:
     """When an environment was last asked for, in seconds of the wall clock; 0 for one that is not complete."""
     try:

@@ -82,6 +82,10 @@ class Assignment:
         """Say whether nothing runs any more and the result, already offered once, can wait in the spool."""
         return not self.occupies_slot and self.offered.is_set()
 
+    def waits_in_memory(self) -> bool:
+        """Say whether its result is there, and only in memory, because the disk does not take it."""
+        return self.files.is_in_memory()
+
     def summary(self) -> Record:
         """What ``bv-robot status`` shows of it."""
         phase = "running" if self.is_running else "preparing" if self.occupies_slot else "delivering"
@@ -106,6 +110,10 @@ class Assignment:
         if asked not in NOT_RENEWED:
             self._trust_from(sent)
         self.ask(asked)
+
+    def watched(self, *, is_watched: bool) -> None:
+        """Say whether somebody reads the log now, so that it comes sooner."""
+        self._uploading.watched(is_watched=is_watched)
 
     def extended(self, now: float) -> None:
         """Trust the lease as if it had just been renewed."""

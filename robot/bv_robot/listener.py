@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, pruning, spool
+from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, pruning, rotating, spool
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
@@ -57,6 +57,7 @@ class Listener:
         self._signals = self._urgency = 0
         self._stop_asked_at = self._last_occupied_at = 0.0
         self._desk = Desk(home, settings, identity)
+        self._refused: set[str] = set()
         self._ticks: dict[str, float] = {}
 
     def run(self) -> None:
@@ -108,8 +109,7 @@ class Listener:
             elif files.delivery() is None:
                 self._sort_out_open(files)
         except (CorruptRecord, KeyError) as damage:
-            log.error("A record of the spool is damaged and was put into quarantine: %s", damage)
-            self._desk.spool.set_aside(files)
+            self._desk.put_aside(files, str(damage))
         except OSError as error:  # On a full disk what runs must still be taken over.
             log.error("A record of the spool waits for the next start: %s", error)
 
@@ -141,6 +141,12 @@ class Listener:
                 shutil.rmtree(directory, ignore_errors=True)
 
     def _enrol_again(self) -> bool:
+        """Find a token that may be good where the one in use is not; False where there is none."""
+        self._refused.add(self._desk.identity.api_token)
+        if another := rotating.another_identity(self._home, self._refused):
+            self._desk.sign_in(another)
+            return True
+        self._refused.clear()  # All of them are tried again: a refusal may have been a mistake.
         if not self._key:
             return False
         try:
@@ -248,7 +254,8 @@ class Listener:
             "session": desk.session,
             "slots": desk.slots,
             "accepting": desk.is_accepting(),
-            "problem": desk.problem(),
+            "labels": desk.labels,
+            "problem": desk.complaint(),
             "trouble": desk.trouble,
             "last_sync": desk.last_sync,
             "wait_url": desk.wait_url,

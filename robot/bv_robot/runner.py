@@ -341,6 +341,7 @@ class Supervision:
 
     def _report(self, outcome: Outcome, exit_code: int | None) -> None:
         while (extent := self._log.close()) is None:
+            self._files.note_in_memory()
             time.sleep(1)
         cpu_seconds, largest = platforms.usage_of_children()
         usage = {"cpu_seconds": round(cpu_seconds, 3), "max_memory": max(self._max_memory, largest)}
@@ -362,6 +363,7 @@ def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
         try:
             files.write_result(report)
         except OSError:
+            files.note_in_memory()
             time.sleep(1)
         else:
             return

@@ -13,6 +13,7 @@ One directory per execution. Its files have one writer each, so nothing needs a 
 ``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``cancelled``
 ``log.ndjson``            one at a    the log: first the listener while it prepares, then the supervisor
                           time
+``in-memory``             supervisor  empty; the result is there, and waits for room on the disk
 ``result.json``           supervisor  what came of it, exactly as it will be reported
 ``delivery.json``         listener    the server's final answer
 ========================  ==========  ===============================================================================
@@ -155,6 +156,10 @@ class ExecutionFiles:
         return self.directory / "environment.json"
 
     @property
+    def _in_memory(self) -> Path:
+        return self.directory / "in-memory"
+
+    @property
     def _owner(self) -> Path:
         return self.directory / "owner"
 
@@ -177,12 +182,22 @@ class ExecutionFiles:
         """What came of it, or None so far. Raises CorruptRecord."""
         return read_record(self.directory / "result.json")
 
+    def is_in_memory(self) -> bool:
+        """Say whether the result waits in the memory of a process until the disk takes it."""
+        return self._in_memory.exists()
+
+    def note_in_memory(self) -> None:
+        """Leave word that the result is in memory: an empty file, for which a full disk mostly has room."""
+        with contextlib.suppress(OSError):
+            self._in_memory.touch()
+
     def has_result(self) -> bool:
         """Say whether anything came of it, damaged or not."""
         return (self.directory / "result.json").exists()
 
     def write_result(self, result: Record) -> None:
         write_record(self.directory / "result.json", result)
+        self._in_memory.unlink(missing_ok=True)
 
     def delivery(self) -> Record | None:
         """The server's final answer, or None so far. Raises CorruptRecord."""
@@ -256,16 +271,25 @@ class Spool:
             if directory.is_dir():
                 yield ExecutionFiles(directory)
 
-    def set_aside(self, files: ExecutionFiles) -> Path:
-        """Move a damaged or unwelcome execution into quarantine, where an operator finds it."""
+    def set_aside(self, files: ExecutionFiles, why: str) -> Path:
+        """Move a damaged or unwelcome execution into quarantine, where an operator finds it, and note why."""
         target = self.quarantine / f"{files.directory.name}-{secrets.token_hex(3)}"
         files.directory.rename(target)
         platforms.sync_directory(self.quarantine)
+        with contextlib.suppress(OSError):  # On a full disk the log alone says why.
+            write_note(target / "why.json", {"why": why, "at": time.time()})
         return target
 
-    def quarantined(self) -> int:
-        """How many records lie in quarantine."""
-        return sum(1 for _ in self.quarantine.iterdir())
+    def quarantined(self) -> list[Record]:
+        """What lies in quarantine: each record's ``path``, and ``why`` it does where that could be noted."""
+        return [
+            {"path": str(path), "why": str(read_note(path / "why.json").get("why") or "it is damaged")}
+            for path in sorted(self.quarantine.iterdir())
+        ]
+
+    def has_quarantined(self) -> bool:
+        """Say whether anything lies in quarantine."""
+        return any(True for _ in self.quarantine.iterdir())
 
     def remove(self, files: ExecutionFiles) -> None:
         """Forget an execution, as a whole: after a crash half a record would look like a damaged one."""

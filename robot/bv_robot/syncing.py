@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 import random
 import secrets
 import threading
@@ -12,12 +11,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import psutil
-
-from bv_robot import __version__, api, client, platforms
+from bv_robot import api, client, measuring, platforms, problems
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk, Settings
 from bv_robot.executing import SAFE_PART, Assignment
+from bv_robot.measuring import Measuring
+from bv_robot.rotating import Rotating
 from bv_robot.spool import Record
 from bv_robot.waiting import Waiting
 
@@ -28,6 +27,15 @@ LEAST_PAUSE = 0.2
 HIGHEST_EVERY = 60.0
 """Seconds between two notes of the highest tick seen; an epoch that rises is noted at once."""
 CLONED_PAUSE = 60.0
+INCOMPATIBLE_PAUSE = 300.0
+"""Seconds between two tries where robot and orchestrator have no version of the protocol in common."""
+PROTOCOLS = (1,)
+"""The versions of the protocol that this robot speaks."""
+INCOMPATIBLE = {
+    "robot_too_old": "This robot is too old for its orchestrator: update it (pip install --upgrade bv-robot). {}",
+    "robot_too_new": "This robot is too new for its orchestrator: update that, or install an older robot. {}",
+}
+TO_ENROL = "The orchestrator does not accept this robot's token. Enrol it again: {}. Results are kept until then."
 MOST_AT_ONCE = 64
 """Leases, and wishes, that one sync may name."""
 
@@ -50,6 +58,8 @@ class Syncing:
         self._backoff = Backoff()
         self._resume_secret = desk.remembered.get("resume_secret")
         self._noted_at = 0.0
+        self._measuring, self._rotating = Measuring(desk), Rotating(desk)
+        self._told_problem = ""
         self.is_idle = threading.Event()
         """Set after a sync that brought no work while there was none in hand."""
 
@@ -75,6 +85,9 @@ class Syncing:
     # When it goes wrong
 
     def _after_conflict(self, conflict: client.Conflict) -> float:
+        if conflict.code in INCOMPATIBLE:
+            self._complain(INCOMPATIBLE[conflict.code].format(conflict.detail))
+            return random.uniform(INCOMPATIBLE_PAUSE / 2, INCOMPATIBLE_PAUSE)
         self._tell(conflict)
         if conflict.code == "session_over":
             self._end_session()
@@ -87,14 +100,13 @@ class Syncing:
         return self._pause_before_retry(conflict)
 
     def _after_refused_token(self, refusal: client.NotSignedIn) -> float:
-        self._tell(refusal)
         former = self._desk.identity.robot_id
         if self._enrol_again():
             self._end_session()
             if self._desk.identity.robot_id != former:
                 self._forget()
-            return 0.0
-        log.error("The orchestrator does not accept this robot's token: enrol it again. Results are kept until then.")
+            return LEAST_PAUSE
+        self._complain(TO_ENROL.format(f"bv-robot enroll {self._desk.identity.url} --key KEY"))
         return self._backoff.pause(refusal)
 
     def _after_trouble(self, trouble: Trouble) -> float:
@@ -125,6 +137,12 @@ class Syncing:
             log.warning("The orchestrator does not answer as hoped: %s", trouble)
         self._desk.trouble = str(trouble)
 
+    def _complain(self, told: str) -> None:
+        """Say once what only an operator can mend; the status goes on showing it."""
+        if told != self._desk.trouble:
+            log.error(told)
+        self._desk.trouble = told
+
     # The session
 
     def _end_session(self) -> None:
@@ -142,14 +160,17 @@ class Syncing:
         running = [held for held in self._desk.occupied() if held.is_running]
         sent = platforms.steady()
         answer = api.open_session(self._desk.http_for_sync, self._opening([held.lease_id for held in running]))
-        settings = Settings.of(answer["settings"])
         self._resume_secret = answer["resume_secret"]
-        self._desk.settings, self._desk.slots = settings, int(answer["robot"]["slots"])
+        self._desk.session_settings = Settings.of(answer["settings"])
+        # An older server says nothing of its own about this robot alone.
+        self._desk.configure(answer.get("config") or answer["robot"] | {"draining": self._desk.is_drained_by_server})
         self._note_highest(answer, at_once=True)
         self._judge(running, answer["leases"], sent)
         self._seq = 0
         self._desk.session = answer["session"]
-        log.info("Session open as %s, %s slots", answer["robot"]["name"], self._desk.slots)
+        slots = "1 slot" if self._desk.slots == 1 else f"{self._desk.slots} slots"
+        log.info("Session open as %s, %s", answer["robot"]["name"], slots)
+        self._rotating.consider(answer["robot"].get("token_expires_in"))
         return 0.0
 
     def _opening(self, running: list[str]) -> Record:
@@ -160,12 +181,8 @@ class Syncing:
             "resume_secret": self._resume_secret,
             "running": running,
             "highest": {"epoch": self._desk.epoch, "tick": self._desk.tick},
-            "agent": {
-                "version": __version__,
-                "hostname": platform.node(),
-                "os": platform.platform(),
-                "python": platform.python_version(),
-            },
+            "protocols": list(PROTOCOLS),
+            "agent": measuring.facts_of_host(),
             "capabilities": {"executors": ["robot"], "legacy_scripts": bool(self._desk.config.script_directories)},
         }
 
@@ -189,6 +206,7 @@ class Syncing:
         answer = api.sync(self._desk.http_for_sync, self._report(list(held.values()), is_accepting=is_accepting))
         self._in_doubt.clear()
         self._take_answer(answer, held, sent)
+        self._rotating.consider(answer["config"].get("token_expires_in"))
         return self._pause_after(answer, sent)
 
     def _wish(self, free: int) -> None:
@@ -199,21 +217,27 @@ class Syncing:
             self._wishes.append(fresh.pop() if fresh else str(uuid.uuid4()))
 
     def _report(self, held: list[Assignment], *, is_accepting: bool) -> Record:
-        memory = psutil.virtual_memory()
-        problem = self._desk.problem() or ("spool_quarantined" if self._desk.spool.quarantined() else "")
         return {
             "session": self._desk.session,
             "seq": self._seq,
             "wishes": self._wishes,
             "leases": [assignment.renewal() for assignment in held],
             "highest": {"epoch": self._desk.epoch, "tick": self._desk.tick},
-            "metrics": {
-                "cpu": round(psutil.cpu_percent() / 100, 3),
-                "memory": round(memory.percent / 100, 3),
-                "disk_free": psutil.disk_usage(str(self._desk.home.root)).free,
-            },
-            "state": {"accepting": is_accepting, "problem": problem},
+            "state": {"accepting": is_accepting, "problem": self._problem()},
+            **self._measuring.report(),
         }
+
+    def _problem(self) -> str:
+        """What is wrong, in one word, said in the log when it changes."""
+        former, problem = self._told_problem, self._desk.complaint()
+        self._told_problem = problem
+        if problem == former:
+            return problem
+        if problem and problem not in problems.ORDERED:
+            log.warning("%s (%s)", problems.sentence(problem), problem)
+        elif former and former not in problems.ORDERED:
+            log.info("What was wrong is over: %s", former)
+        return problem
 
     def _take_answer(self, answer: dict[str, Any], held: dict[str, Assignment], sent: float) -> None:
         for lease_id, asked in answer["leases"].items():
@@ -222,8 +246,10 @@ class Syncing:
         for grant in answer["grants"]:
             self._wishes = [wish for wish in self._wishes if wish != grant["wish"]]
             self._take_lease(grant["lease"], sent)
-        config = answer["config"]
-        self._desk.slots, self._desk.is_drained_by_server = int(config["slots"]), bool(config["draining"])
+        watched = answer.get("watched") or ()
+        for lease_id, assignment in held.items():
+            assignment.watched(is_watched=lease_id in watched)
+        self._desk.configure(answer["config"])
         self._note_highest(answer)
         self._waiting.offer(answer.get("wait"))
         self._desk.last_sync = time.time()

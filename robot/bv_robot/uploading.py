@@ -6,11 +6,15 @@ import logging
 import threading
 from pathlib import Path
 
-from bv_robot import api, client
+from bv_robot import api, client, platforms
 from bv_robot.desk import Desk
 
 log = logging.getLogger("bv_robot")
 
+WATCHED_EVERY = 0.5
+"""Seconds between two chunks of a log that somebody reads now."""
+WATCHED_AFTER = 15.0
+"""Seconds for which that goes on after nobody reads it any more."""
 SMALLEST_CHUNK = 4096
 """Bytes below which a chunk is not halved for a server that finds it too large."""
 
@@ -27,6 +31,7 @@ class Uploading:
         self._most_bytes = desk.settings.log_chunk_bytes
         self._sending = threading.Lock()
         self._end = threading.Event()
+        self._watched_until = self._sent_at = float("-inf")
         self.is_refused = False
         """The server wants no more of this log."""
 
@@ -40,13 +45,31 @@ class Uploading:
     def _run(self) -> None:
         backoff = client.Backoff(cap=self._desk.settings.sync_max)
         pause = 0.0
-        while not self._end.wait(pause or self._desk.settings.log_every):
+        while not self._end.wait(pause or min(WATCHED_EVERY, self._desk.settings.log_every)):
+            if not (pause or self._is_due()):
+                continue
             try:
                 self.send()
                 backoff.reset()
                 pause = 0.0
             except client.Trouble as trouble:
                 pause = backoff.pause(trouble)
+
+    def _is_due(self) -> bool:
+        """Say whether to send now: each time where somebody reads it or much has come, else now and then."""
+        now = platforms.steady()
+        is_soon = now < self._watched_until or self.unsent() >= self._desk.settings.log_chunk_bytes
+        if not (is_soon or now - self._sent_at >= self._desk.settings.log_every):
+            return False
+        self._sent_at = now
+        return True
+
+    def watched(self, *, is_watched: bool) -> None:
+        """Somebody reads this log, or not any more; for a moment it goes on as if they did."""
+        if is_watched:
+            self._watched_until = float("inf")
+        elif self._watched_until == float("inf"):
+            self._watched_until = platforms.steady() + WATCHED_AFTER
 
     def continue_from(self, offset: int) -> None:
         """Believe the server about what it has."""

@@ -131,7 +131,7 @@ def test_what_still_runs_keeps_its_environment_also_from_quarantine(place, super
     files.write_delivery("given_up", epoch=1)
 
     while_answered = removed(place)
-    Spool(place.spool).set_aside(files)
+    Spool(place.spool).set_aside(files, "it is damaged")
 
     assert while_answered == []
     assert removed(place) == []

@@ -137,7 +137,7 @@ def test_a_damaged_session_memory_starts_anew(tmp_path):
     (tmp_path / "session.json").write_bytes(b"rubbish")
 
     assert memory.session() == {}
-    assert memory.quarantined() == 1
+    assert [record["why"] for record in memory.quarantined()] == ["it is damaged"]
 
 
 # A robot and its spool

@@ -181,6 +181,8 @@ class StandIn(Decisions):
                 return self._noted("upload", headers, None, lambda body: self._upload(headers, raw))
             case "POST", ["api", "v1", "runner", "register-robot"]:
                 return self._noted("register", headers, raw, self._register)
+            case "POST", ["api", "v1", "runner", "rotate-token"]:
+                return self._noted("rotate", headers, raw, self._signed(headers, lambda _: self._rotate(headers)))
             case "POST", ["api", "v1", "runner", "sessions"]:
                 return self._noted("sessions", headers, raw, self._signed(headers, self._open_session))
             case "POST", ["api", "v1", "runner", "sync"]:
@@ -214,7 +216,7 @@ class StandIn(Decisions):
 
     def _signed(self, headers: dict[str, str], act: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
         def call(body: Any) -> Answer:
-            if headers.get("x-robot-token") not in self.tokens.values():
+            if headers.get("x-robot-token") not in {*self.tokens.values(), *self.former_tokens}:
                 raise Refused(401, "bad_token")
             return act(body)
 

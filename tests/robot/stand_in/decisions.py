@@ -61,6 +61,12 @@ class Decisions:
         self.slots = 1
         self.draining = False
         self.is_live = False
+        self.speaks = {1}
+        self.pushed: dict[str, Any] = {}
+        self.watched: list[Job] = []
+        self.token_expires_in: float | None = None
+        self.lifetime_of_fresh_tokens: float | None = None
+        self.former_tokens: set[str] = set()
         self.epoch, self.tick = 1, 0
         self.session: str | None = None
         self.instance: str | None = None
@@ -86,7 +92,18 @@ class Decisions:
         answer = {"robot_id": robot_id, "machine_id": str(uuid.UUID(int=1)), "name": body["name"], "api_token": token}
         return Answer(200, answer)
 
+    def _rotate(self, headers: dict[str, str]) -> Answer:
+        """A fresh token for whoever signed; the one that signed goes on."""
+        name = next(iter(self.tokens))
+        self.former_tokens.add(headers["x-robot-token"])
+        self.tokens[name] = f"bvr_{secrets.token_hex(16)}"
+        self.token_expires_in = self.lifetime_of_fresh_tokens
+        return Answer(200, {"api_token": self.tokens[name], "expires_in": self.token_expires_in})
+
     def _open_session(self, body: dict[str, Any]) -> Answer:
+        if not self.speaks & set(body["protocols"]):
+            is_old = max(body["protocols"]) < min(self.speaks)
+            raise Refused(409, "robot_too_old" if is_old else "robot_too_new", detail=f"Wanted: {min(self.speaks)}.")
         if normalised(body["machine_signature"]) != self.signature:
             raise Refused(403, "machine_mismatch")
         is_resumed = body["resume_secret"] is not None and body["resume_secret"] == self.resume_secret
@@ -106,7 +123,10 @@ class Decisions:
         return Answer(201, {
             "session": self.session,
             "resume_secret": self.resume_secret,
-            "robot": {"id": ROBOT_ID, "name": "robot", "tenant": "acme", "slots": self.slots, "labels": []},
+            "robot": {"id": ROBOT_ID, "name": "robot", "tenant": "acme", "slots": self.slots, "labels": [],
+                      "token_expires_in": self.token_expires_in},
+            "protocol": 1,
+            "config": self._config(),
             "leases": verdicts,
             "settings": self.settings,
             "epoch": self.epoch,
@@ -135,10 +155,15 @@ class Decisions:
             "grants": grants,
             "next_sync_in": self.settings["wait_max"] if self.is_live and not grants else self.settings["sync_max"],
             "wait": {"url": f"{self.url}/live/wait", "ticket": f"ticket-{self._wakes}"} if self.is_live else None,
-            "config": {"draining": self.draining, "slots": self.slots, "labels": []},
+            "config": self._config(),
+            "watched": [job.last.lease_id for job in self.watched],
             "epoch": self.epoch,
             "tick": self._next_tick(),
         })  # fmt: skip
+
+    def _config(self) -> dict[str, Any]:
+        told = {"draining": self.draining, "slots": self.slots, "labels": ["invoices"], "settings": self.pushed}
+        return told | {"token_expires_in": self.token_expires_in}
 
     def _check_sequence(self, seq: int, raw: bytes) -> None:
         if self.last_sync and self.last_sync[0] == seq and self.last_sync[1] != raw:
