@@ -194,6 +194,7 @@ _TICKS = {
     "requests.delete_expired": 3600,
     "packages.sweep_files": 3600,
     "robots.forget_old_sessions": 3600,
+    "robots.drop_old_samples": 3600,
 }
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every, "options": {"expires": max(every * 2, 10)}}
@@ -347,6 +348,7 @@ WAIT_MAX = env.int("WAIT_MAX", default=50)
 SESSION_SILENCE = env.int("SESSION_SILENCE", default=30)
 OFFLINE_AFTER = env.int("OFFLINE_AFTER", default=90)
 LIVE_URL: str | None = env.str("LIVE_URL", default="") or None
+LOG_EVERY = env.float("LOG_EVERY", default=3.0)
 LOG_CHUNK_BYTES = env.int("LOG_CHUNK_BYTES", default=256 * 1024)
 LOG_LIMIT_BYTES = env.int("LOG_LIMIT_BYTES", default=100 * 1024 * 1024)
 RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)

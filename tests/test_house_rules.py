@@ -75,6 +75,7 @@ WRITES_NOTHING_DOWN = {
     "jobs.append_lines": TRAFFIC,
     "jobs.append_log": TRAFFIC,
     "jobs.renew_leases": TRAFFIC,
+    "jobs.watch_log": "reading a log changes nothing of it; its robot only sends it sooner",
     "runner.next_job": TRAFFIC,
     "runner.note_presence": TRAFFIC,
     "runner.note_receipt": TRAFFIC,

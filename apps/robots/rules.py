@@ -3,11 +3,67 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._:/=-]{0,62}")
+MEBIBYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PushedSetting:
+    """One thing that a robot can be told to do otherwise than its installation says, and what may be said of it."""
+
+    name: str
+    title: str
+    least: float
+    most: float
+    is_whole: bool
+    help: str
+
+    def problem(self, value: Any) -> str:
+        """Say what is wrong with a value; empty where nothing is."""
+        kind: Any = int if self.is_whole else int | float
+        if isinstance(value, bool) or not isinstance(value, kind) or not self.least <= value <= self.most:
+            return f"must be a {'whole ' if self.is_whole else ''}number from {self.least:,} to {self.most:,}."
+        return ""
+
+
+#: What can be pushed to a robot. The longest pause stays below the silence after which a robot counts as offline.
+PUSHED_SETTINGS: Final = {
+    one.name: one
+    for one in (
+        PushedSetting("sync_min", "Shortest pause", 1, 60, False, "Seconds between two syncs while there is work."),
+        PushedSetting("sync_max", "Longest pause", 1, 60, False, "Seconds between two syncs while there is none."),
+        PushedSetting("log_every", "Log every", 0.5, 60, False, "Seconds between two pieces of a log nobody watches."),
+        PushedSetting(
+            "log_limit_bytes", "Longest log", 65_536, 10_737_418_240, True,
+            "Bytes of log it sends for one execution. The server keeps no more than it is set to.",
+        ),
+        PushedSetting("memory_limit", "Memory for each job", 64, 4_194_304, True, "MiB. A job that needs more fails."),
+        PushedSetting("cpu_limit", "Processors for each job", 0.1, 1024, False, "Cores that one job may use at most."),
+        PushedSetting(
+            "disk_reserve_bytes", "Disk kept free", 0, 1_099_511_627_776, True,
+            "Bytes. With less free it takes no new work.",
+        ),
+    )
+}  # fmt: skip
+
+
+def wrong_settings(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with settings to be pushed to a robot, by name."""
+    known = ", ".join(PUSHED_SETTINGS)
+    wrong = {name: f"there is no such setting. There is: {known}." for name in wanted if name not in PUSHED_SETTINGS}
+    wrong |= {
+        name: text for name, one in PUSHED_SETTINGS.items() if name in wanted and (text := one.problem(wanted[name]))
+    }
+    if not wrong and wanted.get("sync_min", 0) > wanted.get("sync_max", math.inf):
+        wrong["sync_min"] = "must not be longer than sync_max."
+    return wrong
 
 
 def normalise_signature(signature: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from apps.core.api.rows import ChangeSerializer, RowField
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
+from apps.robots import rules
 from apps.robots.models import Machine
 from apps.tenancy.models import Folder
 
@@ -78,8 +81,25 @@ class CreateRobot(InputSerializer):
     )
 
 
+class PushedSettings(InputSerializer):
+    """What a robot shall do otherwise than its installation says; what is left out goes by that."""
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {one.name: _field_of(one) for one in rules.PUSHED_SETTINGS.values()}
+
+
+def _field_of(one: rules.PushedSetting) -> serializers.Field:
+    kind: Any = serializers.IntegerField if one.is_whole else serializers.FloatField
+    field: serializers.Field = kind(min_value=one.least, max_value=one.most, required=False, help_text=one.help)
+    return field
+
+
 class UpdateRobot(ChangeSerializer, CreateRobot):
     machine = None  # type: ignore[assignment]
+    pushed_settings = PushedSettings(
+        required=False,
+        help_text="All that it shall do otherwise than its installation says: takes the place of before.",
+    )
 
 
 class StartMaintenance(InputSerializer):

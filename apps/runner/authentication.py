@@ -23,6 +23,7 @@ USE_NOTED_EVERY = timedelta(minutes=5)
 _ROBOT = """
     SELECT r.id, r.name, r.tenant_id, r.machine_id, r.enabled, n.status AS tenant_status,
         t.id AS token, t.digest, t.expires_at, t.revoked_at,
+        extract(epoch FROM t.expires_at - statement_timestamp())::float AS expires_in,
         coalesce(t.last_used_at < statement_timestamp() - %(every)s::interval, true) AS use_is_old
     FROM robots_robottoken t
     JOIN robots_robot r ON r.id = t.robot_id AND r.deleted_at IS NULL
@@ -48,6 +49,8 @@ class Caller:
 
     robot: Robot
     actor: Actor
+    #: In how many seconds its token ends by itself, if it does.
+    token_expires_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def caller_of(request: HttpRequest) -> Caller:
     _admit(actor, facts)
     if facts["use_is_old"]:
         RobotToken.objects.filter(pk=facts["token"]).update(last_used_at=Now())
-    return Caller(robot, actor)
+    return Caller(robot, actor, facts["expires_in"])
 
 
 def job_of(request: HttpRequest) -> RunningJob:

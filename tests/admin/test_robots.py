@@ -145,3 +145,26 @@ def test_a_robot_works_for_the_folders_that_are_ticked():
     superuser().do(robot, "edit", name="robot", slots="2", folders=[folder.pk])
 
     assert list(robot.folders.all()) == [folder]
+
+
+def test_settings_are_pushed_by_fields_of_the_form_and_shown_in_it_again():
+    robot = make.robot()
+    visitor = superuser()
+
+    visitor.do(robot, "edit", name="robot", slots="2", log_every="2.5", memory_limit="512")
+
+    robot.refresh_from_db()
+    assert robot.pushed_settings == {"log_every": 2.5, "memory_limit": 512}
+    form = visitor.get(page_of(robot, "edit")).context["form"]
+    assert (form["memory_limit"].value(), form["cpu_limit"].value()) == (512, None)
+
+
+def test_a_setting_out_of_range_is_named_at_its_field():
+    robot = make.robot()
+    visitor = superuser()
+
+    low = visitor.do(robot, "edit", name="robot", slots="2", memory_limit="1")
+    crossed = visitor.do(robot, "edit", name="robot", slots="2", sync_min="9", sync_max="3")
+
+    assert "memory_limit" in low.context["form"].errors
+    assert "sync_min" in crossed.context["form"].errors

@@ -112,6 +112,18 @@ def test_a_busy_robot_is_woken_by_a_cancel(live, pool, system):
     assert waiting.result(PATIENCE) is True
 
 
+def test_a_busy_robot_is_woken_once_somebody_reads_its_log(live, pool, system):
+    robot, token = make.robot_with_token(slots=2)
+    job = make.job(make.process(make.folder(robot.tenant)))
+    ticket = ticket_of_busy(robot, token)
+    waiting = pool.submit(wait, live, ticket)
+    wait_until_waiting(live, 1)
+
+    jobs.watch_log(job.executions.get(), actor=system)
+
+    assert waiting.result(PATIENCE) is True
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -119,8 +131,9 @@ def test_a_busy_robot_is_woken_by_a_cancel(live, pool, system):
         partial(robots.start_maintenance, reason="new disk"),
         partial(robots.update_robot, slots=2),
         partial(robots.update_robot, labels=["gpu"]),
+        partial(robots.update_robot, pushed_settings={"log_every": 5}),
     ],
-    ids=["drain", "maintenance", "slots", "labels"],
+    ids=["drain", "maintenance", "slots", "labels", "settings"],
 )
 def test_a_waiting_robot_is_woken_by_what_is_changed_about_it(live, pool, system, change):
     robot, token = make.robot_with_token()

@@ -14,7 +14,8 @@ from django.test import Client
 
 from apps.jobs import services as jobs
 from apps.jobs.models import Execution, JobStatus, LateResult
-from apps.robots.models import Robot
+from apps.robots import services as robots
+from apps.robots.models import Robot, RobotSession
 from tests import make
 from tests.jobs.reports import job_of
 
@@ -94,6 +95,51 @@ def test_a_session_tells_everything_as_durations(worker):
     assert opened["robot"]["name"] == "worker-1"
     assert {type(value) for value in opened["settings"].values()} <= {int, float}
     assert (opened["settings"]["renew_every"], opened["settings"]["lease_ttl"]) == (15, 90)
+
+
+def test_a_session_says_what_a_sync_says_of_the_robot(worker, system):
+    robots.update_robot(worker.robot, actor=system, pushed_settings={"log_every": 10})
+    opened = worker.post("sessions", {"instance_id": uuid.uuid4()}).json()
+
+    synced = worker.post("sync", {"session": opened["session"], "seq": 1}).json()
+
+    ends_in = [told["config"].pop("token_expires_in") for told in (opened, synced)]
+    assert opened["config"] == synced["config"]
+    assert opened["config"]["settings"] == {"log_every": 10}
+    assert min(ends_in) > 0
+    assert (opened["settings"]["log_every"], synced["watched"]) == (3, [])
+
+
+def test_metrics_are_kept_within_bounds_and_unknown_ones_left_out(worker):
+    session = worker.post("sessions", {"instance_id": uuid.uuid4()}).json()["session"]
+    told = {"cpu": 1.01, "memory": 0, "disk": 0.5, "disk_free": 5, "load": 5000, "spool_depth": 2, "environments": 4}
+
+    worker.post("sync", {"session": session, "seq": 1, "metrics": told | {"mood": "good", "clock": None}})
+
+    kept = RobotSession.objects.get(pk=session).metrics
+    assert kept == told | {"cpu": 1.0, "memory": 0.0, "load": 1000.0}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("cpu", "high"),
+        ("memory", -0.1),
+        ("disk", True),
+        ("disk_free", 1.5),
+        ("load", -1),
+        ("spool_depth", -1),
+        ("environments", [1]),
+        ("clock", "noon"),
+    ],
+)
+def test_a_metric_that_cannot_be_is_refused_by_name(worker, metric, value):
+    session = worker.post("sessions", {"instance_id": uuid.uuid4()}).json()["session"]
+
+    refused = worker.post("sync", {"session": session, "seq": 1, "metrics": {metric: value}})
+
+    assert refused.status_code == 400
+    assert [problem["field"] for problem in refused.json()["errors"]] == [f"metrics.{metric}"]
 
 
 def test_the_same_report_again_is_a_duplicate_and_another_a_conflict(worker, execution):

@@ -4,7 +4,10 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.core import tokens
 from apps.core.errors import Conflict, NotAllowed, NotSignedIn
@@ -12,7 +15,7 @@ from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Execution, ExecutionStatus, JobStatus
 from apps.robots import services as robots
-from apps.robots.models import Robot, RobotSession
+from apps.robots.models import Robot, RobotSample, RobotSession, RobotToken
 from apps.runner import services
 from apps.runner.services import Presence, Renewal
 from apps.tenancy import services as tenancy
@@ -70,6 +73,98 @@ def test_presence_is_noted(worker):
     assert worker.session.last_seen_at > worker.session.created_at
     assert (worker.session.accepting, worker.session.problem) == (False, "spool_full")
     assert worker.session.metrics == {"cpu": 0.5}
+
+
+def test_the_robot_s_clock_is_kept_as_its_difference_from_ours(worker):
+    worker.sync(metrics={"cpu": 0.5}, clock=timezone.now().timestamp() - 90)
+
+    worker.session.refresh_from_db()
+    assert worker.session.metrics["cpu"] == 0.5
+    assert -100 < worker.session.metrics["clock_skew"] < -85
+
+
+def test_a_sample_is_kept_at_most_once_in_a_while_for_each_robot(process, worker):
+    other = Worker(process.tenant)
+    measured = {"cpu": 0.5, "memory": 0.25, "disk": 0.75, "disk_free": 10**12, "load": 1.5, "spool_depth": 3}
+
+    worker.sync(metrics=measured, is_sample=True)
+    worker.sync(metrics={"cpu": 0.9}, is_sample=True)
+    other.sync(metrics={"cpu": 0.1}, is_sample=True)
+
+    kept = {sample.robot_id: sample for sample in RobotSample.objects.all()}
+    assert RobotSample.objects.count() == 2
+    sample = kept[worker.robot.pk]
+    assert (sample.tenant_id, sample.cpu, sample.memory) == (worker.robot.tenant_id, 0.5, 0.25)
+    assert (sample.disk, sample.disk_free, sample.load) == (0.75, 10**12, 1.5)
+    assert (kept[other.robot.pk].cpu, kept[other.robot.pk].memory) == (0.1, None)
+
+
+def test_metrics_that_are_no_sample_are_not_kept_nor_a_sample_of_nothing(worker):
+    worker.sync(metrics={"cpu": 0.5})
+    worker.sync(metrics={"spool_depth": 1}, is_sample=True)
+
+    assert not RobotSample.objects.exists()
+
+
+def test_without_a_sample_and_anything_due_a_sync_is_one_statement(worker):
+    with CaptureQueriesContext(connection) as idle:
+        worker.sync(uuid.uuid4(), metrics={"cpu": 0.5})
+    with CaptureQueriesContext(connection) as sampling:
+        worker.sync(uuid.uuid4(), metrics={"cpu": 0.5}, is_sample=True)
+
+    assert (len(idle), len(sampling)) == (1, 2)
+
+
+def test_a_robot_is_told_what_it_does_otherwise_and_comes_at_that_pace(worker, settings):
+    settings.LIVE_URL = None
+    pushed = {"sync_min": 20, "sync_max": 30, "memory_limit": 512}
+    robots.update_robot(worker.robot, actor=make.SYSTEM, pushed_settings=pushed)
+
+    answered = worker.sync()
+
+    assert answered.config["settings"] == pushed
+    assert 20 <= answered.next_sync_in < 21
+
+
+def test_a_longest_pause_that_was_pushed_also_bounds_the_long_wait(worker, settings):
+    settings.LIVE_URL = "http://127.0.0.1:1/live"
+    robots.update_robot(worker.robot, actor=make.SYSTEM, pushed_settings={"sync_max": 5})
+
+    assert worker.sync().next_sync_in == 5
+
+
+def test_a_robot_is_told_when_its_token_ends(worker):
+    own = worker.sync().config["token_expires_in"]
+    RobotToken.objects.update(expires_at=None)
+
+    endless = worker.sync().config["token_expires_in"]
+
+    assert timedelta(days=89) < timedelta(seconds=own) < timedelta(days=91)
+    assert endless is None
+
+
+def test_a_robot_is_told_whose_log_somebody_reads(process, worker):
+    Robot.objects.filter(pk=worker.robot.pk).update(slots=2)
+    make.job(process), make.job(process)
+    watched, other = worker.works(), worker.works()
+    jobs.watch_log(watched, actor=make.SYSTEM)
+    renewals = [Renewal(lease=watched.lease_id), Renewal(lease=other.lease_id)]
+
+    told = worker.sync(leases=renewals).watched
+    Execution.objects.update(watched_until=Now() - timedelta(seconds=1))
+
+    assert told == [str(watched.lease_id)]
+    assert worker.sync(leases=renewals).watched == []
+
+
+def test_nobody_is_told_of_a_watched_log_of_another_robot(process, worker):
+    make.job(process)
+    execution = worker.works()
+    jobs.watch_log(execution, actor=make.SYSTEM)
+
+    told = Worker(process.tenant).sync(leases=[Renewal(lease=execution.lease_id)])
+
+    assert told.watched == []
 
 
 def test_each_wish_is_granted_a_job(process, worker):

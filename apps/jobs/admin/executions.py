@@ -138,7 +138,8 @@ class ExecutionAdmin(OperatorAdmin):
 
     def log_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Answer a piece of its log."""
-        return log_pages.fragment(request, self.row_or_404(request, object_id), is_job_over=True)
+        row = self.row_or_404(request, object_id)
+        return log_pages.fragment(request, row, actor=self.actor(request), is_job_over=True)
 
     def download_view(self, request: HttpRequest, object_id: UUID) -> HttpResponseBase:
         """Answer its whole log as text."""

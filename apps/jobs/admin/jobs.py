@@ -275,7 +275,7 @@ class JobAdmin(OperatorAdmin):
         """Answer a piece of the log of a job's newest try."""
         job = self.row_or_404(request, object_id)
         newest = Execution.objects.filter(job=job).order_by("-number").first()
-        return log_pages.fragment(request, newest, is_job_over=job.is_final)
+        return log_pages.fragment(request, newest, actor=self.actor(request), is_job_over=job.is_final)
 
 
 def _lead(job: Job, executions: list[Execution]) -> str:

@@ -13,7 +13,9 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from apps.core.actors import Actor
 from apps.core.admin import display
+from apps.jobs import services
 from apps.jobs.models import Execution, ExecutionStatus, logreading
 from apps.jobs.models.logreading import Place
 from apps.jobs.rules import loglines
@@ -51,7 +53,7 @@ def state_of(execution: Execution) -> str:
     return f"{size}, not as the robot sent it" if logreading.is_intact(execution) is False else f"{size}, complete"
 
 
-def fragment(request: HttpRequest, execution: Execution | None, *, is_job_over: bool) -> HttpResponse:
+def fragment(request: HttpRequest, execution: Execution | None, *, actor: Actor, is_job_over: bool) -> HttpResponse:
     """Answer a piece of a log as a fragment of a page; nothing (204) while there is nothing new to follow.
 
     ``after`` and ``before`` are ``<execution>.<place>``; a newer execution of the same job begins at its own start.
@@ -59,6 +61,8 @@ def fragment(request: HttpRequest, execution: Execution | None, *, is_job_over: 
     if execution is None:
         return render(request, "jobs/log_piece.html", {"address": request.path})
     is_open = execution.status == ExecutionStatus.RUNNING or not is_job_over
+    if execution.is_watch_due:
+        services.watch_log(execution, actor=actor)
     if "before" in request.GET:
         page = logreading.page_before(execution, _place(request, "before")[1], limit=LINES)
         return _answer(request, execution, page, is_following=False)

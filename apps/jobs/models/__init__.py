@@ -2,6 +2,7 @@
 
 from apps.jobs.models.belongings import Artefact, JobToken, Span
 from apps.jobs.models.executions import (
+    WATCHED_FOR,
     Execution,
     ExecutionStatus,
     LateKind,
@@ -14,6 +15,7 @@ from apps.jobs.models.plane import Plane
 from apps.jobs.models.robots import RobotStatus, with_open_executions, with_status
 
 __all__ = [
+    "WATCHED_FOR",
     "Artefact",
     "BulkAction",
     "BulkChange",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject, Now
+from django.utils import timezone
 
 from apps.core import ids
 from apps.core.actors import Actor
@@ -17,6 +18,11 @@ from apps.core.states import Stateful
 from apps.core.streams import Stream
 from apps.jobs.models.jobs import Job
 from apps.rbac import services as rbac
+
+#: For so long after somebody read a live log its robot sends it faster; the next look begins it anew.
+WATCHED_FOR: Final = timedelta(seconds=20)
+#: A look this soon after another changes nothing.
+WATCH_NOTED_EVERY: Final = timedelta(seconds=5)
 
 
 class ExecutionStatus(models.TextChoices):
@@ -151,6 +157,13 @@ class Execution(Stateful, TenantRow):
 
     def __str__(self) -> str:
         return f"try {self.number} of job …{str(self.job_id)[-8:]}"
+
+    @property
+    def is_watch_due(self) -> bool:
+        """Whether somebody who reads its log now has to be noted: it runs, and nobody was a moment ago."""
+        if self.status != ExecutionStatus.RUNNING:
+            return False
+        return self.watched_until is None or self.watched_until < timezone.now() + WATCHED_FOR - WATCH_NOTED_EVERY
 
     @property
     def has_errors(self) -> bool:

@@ -10,6 +10,7 @@ from apps.core.api.serializers import OutputSerializer
 from apps.jobs.models import Execution, RobotStatus
 from apps.jobs.serializers.jobs import Obstacle
 from apps.robots.models import Robot
+from apps.robots.serializers import PushedSettings
 
 
 class CurrentJob(serializers.ModelSerializer):
@@ -36,6 +37,7 @@ class RobotOut(OutputSerializer):
     status_reason = serializers.CharField(allow_blank=True)
     slots_used = serializers.IntegerField()
     current_jobs = CurrentJob(source="open_executions", many=True, help_text="As far as you may see them.")
+    pushed_settings = PushedSettings(help_text="What it does otherwise than its installation says.")
     agent = serializers.DictField(source="session.agent", allow_null=True, help_text="What its program said of itself.")
     metrics = serializers.DictField(source="session.metrics", allow_null=True)
     last_seen_at = serializers.DateTimeField(allow_null=True)
@@ -49,7 +51,7 @@ class RobotOut(OutputSerializer):
         fields = [
             "id", "tenant", "name", "description", "machine", "folders", "labels", "status", "status_reason", "slots",
             "slots_used", "current_jobs", "enabled", "draining", "maintenance", "maintenance_reason",
-            "maintenance_until", "error", "error_at", "agent", "metrics", "last_seen_at",
+            "maintenance_until", "error", "error_at", "pushed_settings", "agent", "metrics", "last_seen_at",
             "token_expires_at", "created_at",
         ]  # fmt: skip
 

@@ -25,7 +25,7 @@ from apps.jobs.services.leases import (
     start_execution,
     start_with_token,
 )
-from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log
+from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log, watch_log
 from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
 from apps.jobs.services.sweeping import expire_job, note_sweep, sweep_execution
 
@@ -71,4 +71,5 @@ __all__ = [
     "start_with_token",
     "stop_job",
     "sweep_execution",
+    "watch_log",
 ]

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.core import masking
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, TooLarge
-from apps.jobs.models import Execution, LogChunk, LogStream
+from apps.jobs.models import WATCHED_FOR, Execution, LogChunk, LogStream
 from apps.jobs.rules import loglines
 from apps.rbac import services as rbac
+from apps.robots import services as robots
 
 _STAR = ord("*")
 
@@ -74,6 +77,19 @@ def append_lines(execution: Execution, *, actor: Actor, lines: Sequence[bytes]) 
     execution.log_api_length += len(data)
     execution.save(update_fields=["log_api_first_error", "log_api_length"])
     return execution
+
+
+@transaction.atomic
+def watch_log(execution: Execution, *, actor: Actor) -> None:
+    """Note that somebody reads the log of an execution as it comes; its robot sends it faster, and learns so at once.
+
+    Whoever may read the log may call this, each time they look while ``execution.is_watch_due``.
+    """
+    rbac.require(actor, "jobs.view_job", execution.job)
+    is_new = execution.watched_until is None or execution.watched_until < timezone.now()
+    noted = Execution.objects.open().filter(pk=execution.pk).update(watched_until=Now() + WATCHED_FOR)
+    if noted and is_new:
+        robots.call_robot(execution.robot_id)
 
 
 def _store(execution: Execution, fresh: bytes) -> None:

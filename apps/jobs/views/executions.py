@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from apps.core.api.rows import RowViewSet
 from apps.core.errors import Invalid
+from apps.jobs import services
 from apps.jobs.filters import ExecutionFilters, LateResultFilters
 from apps.jobs.models import Execution, LateResult, logreading
 from apps.jobs.models.logreading import Page, Place
@@ -59,9 +60,12 @@ class ExecutionViewSet(BigTableViewSet):
         """Read a page of a log, from any place: its start by default, its end, its first error, or a cursor.
 
         However long the log is, only what the page shows is touched. What programs appended by themselves stands
-        among the robot's own lines, in the order of their times.
+        among the robot's own lines, in the order of their times. While you follow a live log by `after`, its robot
+        sends it every half second.
         """
         execution = self._execution()
+        if "after" in request.query_params and execution.is_watch_due:
+            services.watch_log(execution, actor=self.actor)
         return Response(log_page(execution, _page(execution, request)))
 
     @extend_schema(operation_id="executions_log_text", responses={(200, "text/plain"): OpenApiTypes.STR})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from apps.core.errors import Conflict, Invalid, NotSignedIn
+from apps.core.errors import Conflict, Invalid, NotSignedIn, Problem
 from apps.robots import rules
 from apps.robots.models import Machine, MachineKey, Robot
 
@@ -34,6 +34,14 @@ def labels(wanted: Sequence[str]) -> list[str]:
     if wrong := rules.wrong_labels(normal):
         raise Invalid.field("labels", f"use letters, digits and . _ : / = - only, not {', '.join(wrong)}.")
     return normal
+
+
+def pushed_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings to be pushed to a robot, in their one order. Raises ``Invalid`` that names the wrong ones."""
+    if wrong := rules.wrong_settings(wanted):
+        problems = [Problem(f"pushed_settings.{name}", text) for name, text in wrong.items()]
+        raise Invalid("; ".join(f"{one.field}: {one.message}" for one in problems), problems=problems)
+    return {name: wanted[name] for name in rules.PUSHED_SETTINGS if name in wanted}
 
 
 def lock(row: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,9 +93,11 @@ def update_robot(
     slots: int | None = None,
     labels: Sequence[str] | None = None,
     folders: Iterable[Folder] | None = None,
+    pushed_settings: Mapping[str, Any] | None = None,
 ) -> Robot:
     """Change what a robot is called, how much it runs at once, and for which folders; what is ``None`` stays.
 
+    ``pushed_settings`` is all that it shall do otherwise than its installation says (see ``rules.PUSHED_SETTINGS``).
     Folders that the actor may not see stay too: nobody takes away what they do not know of.
     """
     rbac.require(actor, "robots.change_robot", robot)
@@ -109,7 +111,9 @@ def update_robot(
         robot.slots = _checked_slots(slots)
     if labels is not None:
         robot.labels = _checks.labels(labels)
-    _checks.save_named(robot, update_fields=["name", "description", "slots", "labels"])
+    if pushed_settings is not None:
+        robot.pushed_settings = _checks.pushed_settings(pushed_settings)
+    _checks.save_named(robot, update_fields=["name", "description", "slots", "labels", "pushed_settings"])
     if folders is not None:
         unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
         _set_folders(robot, [*folders, *unseen])
@@ -276,4 +280,5 @@ def _facts(robot: Robot) -> dict[str, Any]:
         "slots": robot.slots,
         "labels": robot.labels,
         "folders": sorted(robot.folders.values_list("name", flat=True)),
+        "pushed_settings": robot.pushed_settings,
     }

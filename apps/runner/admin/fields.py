@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 
+from apps.robots.rules import PushedSetting
+
 
 class LabelsField(forms.CharField):
     """Labels, with commas or spaces between them."""
@@ -20,3 +22,13 @@ class LabelsField(forms.CharField):
     def clean(self, value: Any) -> list[str]:
         """Return the labels as a list."""
         return str(super().clean(value)).replace(",", " ").split()
+
+
+def pushed_setting(one: PushedSetting) -> forms.Field:
+    """Return the field of a form for a setting that is pushed to a robot."""
+    kind: Any = forms.IntegerField if one.is_whole else forms.FloatField
+    limits = f"From {one.least:,} to {one.most:,}."
+    field: forms.Field = kind(
+        label=one.title, min_value=one.least, max_value=one.most, required=False, help_text=f"{one.help} {limits}"
+    )
+    return field

@@ -14,17 +14,18 @@ from apps.core.actors import Actor
 from apps.core.admin import choices, display
 from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter
-from apps.core.admin.forms import MomentInput, OperatorForm, ReasonForm
+from apps.core.admin.forms import MomentInput, OperatorForm, ReasonForm, Section
 from apps.core.admin.operations import Creation, Operation, Secret
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import AnyPanel, Page
 from apps.jobs.models.robots import RobotStatus, with_open_executions, with_status
 from apps.rbac import services as rbac
+from apps.robots import rules
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot
 from apps.robots.services.robots import MOST_SLOTS
 from apps.runner import services
-from apps.runner.admin import robot_pages
+from apps.runner.admin import fields, robot_pages
 from apps.runner.admin.fields import LabelsField
 from apps.tenancy.models import Folder
 
@@ -62,6 +63,31 @@ class RobotForm(OperatorForm):
             return chosen
         field: Any = self.fields["folders"]
         return chosen + list(self.row.folders.exclude(pk__in=field.queryset.values("pk")))
+
+
+class EditRobotForm(RobotForm):
+    """The same with what the robot shall do otherwise than its installation says."""
+
+    sections = (
+        Section(
+            "Settings pushed to it",
+            tuple(rules.PUSHED_SETTINGS),
+            "What it shall do otherwise than its installation says, from its next contact on. Empty: as it says.",
+        ),
+    )
+
+    def offer(self) -> None:
+        super().offer()
+        self.fields |= {one.name: fields.pushed_setting(one) for one in rules.PUSHED_SETTINGS.values()}
+
+    def clean(self) -> dict[str, Any]:
+        """Put the settings together, as the service takes them."""
+        asked: dict[str, Any] = super().clean() or self.cleaned_data
+        given = {name: asked.pop(name, None) for name in rules.PUSHED_SETTINGS}
+        pushed = {name: value for name, value in given.items() if value is not None}
+        for name, text in rules.wrong_settings(pushed).items():
+            self.add_error(name, text.capitalize())
+        return {**asked, "pushed_settings": pushed}
 
 
 class NewRobotForm(RobotForm):
@@ -161,10 +187,11 @@ class RobotAdmin(OperatorAdmin):
             permission="robots.change_robot",
             service=robots.update_robot,
             explain="",
-            form=RobotForm,
+            form=EditRobotForm,
             initial=lambda robot: {
                 **{name: getattr(robot, name) for name in ("name", "description", "slots", "labels")},
                 "folders": list(robot.folders.values_list("pk", flat=True)),
+                **robot.pushed_settings,
             },
             icon="edit",
             button="Save",

@@ -38,6 +38,13 @@ class Body:
             self.problems.append(Problem(name, f"must be {right}."))
             return None
 
+    def within(self, place: str, data: Mapping[str, Any], name: str, read: Callable[[Any], Any], right: str) -> Any:
+        """Return a field of an object in the body, or ``None`` where it is left out."""
+        inner = Body(data)
+        value = inner.take(name, read, right, default=None)
+        self.problems += [Problem(f"{place}.{one.field}", one.message) for one in inner.problems]
+        return value
+
     def done(self) -> None:
         """Raise ``Invalid`` if anything was wrong."""
         if self.problems:
@@ -71,6 +78,16 @@ def seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise ValueError(value)
     return float(value)
+
+
+def share(value: Any) -> float:
+    """Read a share, cut to 1: what is measured can be a little more. Raises ``ValueError``."""
+    return min(1.0, seconds(value))
+
+
+def load(value: Any) -> float:
+    """Read a load average per processor, cut to 1,000. Raises ``ValueError``."""
+    return min(1_000.0, seconds(value))
 
 
 def text(value: Any, longest: int = 200) -> str:
@@ -123,13 +140,16 @@ def read_presence(data: Mapping[str, Any], raw: bytes) -> Presence:
     body = Body(data)
     state = body.take("state", table, "an object", default={})
     highest = body.take("highest", _highest, "an object of epoch and tick", default=(0, 0))
+    told = body.take("metrics", table, "an object", default={}) or {}
     presence = Presence(
         session=body.take("session", uuid, "the id of the session"),
         seq=body.take("seq", whole, "a number that rises with each sync"),
         body_digest=hashlib.blake2b(raw, digest_size=16).hexdigest(),
         wishes=body.take("wishes", uuids, "a list of at most 64 UUIDs", default=[]),
         leases=body.take("leases", _renewals, "a list of at most 64 objects with a lease id", default=[]),
-        metrics=body.take("metrics", table, "an object", default={}),
+        metrics=_metrics(body, told),
+        clock=body.within("metrics", told, "clock", seconds, "Unix seconds"),
+        is_sample=body.take("sample", truth, "true or false", default=False),
         accepting=bool(state.get("accepting", True)) if state is not None else True,
         problem=str(state.get("problem", "") or "")[:100] if state is not None else "",
         epoch=(highest or (0, 0))[0],
@@ -157,6 +177,23 @@ def read_report(data: Mapping[str, Any]) -> Report:
     )
     body.done()
     return report
+
+
+#: What is kept of a robot's metrics, how each is read, and what would be right. Anything else is left out.
+_METRICS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "cpu": (share, "a share from 0 to 1"),
+    "memory": (share, "a share from 0 to 1"),
+    "disk": (share, "a share from 0 to 1"),
+    "disk_free": (whole, "a whole number of bytes"),
+    "load": (load, "a load average that is not negative"),
+    "spool_depth": (whole, "a whole number that is not negative"),
+    "environments": (whole, "a whole number that is not negative"),
+}
+
+
+def _metrics(body: Body, told: Mapping[str, Any]) -> dict[str, Any]:
+    read = {name: body.within("metrics", told, name, *how) for name, how in _METRICS.items()}
+    return {name: value for name, value in read.items() if value is not None}
 
 
 def _capabilities(value: Any) -> dict[str, Any]:

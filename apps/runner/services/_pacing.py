@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +17,19 @@ TICKET_SALT = "apps.runner.wait"
 SECONDS_PER_STEP = 10
 
 
-def next_sync_in(*, granted: bool, holds: bool, waits: bool, idle_for: float) -> float:
-    """Return the seconds until the next sync: soon after a grant, rising while idle, longest where a wait is held."""
+def next_sync_in(*, granted: bool, holds: bool, waits: bool, idle_for: float, pushed: Mapping[str, Any]) -> float:
+    """Return the seconds until the next sync: soon after a grant, rising while idle, longest where a wait is held.
+
+    ``pushed`` is what the robot does otherwise than the installation says.
+    """
+    least, most = pushed.get("sync_min", settings.SYNC_MIN), pushed.get("sync_max", settings.SYNC_MAX)
     if granted:
-        return float(settings.SYNC_MIN)
+        return float(min(least, settings.RENEW_EVERY))
     if holds:
-        return float(min(settings.SYNC_MAX, settings.RENEW_EVERY))
+        return float(min(most, settings.RENEW_EVERY))
     if waits:
-        return float(settings.SYNC_WITH_WAIT)
-    return float(min(settings.SYNC_MAX, settings.SYNC_MIN + idle_for / SECONDS_PER_STEP))
+        return float(min(pushed.get("sync_max", settings.SYNC_WITH_WAIT), settings.SYNC_WITH_WAIT))
+    return float(max(least, min(most, least + idle_for / SECONDS_PER_STEP)))
 
 
 def wait_ticket(robot_id: UUID, session_id: UUID, tenant_id: UUID, folders: list[UUID]) -> str:

@@ -20,7 +20,7 @@ from apps.core.errors import Conflict, NotAllowed, NotSignedIn
 from apps.jobs import services as jobs
 from apps.robots import services as robots
 from apps.robots.models import Robot, RobotSession, RobotToken
-from apps.runner.services import _pacing
+from apps.runner.services import _pacing, _samples
 
 
 class SequenceConflict(Conflict):
@@ -49,6 +49,8 @@ class Presence:
     wishes: Sequence[UUID] = ()
     leases: Sequence[Renewal] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
+    clock: float | None = None
+    is_sample: bool = False
     accepting: bool = True
     problem: str = ""
     epoch: int = 0
@@ -61,6 +63,7 @@ class Answered:
 
     robot_id: UUID
     leases: dict[str, str]
+    watched: list[str]
     grants: dict[UUID, UUID]
     next_sync_in: float
     ticket: str | None
@@ -74,6 +77,8 @@ class Answered:
 _SYNC = f"""
     WITH me AS MATERIALIZED (
         SELECT r.id AS robot_id, r.name, r.tenant_id, r.enabled, r.draining, r.slots, r.labels || m.labels AS labels,
+               r.pushed_settings::json AS pushed_settings,
+               extract(epoch FROM t.expires_at - statement_timestamp())::float AS token_expires_in,
                n.status AS tenant_status, s.id AS session_id, s.seq, s.body_digest, s.created_at AS opened_at
         FROM robots_robottoken t
         JOIN robots_robot r ON r.id = t.robot_id AND r.deleted_at IS NULL
@@ -86,7 +91,9 @@ _SYNC = f"""
     ), seen AS (
         UPDATE robots_robotsession s SET last_seen_at = statement_timestamp(), seq = %(seq)s,
             body_digest = %(body_digest)s, accepting = %(accepting)s, problem = %(problem)s,
-            metrics = %(metrics)s::jsonb, waits_until = statement_timestamp() + make_interval(secs => %(waits)s)
+            metrics = %(metrics)s::jsonb || jsonb_strip_nulls(jsonb_build_object('clock_skew',
+                round((%(clock)s::float - extract(epoch FROM statement_timestamp()))::numeric, 1))),
+            waits_until = statement_timestamp() + make_interval(secs => %(waits)s)
         FROM me WHERE s.id = me.session_id AND s.ended_at IS NULL AND me.enabled AND me.tenant_status = 'active'
           AND (s.seq < %(seq)s OR (s.seq = %(seq)s AND s.body_digest = %(body_digest)s))
         RETURNING s.id, s.robot_id
@@ -112,16 +119,8 @@ _SYNC = f"""
         RETURNING e.lease_id
     )
     SELECT me.robot_id, me.name, me.tenant_id, me.enabled, me.draining, me.slots, me.labels, me.tenant_status,
-        me.session_id, me.seq, me.body_digest, EXISTS (SELECT 1 FROM seen) AS is_seen,
-        (SELECT json_object_agg(x.lease_id, CASE
-            WHEN e.id IS NULL OR e.status <> 'running' THEN 'lost'
-            WHEN e.timeout_at <= statement_timestamp() THEN 'kill'
-            WHEN j.status = 'cancelling' THEN 'cancel'
-            WHEN e.started_at IS NULL AND e.start_by <= statement_timestamp() THEN 'lost'
-            WHEN j.stop_requested_at IS NOT NULL THEN 'stop'
-            ELSE 'continue' END)
-         FROM said x LEFT JOIN jobs_execution e ON e.lease_id = x.lease_id AND e.robot_id = me.robot_id
-         LEFT JOIN jobs_job j ON j.id = e.job_id) AS leases,
+        me.pushed_settings, me.token_expires_in, me.session_id, me.seq, me.body_digest,
+        EXISTS (SELECT 1 FROM seen) AS is_seen, told.leases, told.watched,
         (SELECT count(*) FROM renewed) + (SELECT count(*) FROM timed_out) AS touched,
         EXISTS (SELECT 1 FROM jobs_execution e WHERE e.session_id = me.session_id AND e.status = 'running'
                 AND e.claim_request_id = ANY(%(wishes)s::uuid[])) AS is_granted,
@@ -130,7 +129,19 @@ _SYNC = f"""
             WHERE e.robot_id = me.robot_id ORDER BY e.id DESC LIMIT 1), me.opened_at))::float AS idle_for,
         (SELECT array_agg(f.folder_id) FROM robots_robotfolder f WHERE f.robot_id = me.robot_id) AS folders,
         (SELECT json_build_array(epoch, tick) FROM jobs_plane LIMIT 1) AS plane
-    FROM me
+    FROM me, LATERAL (
+        SELECT json_object_agg(x.lease_id, CASE
+            WHEN e.id IS NULL OR e.status <> 'running' THEN 'lost'
+            WHEN e.timeout_at <= statement_timestamp() THEN 'kill'
+            WHEN j.status = 'cancelling' THEN 'cancel'
+            WHEN e.started_at IS NULL AND e.start_by <= statement_timestamp() THEN 'lost'
+            WHEN j.stop_requested_at IS NOT NULL THEN 'stop'
+            ELSE 'continue' END) AS leases,
+            json_agg(x.lease_id) FILTER (WHERE e.status = 'running' AND e.watched_until > statement_timestamp())
+                AS watched
+        FROM said x LEFT JOIN jobs_execution e ON e.lease_id = x.lease_id AND e.robot_id = me.robot_id
+        LEFT JOIN jobs_job j ON j.id = e.job_id
+    ) told
 """
 
 
@@ -142,6 +153,8 @@ def sync_robot(token: str, *, presence: Presence) -> Answered:
     """
     row = _run(token, presence)
     _refuse(row, presence)
+    if presence.is_sample:
+        _samples.store(row["robot_id"], row["tenant_id"], presence.metrics)
     may_claim = row["is_due"] and presence.accepting and not row["draining"]
     # A wish granted before is answered again, whatever has changed since: its first reply may have been lost.
     grants = _claim(row, presence) if may_claim or row["is_granted"] else {}
@@ -168,6 +181,7 @@ def _run(token: str, presence: Presence) -> dict[str, Any]:
         "accepting": presence.accepting,
         "problem": presence.problem,
         "metrics": json.dumps(presence.metrics),
+        "clock": presence.clock,
         "waits": settings.WAIT_MAX + 10 if settings.LIVE_URL else 0,
         "leases": [renewal.lease for renewal in presence.leases],
         "progress": [_json(renewal.progress) for renewal in presence.leases],
@@ -207,12 +221,23 @@ def _answer(row: dict[str, Any], presence: Presence, grants: dict[UUID, UUID]) -
     return Answered(
         robot_id=row["robot_id"],
         leases=row["leases"] or {},
+        watched=row["watched"] or [],
         grants=grants,
         next_sync_in=_pacing.next_sync_in(
-            granted=bool(grants), holds=bool(presence.leases), waits=waits, idle_for=row["idle_for"] or 0.0
+            granted=bool(grants),
+            holds=bool(presence.leases),
+            waits=waits,
+            idle_for=row["idle_for"] or 0.0,
+            pushed=row["pushed_settings"],
         ),
         ticket=_pacing.wait_ticket(row["robot_id"], row["session_id"], row["tenant_id"], folders) if waits else None,
-        config={"draining": row["draining"], "slots": row["slots"], "labels": row["labels"]},
+        config={
+            "draining": row["draining"],
+            "slots": row["slots"],
+            "labels": row["labels"],
+            "settings": row["pushed_settings"],
+            "token_expires_in": row["token_expires_in"],
+        },
         epoch=epoch,
         tick=tick,
     )

@@ -25,6 +25,7 @@ from apps.jobs.models import Plane
 from apps.jobs.services import Answer
 from apps.packages import services as packages
 from apps.robots import services as robots
+from apps.robots.models import Robot
 from apps.runner import services
 from apps.runner.authentication import caller_of, token_of
 from apps.runner.serializers.leases import leases_of
@@ -85,18 +86,20 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
         caller.robot, actor=caller.actor, newcomer=newcomer, signature=signature, running=running
     )
     plane = Plane.objects.first()
+    robot = Robot.objects.select_related("machine", "tenant").get(pk=caller.robot.pk)
     body = {
         "session": opened.session.pk,
         "resume_secret": opened.resume_secret,
         "robot": {
-            "id": caller.robot.pk,
-            "name": caller.robot.name,
-            "tenant": caller.robot.tenant.slug,
-            "slots": caller.robot.slots,
-            "labels": sorted({*caller.robot.labels, *caller.robot.machine.labels}),
+            "id": robot.pk,
+            "name": robot.name,
+            "tenant": robot.tenant.slug,
+            "slots": robot.slots,
+            "labels": _labels(robot),
         },
         "leases": opened.leases,
         "settings": _durations(),
+        "config": _config(robot, caller.token_expires_in),
         "epoch": plane.epoch if plane else 1,
         "tick": plane.tick if plane else 0,
     }
@@ -120,6 +123,7 @@ def sync(request: HttpRequest) -> HttpResponseBase:
     body = {
         "seq": presence.seq,
         "leases": answered.leases,
+        "watched": answered.watched,
         "grants": grants,
         "next_sync_in": answered.next_sync_in,
         "wait": wait,
@@ -198,6 +202,21 @@ def download(request: HttpRequest, version: str) -> HttpResponseBase:
     )  # fmt: skip
 
 
+def _labels(robot: Robot) -> list[str]:
+    return sorted({*robot.labels, *robot.machine.labels})
+
+
+def _config(robot: Robot, token_expires_in: float | None) -> dict[str, Any]:
+    """Return what a sync says of the robot's own, so that it need not wait for one."""
+    return {
+        "draining": robot.draining,
+        "slots": robot.slots,
+        "labels": _labels(robot),
+        "settings": robot.pushed_settings,
+        "token_expires_in": token_expires_in,
+    }
+
+
 def _durations() -> dict[str, Any]:
     return {
         "sync_min": settings.SYNC_MIN,
@@ -206,7 +225,7 @@ def _durations() -> dict[str, Any]:
         "renew_every": settings.RENEW_EVERY,
         "lease_ttl": settings.LEASE_TTL,
         "kill_grace": settings.KILL_GRACE,
-        "log_every": 1,
+        "log_every": settings.LOG_EVERY,
         "log_chunk_bytes": settings.LOG_CHUNK_BYTES,
         "log_limit_bytes": settings.LOG_LIMIT_BYTES,
         "result_limit_bytes": settings.RESULT_LIMIT_BYTES,
