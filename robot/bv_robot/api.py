@@ -39,8 +39,11 @@ def sync(http: Client, report: dict[str, Any]) -> dict[str, Any]:
     return client.body_of(answer, "leases", "grants", "next_sync_in", "config", "epoch", "tick")
 
 
-def start(http: Client, lease: str, session: str) -> None:
-    http.call("POST", f"/runner/leases/{lease}/start", json={"session": session})
+def start(http: Client, lease: str, session: str) -> str | None:
+    """Start a lease; returns the job's own token, or None from a server that knows none."""
+    answer = http.call("POST", f"/runner/leases/{lease}/start", json={"session": session})
+    token = client.body_of(answer).get("job_token")
+    return token if isinstance(token, str) else None
 
 
 def release(http: Client, lease: str, session: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import importlib
+import importlib.util
 import inspect
 import json
 import logging
@@ -19,6 +20,7 @@ import signal
 import sys
 import threading
 import traceback
+import types
 from collections.abc import Awaitable, Callable
 from types import FrameType, TracebackType
 from typing import Any, TextIO
@@ -29,6 +31,8 @@ LONGEST_VARIABLE = 100_000
 LONGEST_MESSAGE = 5_000
 """Characters of one log record; a longer text continues in the next."""
 LONGEST_FIELDS = 2_000
+CONNECTION = "bv_robot_connection"
+"""The module, made here, in which ``bv_robot.job`` finds what only this process knows."""
 
 Answer = dict  # of str to anything; not subscripted, for Python 3.8
 
@@ -52,12 +56,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_terminate)
     channel = Channel(request["marker"])
     set_up_output(channel)
+    connection = connect(request, channel)
     answer = answer_of(request)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     level = answer.pop("level", "ERROR")
     for text in answer.pop("log", []):
         channel.say(text, level)
     write_answer(request["answer"], answer)
+    for act in connection.at_end:
+        act()
     sys.exit(answer["exit_code"])
 
 
@@ -77,6 +84,57 @@ def die_with_supervisor(supervisor: int) -> None:
 
 def on_terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated("The job was asked to end.")
+
+
+# Telling the job where it is
+
+
+def connect(request: dict[str, Any], channel: Channel) -> Any:
+    """Leave the job's own token, and the way into its log, where ``bv_robot.job`` looks: in memory, nowhere else."""
+    connection: Any = types.ModuleType(CONNECTION)
+    connection.token = request.get("token")
+    connection.orchestrator = request.get("orchestrator") or {}
+    connection.tell = channel.tell
+    connection.at_end = []
+    sys.modules[CONNECTION] = connection
+    return connection
+
+
+def introduce(request: dict[str, Any]) -> None:
+    """Have the ``bv.runtime`` that the package brings speak for this job, whichever generation it is."""
+    token, facts = request.get("token"), request.get("orchestrator")
+    if not (token and facts) or importlib.util.find_spec("bv") is None:
+        return
+    try:
+        set_runtime_context = importlib.import_module("bv.runtime.context").set_runtime_context
+    except (ImportError, AttributeError):
+        introduce_by_environment(token, facts)
+        return
+    try:
+        set_runtime_context(
+            base_url=facts["base_url"],
+            robot_token=token,
+            execution_id=facts["execution"],
+            robot_name=facts["robot"],
+            machine_name=facts["machine"],
+            tenant_id=facts["tenant"],
+            folder_id=facts["folder"],
+            project_type=facts["project_type"],
+        )
+    except (TypeError, ValueError) as error:
+        logging.getLogger("bv_robot").warning("The installed bv.runtime cannot be told who this job is: %s", error)
+
+
+def introduce_by_environment(token: str, facts: dict[str, Any]) -> None:
+    """For runtimes that read variables. Only this process and those it starts have them."""
+    os.environ.update(
+        BV_ORCHESTRATOR_URL=facts["url"],
+        BV_ROBOT_TOKEN=token,
+        BV_ROBOT_NAME=facts["robot"],
+        BV_MACHINE_NAME=facts["machine"],
+        BV_JOB_EXECUTION_ID=facts["execution"],
+        BV_SDK_RUN="1",
+    )
 
 
 # Calling
@@ -144,6 +202,7 @@ def failed(kind: str, message: str, code: str = "application_error", trace: str 
 
 def run(request: dict[str, Any]) -> Any:
     sys.path[:1] = request["path"]
+    introduce(request)
     if request["kind"] == "script":
         return run_script(request["target"], request["parameters"])
     return run_function(request["target"], request["parameters"])
@@ -234,6 +293,11 @@ class Channel:
     def say(self, message: str, level: str, at: float | None = None, fields: Any = None) -> None:
         self.write(self.line(message, level, at, fields))
 
+    def tell(self, message: str, level: str, fields: dict[str, Any]) -> None:
+        """One log line per line of text; fields that are too long are only named."""
+        texts = message.splitlines() or [""]
+        self.write("".join(self.line(text, level, None, short(fields)) for text in texts))
+
     def line(self, message: str, level: str, at: float | None, fields: Any) -> str:
         starts = range(0, max(len(message), 1), LONGEST_MESSAGE)
         pieces = [message[start : start + LONGEST_MESSAGE] for start in starts]
@@ -259,12 +323,19 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {name: value for name, value in vars(record).items() if name not in self.known}
-        if len(json.dumps(fields, default=str)) > LONGEST_FIELDS:
-            fields = {"left_out": sorted(fields)}
-        fields["logger"] = record.name
+        fields = {**short(fields), "logger": record.name}
         level = level_of(record.levelno)
         lines = super().format(record).splitlines() or [""]
         return "".join(self._channel.line(text, level, record.created, fields) for text in lines)
+
+
+def short(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a log line, or only their names where they are too long or no JSON."""
+    try:
+        fits = len(json.dumps(fields, default=str)) <= LONGEST_FIELDS
+    except (TypeError, ValueError, RecursionError):
+        fits = False
+    return fields if fits else {"left_out": sorted(fields)}
 
 
 def level_of(number: int) -> str:

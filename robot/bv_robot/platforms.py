@@ -47,6 +47,11 @@ def boot_id() -> str:
     return f"{platform.node()}-{int(psutil.boot_time())}"
 
 
+def host_name() -> str:
+    """What this machine calls itself."""
+    return platform.node()
+
+
 def machine_signature() -> str:
     """64 hex digits that stay the same for this host: a hash, for the raw machine id is not for others to know."""
     return hashlib.sha256(f"bv-robot:{_machine_text()}".encode()).hexdigest()

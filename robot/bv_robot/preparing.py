@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import certifi
 
 from bv_robot import api, client, environments, logs, platforms, spool
 from bv_robot.client import Backoff, Trouble
@@ -70,22 +73,22 @@ class Preparation:
         if self.lease["script_path"]:
             return self._plan_for_script()
         archive = self._patiently(self._fetch)
-        self._patiently(self._start)
+        token = self._patiently(self._start)
         project = archives.extract(archive, self._fresh_directory())
         version = str(self.lease["package"].get("python_version") or "")
         python = environments.prepare(project / "requirements.lock", version, self._workshop())
         kind, target = entrypoint_of(self.lease["entrypoint"]["command"], project)
-        return self._plan(python, kind, target, project, work=project)
+        return self._plan(python, kind, target, project, work=project, token=token)
 
     def _plan_for_script(self) -> Plan:
         script = allowed_script(self.lease["script_path"], self.desk.config.script_directories)
-        self._patiently(self._start)
+        token = self._patiently(self._start)
         work = self._fresh_directory()
         named = self.desk.config.script_python
         python = Path(named) if named else environments.prepare(work / "requirements.lock", "", self._workshop())
-        return self._plan(python, "script", str(script), script.parent, work=work)
+        return self._plan(python, "script", str(script), script.parent, work=work, token=token)
 
-    def _plan(self, python: Path, kind: str, target: str, path: Path, *, work: Path) -> Plan:
+    def _plan(self, python: Path, kind: str, target: str, path: Path, *, work: Path, token: str | None) -> Plan:
         return Plan(
             python=str(python),
             kind=kind,
@@ -98,7 +101,25 @@ class Preparation:
             log_limit=self.desk.settings.log_limit_bytes,
             result_limit=self.desk.settings.result_limit_bytes,
             mark=self.mark,
+            orchestrator=self._orchestrator(),
+            token=token,
         )
+
+    def _orchestrator(self) -> Record:
+        """What a job is told about its orchestrator, over its standard input."""
+        identity, lease = self.desk.identity, self.lease
+        return {
+            "url": identity.url,
+            "base_url": f"{identity.url}/{lease.get('tenant')}/orchestrator_",
+            "ca_file": self.desk.config.ca_file,
+            "execution": lease["execution"],
+            "lease": lease["lease"],
+            "robot": identity.name,
+            "machine": self.desk.config.machine_name or platforms.host_name(),
+            "tenant": lease.get("tenant"),
+            "folder": (lease.get("folder") or {}).get("id"),
+            "project_type": lease.get("kind"),
+        }
 
     def _fresh_directory(self) -> Path:
         shutil.rmtree(self.work, ignore_errors=True)
@@ -109,8 +130,8 @@ class Preparation:
         package, cache = self.lease["package"], self.desk.home.packages
         return fetching.fetch(self.desk.http, package, cache, pause=self.pause, check=self.check)
 
-    def _start(self) -> None:
-        api.start(self.desk.http, self.lease["lease"], self.desk.session or "")
+    def _start(self) -> str | None:
+        return api.start(self.desk.http, self.lease["lease"], self.desk.session or "")
 
     def _workshop(self) -> Workshop:
         seconds = self.desk.config.environment_seconds
@@ -150,8 +171,20 @@ class Preparation:
             "BV_JOB_PARAMETERS_FILE": str(self.files.channel / "parameters.json"),
             "BV_ORCHESTRATOR_URL": self.desk.identity.url,
             "BV_ROBOT_NAME": self.desk.identity.name,
+            **self._certificates(),
             **facts_of(self.lease),
         }
+
+    def _certificates(self) -> dict[str, str]:
+        """Where the server's certificate is your own, libraries inside the job trust it beside all the usual ones."""
+        own = self.desk.config.ca_file
+        if not own or "SSL_CERT_FILE" in os.environ:
+            return {}
+        usual = ssl.get_default_verify_paths().cafile
+        together = self.files.directory / "certificates.pem"
+        texts = [Path(file).read_bytes() for file in (usual, certifi.where(), own) if file]
+        together.write_bytes(b"\n".join(texts))
+        return {"SSL_CERT_FILE": str(together)}
 
 
 def environment_of_robot(environ: Mapping[str, str], passed: set[str]) -> dict[str, str]:
@@ -224,9 +257,10 @@ def _file_inside(directory: Path, path: str) -> Path | None:
 def install_author_module(directory: Path) -> None:
     """Put ``bv_robot.job`` where every job finds it, and nothing else of the robot."""
     package = directory / "bv_robot"
-    package.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (package / "job").mkdir(mode=0o700, parents=True, exist_ok=True)
     _keep(package / "__init__.py", "")
-    _keep(package / "job.py", Path(__file__).with_name("job.py").read_text(encoding="utf-8"))
+    for module in Path(__file__).with_name("job").glob("*.py"):
+        _keep(package / "job" / module.name, module.read_text(encoding="utf-8"))
 
 
 def _keep(file: Path, text: str) -> None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -59,6 +59,10 @@ class Plan:
     log_limit: int
     result_limit: int
     mark: str
+    orchestrator: dict[str, Any] = field(default_factory=dict)
+    """Where the job finds its orchestrator, and as whom."""
+    token: str | None = field(default=None, repr=False)
+    """The job's own, where the server gave one."""
 
 
 @dataclass
@@ -154,6 +158,8 @@ class Supervision:
             "path": self._plan.path,
             "parameters": self._lease["parameters"],
             "answer": str(self._files.channel / "answer.json"),
+            "token": self._plan.token,
+            "orchestrator": self._plan.orchestrator,
         }
 
     def _read(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:

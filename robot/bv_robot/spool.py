@@ -7,7 +7,7 @@ One directory per execution. Its files have one writer each, so nothing needs a 
 ``owner``                 whoever     made exclusively: by the supervisor that may run the job, or by a listener that
                           is first    gives it up. What has an owner is never started again
 ``environment.json``      listener    which environment it needs, so that it is not pruned
-``launch.json``           listener    how to run it
+``launch.json``           listener    how to run it, with the job's own token
 ``control.json``          listener    what is asked of the supervisor, and until when the lease is ours
 ``state.json``            supervisor  CPU and memory, for the next sync
 ``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``cancelled``
@@ -96,7 +96,10 @@ def read_record(path: Path) -> Record | None:
 def write_note(path: Path, note: Record) -> None:
     """Replace a small file that need not survive a power cut, only never be read half written."""
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    staged.write_text(json.dumps(note))
+    staged.unlink(missing_ok=True)
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(json.dumps(note))
     staged.replace(path)
 
 

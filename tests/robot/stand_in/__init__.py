@@ -94,7 +94,19 @@ class StandIn(Decisions):
         self, package: dict[str, Any] | None, command: str = "main:main", *, max_attempts: int = 3, **lease: Any
     ) -> Job:
         """A pending job for an entrypoint of a package, or for ``script_path``."""
-        usual = {
+        with self.changed:
+            job = Job(self._lease_of(package, command) | lease, max_attempts=max_attempts)
+            self.jobs.append(job)
+            self.wake()
+            return job
+
+    def offer(self, name: str, package: dict[str, Any]) -> None:
+        """Have a process that jobs may start by its name."""
+        process = {"id": str(uuid.uuid4()), "name": name}
+        self.processes[name] = self._lease_of(package, "main:main") | {"process": process}
+
+    def _lease_of(self, package: dict[str, Any] | None, command: str) -> dict[str, Any]:
+        return {
             "start_within": 30,
             "timeout": None,
             "kill_grace": self.settings["kill_grace"],
@@ -109,11 +121,6 @@ class StandIn(Decisions):
             "script_path": None,
             "package": package,
         }
-        with self.changed:
-            job = Job(usual | lease, max_attempts=max_attempts)
-            self.jobs.append(job)
-            self.wake()
-            return job
 
     def add_package(self, content: bytes, name: str = "invoices", python_version: str = "") -> dict[str, Any]:
         """Store a package and return what a lease says about it."""
@@ -194,6 +201,18 @@ class StandIn(Decisions):
                 offset = int(query["offset"][0])
                 act_log = self._signed(headers, lambda body: self._log(lease, offset, headers, raw))
                 return self._noted("log", headers, None, act_log)
+            case "PUT", ["api", "v1", "runner", "leases", lease, "artefacts"]:
+                name = query["name"][0]
+                act_file = self._signed(headers, lambda body: self._artefact(lease, name, headers, raw))
+                return self._noted("artefact", headers, None, act_file)
+            case "POST", ["api", "v1", "agent-traces", execution, "spans"]:
+                return self._noted("spans", headers, raw, lambda body: self._spans(execution, headers, body))
+            case "POST", ["api", "v1", "runtime", "jobs"]:
+                return self._noted("children", headers, raw, lambda body: self._start_child(headers, body))
+            case "GET", ["api", "v1", "runtime", "jobs", child]:
+                return self._noted("child", headers, None, lambda _: self._child(child, headers))
+            case "POST", ["api", "v1", "runtime", "jobs", child, "cancel"]:
+                return self._noted("cancel_child", headers, raw, lambda _: self._cancel_child(child, headers))
             case "GET", ["api", "v1", "runner", "packages", version, "download"]:
                 return self._noted("download", headers, None, self._signed(headers, lambda _: self._download(version)))
         return self._noted("unknown", headers, None, lambda body: self._refuse(404, "not_found"))

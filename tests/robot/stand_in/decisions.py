@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.robot.stand_in.faults import Answer, Faults, Refused
+from tests.robot.stand_in.of_jobs import OfJobs
 from tests.robot.stand_in.records import Execution, Job
 
 MACHINE_KEY = "bvm_for_tests"
@@ -43,7 +44,7 @@ class Request:
     headers: dict[str, str]
 
 
-class Decisions:
+class Decisions(OfJobs):
     """The robot API as functions from a body to an answer, over one memory. Its caller holds ``changed``."""
 
     def __init__(self, **settings: Any) -> None:
@@ -67,6 +68,10 @@ class Decisions:
         self.token_expires_in: float | None = None
         self.lifetime_of_fresh_tokens: float | None = None
         self.former_tokens: set[str] = set()
+        self.gives_job_tokens = True
+        self.artefact_limit = 100 * 1024 * 1024
+        self.processes: dict[str, dict[str, Any]] = {}
+        self.children: dict[str, Job] = {}
         self.epoch, self.tick = 1, 0
         self.session: str | None = None
         self.instance: str | None = None
@@ -220,7 +225,8 @@ class Decisions:
         if execution.status != "open" or body["session"] != self.session:
             raise Refused(409, "revoked" if execution.status == "revoked" else "late")
         execution.is_started = True
-        return Answer(200, {"answer": "started"})
+        token = {"job_token": self.job_token(execution)} if self.gives_job_tokens else {}
+        return Answer(200, {"answer": "started"} | token)
 
     def _release(self, lease: str, body: dict[str, Any]) -> Answer:
         execution = self._known(lease)

@@ -13,6 +13,12 @@ def new_execution_id() -> str:
 
 
 @dataclass
+class Artefact:
+    content: bytes
+    content_type: str
+
+
+@dataclass
 class Execution:
     lease_id: str
     job: Job
@@ -25,6 +31,8 @@ class Execution:
     log: bytearray = field(default_factory=bytearray)
     report: dict[str, Any] | None = None
     renewals: list[dict[str, Any]] = field(default_factory=list)
+    artefacts: dict[str, Artefact] = field(default_factory=dict)
+    spans: list[dict[str, Any]] = field(default_factory=list)
 
     def lines(self) -> list[dict[str, Any]]:
         """The log, line by line."""
@@ -43,6 +51,7 @@ class Job:
     ask: str = "continue"
     executions: list[Execution] = field(default_factory=list)
     max_attempts: int = 3
+    parent: Job | None = None
 
     @property
     def last(self) -> Execution:
