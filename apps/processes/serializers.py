@@ -16,7 +16,7 @@ from apps.tenancy.models import Folder
 
 #: What a column of whole seconds or of a count can hold.
 LARGEST = 2_147_483_647
-MOST_LABELS = 64
+MOST_LABELS, MOST_CHILDREN = 64, 100
 
 
 class ProcessOut(OutputSerializer):
@@ -31,6 +31,9 @@ class ProcessOut(OutputSerializer):
     parameters = serializers.DictField()
     target_machine = RowRef(allow_null=True)
     target_robot = RowRef(allow_null=True)
+    may_start = RowRef(
+        source="seen_children", many=True, help_text="Processes whose jobs its jobs may start, as far as you see them."
+    )
 
     class Meta:
         model = Process
@@ -40,7 +43,7 @@ class ProcessOut(OutputSerializer):
             "script_path", "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base",
             "backoff_cap", "backoff_jitter", "on_lost", "lease_ttl", "kill_grace", "required_labels",
             "target_machine", "target_robot", "concurrency_limit", "limit_parameter", "limit_per_value",
-            "robot_version_floor", "revision", "created_at",
+            "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "may_start", "revision", "created_at",
         ]  # fmt: skip
 
 
@@ -93,6 +96,24 @@ class CreateProcess(InputSerializer):
     limit_parameter = serializers.CharField(max_length=100, required=False, allow_blank=True)
     limit_per_value = serializers.IntegerField(min_value=1, max_value=LARGEST, required=False, allow_null=True)
     robot_version_floor = serializers.CharField(max_length=20, required=False, allow_blank=True)
+    memory_limit = serializers.IntegerField(
+        min_value=16, max_value=LARGEST, required=False, allow_null=True,
+        help_text="MiB that a job's processes may use together; beyond that it fails. Null: as its robot says.",
+    )  # fmt: skip
+    cpu_limit = serializers.FloatField(
+        min_value=0.05, max_value=1024, required=False, allow_null=True,
+        help_text="Processor cores that a job may use, such as 0.5. Null: as its robot says.",
+    )  # fmt: skip
+    niceness = serializers.IntegerField(
+        min_value=0, max_value=19, required=False, allow_null=True,
+        help_text="How far a job steps back behind other programs: 0 not at all, 19 as far as it can.",
+    )  # fmt: skip
+    may_start = serializers.ListField(
+        child=RowField(Process.objects.alive()),
+        max_length=MOST_CHILDREN,
+        required=False,
+        help_text="Processes whose jobs its jobs may start themselves. You must be allowed to run them.",
+    )
     enabled = serializers.BooleanField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

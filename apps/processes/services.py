@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,17 +17,17 @@ from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
 from apps.packages.models import PackageVersion
 from apps.packages.rules import parameters as parameter_rules
-from apps.processes.models import NothingToRun, Process, VersionPolicy
+from apps.processes.models import NothingToRun, Process, ProcessChild, VersionPolicy
 from apps.rbac import services as rbac
 from apps.robots import rules as robot_rules
 from apps.tenancy.models import Folder
 
-#: What a caller may set; everything else about a process follows from these.
+#: What a caller may set, beside ``may_start``; everything else about a process follows from these.
 SETTABLE = (
     "name", "description", "package", "entrypoint_name", "version_policy", "pinned_version", "script_path",
     "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter",
     "on_lost", "lease_ttl", "kill_grace", "required_labels", "target_machine", "target_robot", "concurrency_limit",
-    "limit_parameter", "limit_per_value", "robot_version_floor", "enabled",
+    "limit_parameter", "limit_per_value", "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "enabled",
 )  # fmt: skip
 
 #: Changing one of these decides anew which parameters there are.
@@ -42,26 +42,37 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @transaction.atomic
-def create_process(folder: Folder, *, actor: Actor, **fields: Any) -> Process:
-    """Make a process in ``folder`` from any of ``SETTABLE``. Raises ``Invalid`` naming each wrong field."""
+def create_process(folder: Folder, *, actor: Actor, may_start: Iterable[Process] = (), **fields: Any) -> Process:
+    """Make a process in ``folder`` from any of ``SETTABLE``. Raises ``Invalid`` naming each wrong field.
+
+    ``may_start``: the processes of which its jobs may start jobs; the actor itself must be allowed to run them.
+    """
     rbac.require(actor, "processes.add_process", folder)
     process = Process(folder=folder, tenant_id=folder.tenant_id)
     _fill(process, fields)
     _save(process)
+    _let_start(process, may_start, actor)
     audit.record(actor, "process.created", process, after=_facts(process))
     events.record("process.created", process)
     return process
 
 
 @transaction.atomic
-def update_process(process: Process, *, actor: Actor, **fields: Any) -> Process:
-    """Change any of ``SETTABLE``; jobs already made keep what they were made for, limits apply at once."""
+def update_process(
+    process: Process, *, actor: Actor, may_start: Iterable[Process] | None = None, **fields: Any
+) -> Process:
+    """Change any of ``SETTABLE``; jobs already made keep what they were made for, limits apply at once.
+
+    ``may_start`` replaces what its jobs may start, but for processes that the actor may not see; ``None`` leaves it.
+    """
     rbac.require(actor, "processes.change_process", process)
     _lock(process)
     before = _facts(process)
     _fill(process, fields)
     process.revision += 1
     _save(process)
+    if may_start is not None:
+        _let_start(process, may_start, actor)
     audit.record(actor, "process.updated", process, before=before, after=_facts(process))
     events.record("process.updated", process)
     return process
@@ -117,7 +128,23 @@ def _lock(process: Process) -> None:
 def _facts(process: Process) -> dict[str, Any]:
     """Return what of a process is worth comparing in the audit trail."""
     values = {name: getattr(process, name) for name in SETTABLE}
-    return {name: str(value.pk) if hasattr(value, "pk") else value for name, value in values.items()}
+    facts = {name: str(value.pk) if hasattr(value, "pk") else value for name, value in values.items()}
+    return facts | {"may_start": sorted(process.may_start.values_list("name", flat=True))}
+
+
+def _let_start(process: Process, may_start: Iterable[Process], actor: Actor) -> None:
+    """Set what the jobs of a process may start. Who may not run a process must not reach it through another's jobs."""
+    wanted = {child.pk: child for child in may_start}
+    if any(child.tenant_id != process.tenant_id or child.deleted_at is not None for child in wanted.values()):
+        raise Invalid.field("may_start", "name processes of this tenant that still exist.", code="unknown")
+    known = dict(process.process_children.values_list("child_id", "pk"))
+    for pk in wanted.keys() - known.keys():
+        rbac.require(actor, "processes.run_process", wanted[pk])
+    dropped = Process.objects.visible_to(actor).filter(pk__in=known.keys() - wanted.keys())
+    process.process_children.filter(child__in=dropped).delete()
+    ProcessChild.objects.bulk_create(
+        [ProcessChild(tenant_id=process.tenant_id, parent=process, child_id=pk) for pk in wanted.keys() - known.keys()]
+    )
 
 
 def _fill(process: Process, fields: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -49,6 +50,14 @@ class ProcessViewSet(RowViewSet):
         folder = folder_for(request, self.actor, asked.pop("folder", None))
         return self.created(services.create_process(folder, actor=self.actor, **asked))
 
+    def get_queryset(self) -> QuerySet[Process]:
+        """Return the processes the caller may see, with what their jobs may start."""
+        return self._with_children(super().get_queryset())
+
+    def shown(self, row: Any) -> Any:
+        """Return a process again with all that its answer shows."""
+        return self._with_children(self.queryset.all()).get(pk=row.pk)
+
     def partial_update(self, request: Request, id: Any) -> Response:
         """Change a process. Jobs already made keep what they were made for; limits count at once."""
         return self.operate(services.update_process)
@@ -81,3 +90,9 @@ class ProcessViewSet(RowViewSet):
         entrypoint = process.entrypoint_to_run(version)
         entrypoint.version, entrypoint.defaults = version, process.parameters
         return Response(ProcessSignatureOut(entrypoint).data)
+
+    def _with_children(self, processes: QuerySet[Process]) -> QuerySet[Process]:
+        if getattr(self, "swagger_fake_view", False):
+            return processes
+        seen = Process.objects.alive().visible_to(self.actor).order_by("name")
+        return processes.prefetch_related(Prefetch("may_start", queryset=seen, to_attr="seen_children"))

@@ -25,7 +25,7 @@ def version(folder):
 
 
 def test_every_field_that_goes_in_comes_out(folder, version):
-    robot = make.robot(of=folder.tenant)
+    robot, child = make.robot(of=folder.tenant), make.process(folder)
     asked = {
         "name": "Monthly invoices", "description": "All of them.", "package": str(version.package_id),
         "entrypoint_name": "main", "version_policy": "pinned", "pinned_version": str(version.pk), "script_path": "",
@@ -33,12 +33,14 @@ def test_every_field_that_goes_in_comes_out(folder, version):
         "backoff_base": 5, "backoff_cap": 50, "backoff_jitter": False, "on_lost": "hold", "lease_ttl": 60,
         "kill_grace": 10, "required_labels": ["linux"], "target_machine": str(robot.machine_id),
         "target_robot": str(robot.pk), "concurrency_limit": 2, "limit_parameter": "customer", "limit_per_value": 1,
-        "robot_version_floor": "1.2", "enabled": False, "folder": str(folder.pk),
+        "robot_version_floor": "1.2", "enabled": False, "folder": str(folder.pk), "memory_limit": 512, "cpu_limit": 0.5,
+        "niceness": 10,
     }  # fmt: skip
 
-    made = api.root().post("processes", asked)
+    made = api.root().post("processes", {**asked, "may_start": [str(child.pk)]})
 
     body = made.json()
+    assert body["may_start"] == [{"id": str(child.pk), "name": child.name}]
     shown = {name: value["id"] if isinstance(value := body[name], dict) and "id" in value else value for name in asked}
     assert made.status_code == 201
     assert shown == asked
@@ -71,6 +73,11 @@ def test_a_process_of_a_script_names_no_package(folder):
         ({"on_lost": "forget"}, {"on_lost"}),
         ({"required_labels": ["not a label"]}, {"required_labels"}),
         ({"robot_version_floor": "new"}, {"robot_version_floor"}),
+        ({"memory_limit": 15}, {"memory_limit"}),
+        ({"cpu_limit": 0}, {"cpu_limit"}),
+        ({"niceness": 20}, {"niceness"}),
+        ({"niceness": -1}, {"niceness"}),
+        ({"may_start": ["0193f3a0-5b7e-7c1d-9d2a-4a3f0c9b1e22"]}, {"may_start.0"}),
         ({"version_policy": "pinned"}, {"pinned_version"}),
         ({"name": "   "}, {"name"}),
         ({"name": "a\u202eb"}, {"name"}),

@@ -320,3 +320,33 @@ def test_the_key_of_a_person_is_no_robot_token(process, execution):
     answer = client.post(f"{ROOT}/sessions", "{}", "application/json")
 
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_token")
+
+
+def test_a_lease_says_what_the_job_may_use_of_its_machine(worker):
+    process = make.process(make.folder(worker.robot.tenant), memory_limit=512, cpu_limit=0.5, niceness=10)
+    make.job(process)
+    session = make.session(worker.robot)
+
+    synced = worker.post("sync", {"session": session.pk, "seq": 1, "wishes": [uuid.uuid4()]}).json()
+
+    assert synced["grants"][0]["lease"]["limits"] == {"memory": 536_870_912, "cpu": 0.5, "nice": 10}
+
+
+def test_a_lease_without_limits_leaves_them_to_the_robot(worker, process):
+    make.job(process)
+    session = make.session(worker.robot)
+
+    synced = worker.post("sync", {"session": session.pk, "seq": 1, "wishes": [uuid.uuid4()]}).json()
+
+    assert synced["grants"][0]["lease"]["limits"] == {"memory": None, "cpu": None, "nice": None}
+
+
+@pytest.mark.parametrize("code", ["resource_limit", "robot_stopped"])
+def test_an_end_that_its_machine_brought_about_is_tried_again(worker, code):
+    make.job(make.process(make.folder(worker.robot.tenant), max_attempts=2))
+    execution = make.claimed(make.session(worker.robot))
+
+    worker.finish(execution, outcome="failed", result=None, error={"code": code, "message": "killed"})
+
+    job = job_of(execution)
+    assert (job.status, job.reason) == (JobStatus.PENDING, code)

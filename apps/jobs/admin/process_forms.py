@@ -36,6 +36,10 @@ _SETTINGS = (
     "concurrency_limit",
     "limit_parameter",
     "limit_per_value",
+    "memory_limit",
+    "cpu_limit",
+    "niceness",
+    "may_start",
 )
 
 
@@ -55,6 +59,10 @@ _LABELS = {
     "concurrency_limit": "Jobs at once",
     "limit_parameter": "Limit per value of",
     "limit_per_value": "Jobs at once per value",
+    "memory_limit": "Memory a job may use (MiB)",
+    "cpu_limit": "Processor cores a job may use",
+    "niceness": "Steps back behind other programs",
+    "may_start": "Its jobs may start",
 }
 
 
@@ -89,6 +97,16 @@ class ProcessForm(OperatorForm):
         ),
         Section("Where", ["required_labels", "target_machine", "target_robot", "robot_version_floor"]),
         Section("How many at once", ["concurrency_limit", "limit_parameter", "limit_per_value"]),
+        Section(
+            "What a job may use",
+            ["memory_limit", "cpu_limit", "niceness"],
+            "Of the machine it runs on. A job that is begun after the change keeps to it.",
+        ),
+        Section(
+            "Child jobs",
+            ["may_start"],
+            "A running job may start jobs of these processes by itself and wait for them; none are chosen: it may not.",
+        ),
     )
 
     def offer(self) -> None:
@@ -96,13 +114,15 @@ class ProcessForm(OperatorForm):
         for name, label in _LABELS.items():
             self.fields[name].label = label
         tenant_id = (self.row or self.place).tenant_id
-        for name in ("package", "pinned_version", "target_machine", "target_robot"):
+        for name in ("package", "pinned_version", "target_machine", "target_robot", "may_start"):
             field: Any = self.fields[name]
             field.queryset = field.queryset.filter(tenant_id=tenant_id)
         for name, empty in (("target_machine", "any"), ("target_robot", "any"), ("package", "none: a script runs")):
             field = self.fields[name]
             field.empty_label = empty
         self.fields["required_labels"].help_text = "Labels that a robot or its machine must have, with commas between."
+        children: Any = self.fields["may_start"]
+        children.queryset = children.queryset.order_by("name")
         self._offer_versions()
         self._offer_entrypoints()
 

@@ -31,6 +31,7 @@ from apps.tenancy.models import Folder
 
 #: How many jobs the page of a process shows.
 JOBS_SHOWN = 10
+_AS_ROBOT = "as its robot says"
 
 
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Process, None]:
@@ -207,7 +208,14 @@ class ProcessAdmin(OperatorAdmin):
             lead=row.description,
             notices=_notices(row),
             main=main,
-            side=[_source(row, link), _tries(row), _where(row, link), *sharing.panels(row, actor)],
+            side=[
+                _source(row, link),
+                _tries(row),
+                _where(row, link),
+                _use(row),
+                _children(row, actor),
+                *sharing.panels(row, actor),
+            ],
         )
 
 
@@ -316,3 +324,20 @@ def _where(process: Process, link: Links) -> Facts:
         ],
         icon="smart_toy",
     )
+
+
+def _use(process: Process) -> Facts:
+    memory, niceness = process.memory_limit, process.niceness
+    rows = [
+        ("Memory", display.bytes_as_text(memory * 1024 * 1024) if memory else _AS_ROBOT),
+        ("Processor cores", f"{process.cpu_limit:g}" if process.cpu_limit else _AS_ROBOT),
+        ("Niceness", _AS_ROBOT if niceness is None else niceness),
+    ]
+    return Facts("What a job may use", rows, icon="speed")
+
+
+def _children(process: Process, actor: Actor) -> Facts:
+    """Return what its jobs may start by themselves, as far as the reader may see it."""
+    seen = Process.objects.alive().visible_to(actor).filter(started_by=process).order_by("name")
+    rows = [(child.name, display.link(child, "open")) for child in seen]
+    return Facts("Its jobs may start", rows or [("Nothing", "Choose processes under “Edit”.")], icon="account_tree")

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 #: Reasons after which another try may help; everything else needs a person or another input.
-RETRYABLE = frozenset({"application_error", "environment_error", "package_error", "timeout", "lost", "not_started"})
+RETRYABLE = frozenset(
+    {
+        "application_error",
+        "environment_error",
+        "package_error",
+        "resource_limit",
+        "robot_stopped",
+        "timeout",
+        "lost",
+        "not_started",
+    }
+)
 #: Reasons a robot may report for a failure.
 REPORTED = frozenset(
     {
@@ -17,6 +28,8 @@ REPORTED = frozenset(
         "killed",
         "environment_error",
         "package_error",
+        "resource_limit",  # it used more memory than it may
+        "robot_stopped",  # an operator stopped the robot under it
     }
 )
 #: A job that took so many robots, or so many tries, with it is never tried again by itself.

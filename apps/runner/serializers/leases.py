@@ -10,12 +10,15 @@ from uuid import UUID
 
 from apps.core import statements
 
+MEBIBYTE = 1024 * 1024
+
 _LEASES = """
     SELECT e.id, e.lease_id, e.number, e.folder_id, f.name AS folder, n.slug AS tenant,
         extract(epoch FROM e.granted_at - j.available_at)::float AS waited,
         j.id AS job, j.lease_ttl, j.timeout, j.kill_grace, j.kind, j.executor, j.parameters, j.script_path,
         j.entrypoint_name, j.command, j.package_name, j.package_version_number, j.package_sha256,
-        p.id AS process_id, p.name AS process, v.id AS version_id, v.size_bytes, v.python_version
+        p.id AS process_id, p.name AS process, p.memory_limit, p.cpu_limit, p.niceness,
+        v.id AS version_id, v.size_bytes, v.python_version
     FROM jobs_execution e
     JOIN jobs_job j ON j.id = e.job_id
     JOIN tenancy_folder f ON f.id = e.folder_id
@@ -52,6 +55,7 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
         "start_within": 2 * row["lease_ttl"],
         "timeout": row["timeout"],
         "kill_grace": row["kill_grace"],
+        "limits": _limits(row),
         "effect_key": f"job:{row['job']}",
         "kind": row["kind"],
         "executor": row["executor"],
@@ -64,6 +68,12 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
         "script_path": row["script_path"] or None,
         "package": _package(row) if row["version_id"] else None,
     }
+
+
+def _limits(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a job may use of its machine, in bytes, cores and steps of niceness; null is the robot's to say."""
+    memory = row["memory_limit"]
+    return {"memory": memory and memory * MEBIBYTE, "cpu": row["cpu_limit"], "nice": row["niceness"]}
 
 
 def _package(row: dict[str, Any]) -> dict[str, Any]:
