@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from bv_robot import config, environments, measuring, platforms, problems, spool
+from bv_robot import cgroups, config, environments, measuring, platforms, problems, spool
+from bv_robot.cgroups import NotDelegated
 from bv_robot.config import Config, ConfigError, Home
 from bv_robot.findings import Finding
 from bv_robot.spool import HomeLock
@@ -25,6 +26,7 @@ ADVICE = {
     "stopping": "It ends once its work is done; start it again by: bv-robot run",
 }
 """What to do about a listener that takes no work because somebody asked for that."""
+WATCHED_ONLY = "memory of jobs is watched each second, processors are limited only roughly"
 
 
 def check(home: Home, settings: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -34,6 +36,7 @@ def check(home: Home, settings: Config, environ: Mapping[str, str]) -> Iterator[
     yield check_uv(environments.uv_binary())
     yield check_credential(home, environ)
     yield check_listener(home)
+    yield check_limits(home)
 
 
 # The home
@@ -147,3 +150,20 @@ def check_listener(home: Home) -> Finding:
         advice = ADVICE.get(complaint) or problems.SENTENCES.get(complaint, "See what else is found here, and its log")
         return Finding.warning("listener", f"{told}; it says: {complaint}", advice)
     return Finding("listener", told)
+
+
+def check_limits(home: Home) -> Finding:
+    """Say by what jobs are held to their limits: that of the listener where it runs, else of this very process."""
+    note = spool.read_note(home.status_file) if _runs(home) else {}
+    try:
+        group = cgroups.delegated(note.get("pid"))
+    except NotDelegated as reason:
+        return Finding("limits", f"{WATCHED_ONLY}: {reason}", f"To have the kernel keep them: {cgroups.ADVICE}")
+    return Finding("limits", f"memory and processors of jobs are limited by control groups in {group}")
+
+
+def _runs(home: Home) -> bool:
+    try:
+        return home.lock_file.exists() and HomeLock(home.lock_file).is_held()
+    except OSError:
+        return False

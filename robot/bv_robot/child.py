@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import faulthandler
 import importlib
 import importlib.util
 import inspect
@@ -56,6 +57,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_terminate)
     channel = Channel(request["marker"])
     set_up_output(channel)
+    faulthandler.enable()  # What a crash in native code leaves of a traceback goes to the log as well.
+    for told in confine(request["limits"]):
+        channel.say(told, "WARN")
     connection = connect(request, channel)
     answer = answer_of(request)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -80,6 +84,12 @@ def die_with_supervisor(supervisor: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != supervisor:
             os._exit(1)
+
+
+def confine(limits: dict[str, Any]) -> list[str]:
+    """Put this process under its limits; see ``child_limits.py``, of which nothing stays behind for the job to find."""
+    beside = os.path.join(os.path.dirname(__file__), "child_limits.py")
+    return runpy.run_path(beside)["confine"](limits)  # type: ignore[no-any-return]
 
 
 def on_terminate(number: int, frame: FrameType | None) -> None:

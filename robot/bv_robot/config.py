@@ -111,6 +111,9 @@ class Config:
         keep_records_seconds: How long a delivered result is kept.
         cache_unused_days: Environments and packages that no job used for so many days are removed.
         cache_most_bytes: What environments and packages may take together; the longest unused go first.
+        memory_limit: MiB that one job may use, whatever its process allows; 0 for no limit of this machine.
+        cpu_limit: Processor cores that one job may use, such as 1.5; 0 for no limit of this machine.
+        keep_core_files: Whether a job that crashes may leave a core file.
     """
 
     url: str = ""
@@ -126,6 +129,9 @@ class Config:
     keep_records_seconds: int = 24 * 3600
     cache_unused_days: int = 30
     cache_most_bytes: int = 10 * 1024**3
+    memory_limit: int = 0
+    cpu_limit: float = 0
+    keep_core_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +256,10 @@ def _of_its_kind(name: str, value: Any) -> Any:
             raise ConfigError(f"{name}: there is no such setting; there are {', '.join(kinds)}")
         case "int":
             return _number(name, value)
+        case "float":
+            return _cores(name, value)
+        case "bool":
+            return _truth(name, value)
         case "list[str]":
             return [str(part) for part in value] if isinstance(value, list) else str(value).split(os.pathsep)
         case _:
@@ -264,6 +274,23 @@ def _number(name: str, value: Any) -> int:
     if number < 0:
         raise ConfigError(f"{name}: {number} is below zero")
     return number
+
+
+def _cores(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: {value!r} is not a number") from error
+    if not 0 <= number < float("inf"):
+        raise ConfigError(f"{name}: {number:g} is not a number of cores")
+    return number
+
+
+def _truth(name: str, value: Any) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in known:
+        raise ConfigError(f"{name}: {value!r} is neither true nor false")
+    return known[str(value).lower()]
 
 
 # The identity

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -83,6 +84,8 @@ class Desk:
         self.settings = self.session_settings = Settings()
         """What counts now, and what the session was opened with: the same but for what is set for this robot alone."""
         self._pushed: dict[str, Any] = {}
+        self.groups: Path | None = None
+        """The control group in which jobs get theirs; None where the robot has none."""
         self.session: str | None = None
         self.slots = 1
         self.labels: list[str] = []

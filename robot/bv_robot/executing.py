@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bv_robot import api, client, delivering, logs, platforms, preparing, results, runner, spool
+from bv_robot.cgroups import JobGroup
 from bv_robot.desk import Desk
 from bv_robot.environments import EnvironmentFailed
 from bv_robot.logs import LogFile
@@ -297,6 +298,8 @@ class Assignment:
 
     def _report_death(self) -> None:
         platforms.kill_strays(self.mark)
+        if self._desk.groups:
+            JobGroup.of(self._desk.groups, self._lease["execution"]).remove()
         said = (self.files.directory / "supervisor.txt").read_text(errors="backslashreplace")
         message = "The process that watched over the job died, so the job was ended."
         self._report("failed", results.error("SupervisorDied", message, traceback=said))

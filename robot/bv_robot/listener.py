@@ -9,9 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
-from bv_robot import __version__, delivering, enrolling, orders, platforms, preparing, pruning, rotating, spool
+from bv_robot import __version__, cgroups, delivering, enrolling, orders, platforms, preparing, pruning, rotating, spool
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
@@ -71,6 +72,7 @@ class Listener:
         log.info("bv-robot %s, %s at %s", __version__, self._desk.identity.name, self._desk.identity.url)
         self._tell_standing_orders()
         self._write_status()
+        self._desk.groups = control_groups()
         self._take_over()
         waiting = Waiting(self._desk)
         self._syncing = Syncing(self._desk, waiting, self._enrol_again)
@@ -284,6 +286,18 @@ class Listener:
         if delivery is None or delivery["at"] >= oldest:
             return False
         return delivery["epoch"] >= self._desk.epoch or not files.has_result()
+
+
+def control_groups() -> Path | None:
+    """Where jobs get control groups of their own; None where the robot has none to give."""
+    try:
+        group = cgroups.delegated()
+        cgroups.take(group)
+    except cgroups.NotDelegated as reason:
+        log.info("Limits of jobs are kept without control groups: %s", reason)
+        return None
+    log.info("Jobs get control groups in %s", group)
+    return group
 
 
 def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import random
 import select
 import signal
 import subprocess
@@ -277,6 +278,53 @@ def reap(except_for: int) -> None:
                 os.waitpid(child.pid, os.WNOHANG)
             except ChildProcessError:
                 continue
+
+
+def has_left_core(pid: int) -> bool | None:
+    """Whether a child of ours left a core file at its end; None while it runs. It stays to be waited for."""
+    if not IS_LINUX:
+        return False
+    try:
+        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # Waited for already.
+        return False
+    return None if end is None else end.si_code == os.CLD_DUMPED
+
+
+def some_processors(count: int | None) -> list[int] | None:
+    """So many of the processors we may use, any of them, so that jobs do not all crowd on the first; None for all."""
+    if count is None or not hasattr(psutil.Process, "cpu_affinity"):  # macOS has no such thing.
+        return None
+    ours = psutil.Process().cpu_affinity()
+    return random.sample(ours, min(count, len(ours)))
+
+
+def confine(pid: int, *, nice: int, processors: list[int] | None) -> None:
+    """Give a process a lower priority and some processors only, on Windows, where it does not do so by itself."""
+    if not IS_WINDOWS:
+        return
+    try:
+        process = psutil.Process(pid)
+        if nice:
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+        if processors:
+            process.cpu_affinity(processors)
+    except psutil.Error:  # It has ended already.
+        return
+
+
+def memory_of(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of memory of some processes together; where the system tells, what they share is counted once."""
+    return sum(map(_proportional_memory, processes))
+
+
+def _proportional_memory(process: psutil.Process) -> int:
+    try:
+        if IS_LINUX:
+            return int(process.memory_full_info().pss)
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def usage_of_children() -> tuple[float, int]:

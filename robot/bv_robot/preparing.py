@@ -7,13 +7,14 @@ import shutil
 import ssl
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import certifi
 
-from bv_robot import api, client, environments, logs, platforms, spool
+from bv_robot import api, client, environments, limits, logs, platforms, spool
+from bv_robot.cgroups import JobGroup
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk
 from bv_robot.environments import Workshop
@@ -89,6 +90,7 @@ class Preparation:
         return self._plan(python, "script", str(script), script.parent, work=work, token=token)
 
     def _plan(self, python: Path, kind: str, target: str, path: Path, *, work: Path, token: str | None) -> Plan:
+        groups = self.desk.groups
         return Plan(
             python=str(python),
             kind=kind,
@@ -101,6 +103,9 @@ class Preparation:
             log_limit=self.desk.settings.log_limit_bytes,
             result_limit=self.desk.settings.result_limit_bytes,
             mark=self.mark,
+            limits=asdict(limits.of_job(self.lease, vars(self.desk.config), vars(self.desk.settings))),
+            group=str(JobGroup.of(groups, self.lease["execution"]).directory) if groups else None,
+            keeps_cores=self.desk.config.keep_core_files,
             orchestrator=self._orchestrator(),
             token=token,
         )

@@ -13,23 +13,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
-import psutil
-
-from bv_robot import logs, platforms, results, spool
-from bv_robot.logs import LineCutter, LogFile
+from bv_robot import deaths, platforms, results, spool
+from bv_robot.confining import Confinement
+from bv_robot.deaths import Death
+from bv_robot.limits import Limits
+from bv_robot.logs import LogFile
+from bv_robot.output import Output
 from bv_robot.spool import ExecutionFiles
 
 CHILD = Path(__file__).with_name("child.py")
 TICK = 0.2
 """Seconds between two looks at what is asked."""
-SAMPLE_EVERY = 5.0
 SHORT_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL, but for a cancel and a time-out, which have the grace the lease names."""
 LAST_RESORT = 10.0
@@ -42,6 +42,10 @@ ENDINGS = {
     "robot_stopped": "the robot is being stopped",
 }
 """What the listener may ask that ends the job, in words."""
+ENDINGS_SEEN_HERE = {
+    "timeout": "it ran longer than its timeout",
+    "memory": "it uses more memory than it may",
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class Plan:
     log_limit: int
     result_limit: int
     mark: str
+    limits: dict[str, Any]
+    group: str | None
+    keeps_cores: bool
     orchestrator: dict[str, Any] = field(default_factory=dict)
     """Where the job finds its orchestrator, and as whom."""
     token: str | None = field(default=None, repr=False)
@@ -101,7 +108,14 @@ class Supervision:
         self._marker = f"\x1ebv:{secrets.token_hex(8)}:"
         self._ending: Ending | None = None
         self._told_to_end = False
-        self._max_memory = 0
+        self._confinement = Confinement(
+            Limits(**self._plan.limits),
+            self._plan.mark,
+            group=Path(self._plan.group) if self._plan.group else None,
+            keeps_cores=self._plan.keeps_cores,
+            say=self._log.say,
+        )
+        self._uses_too_much = False
         self._cpu_before, self._sampled_at = 0.0, platforms.steady()
         self._state: spool.Record = {}
         self._known_control: spool.Record = {"ask": "continue", "deadline": record["deadline"]}
@@ -121,12 +135,13 @@ class Supervision:
             failed = results.error("CannotStart", told, code="environment_error")
             self._report(Outcome("failed", error=failed), None)
             return
-        readers = self._read(child)
-        exit_code = self._watch(child)
+        self._confinement.confine_from_outside(child.pid)
+        readers = Output(self._log, self._marker).listen(child)
+        death = self._watch(child)
         self._end_leftovers(child)
         for reader in readers:
             reader.join(LAST_RESORT)
-        self._report(self._conclude(exit_code), exit_code)
+        self._report(self._conclude(death), death.exit_code)
 
     # Starting
 
@@ -158,50 +173,25 @@ class Supervision:
             "path": self._plan.path,
             "parameters": self._lease["parameters"],
             "answer": str(self._files.channel / "answer.json"),
+            "limits": self._confinement.orders(),
             "token": self._plan.token,
             "orchestrator": self._plan.orchestrator,
         }
 
-    def _read(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:
-        streams = (("stdout", "INFO", child.stdout), ("stderr", "WARN", child.stderr))
-        readers = [threading.Thread(target=self._follow, args=stream, daemon=True) for stream in streams]
-        for reader in readers:
-            reader.start()
-        return readers
-
-    def _follow(self, name: str, level: str, pipe: IO[bytes]) -> None:
-        cutter = LineCutter()
-        while data := pipe.read(64 * 1024):
-            self._log.write(*(entry for text in cutter.feed(data) for entry in self._entries(text, name, level)))
-        self._log.write(*(entry for text in cutter.end() for entry in self._entries(text, name, level)))
-
-    def _entries(self, text: str, name: str, level: str) -> list[bytes]:
-        """The log lines of a line of output: itself, or the record that the child sent in its place."""
-        printed, marker, record = text.partition(self._marker)
-        if not marker:
-            return [logs.line(text, level, name)]
-        entries = [logs.line(printed, level, name)] if printed else []
-        try:
-            told = json.loads(record)
-            entries.append(logs.line(told["m"], told["l"], "log", at=told["t"], fields=told["f"]))
-        except (ValueError, TypeError, KeyError):  # Cut short by a crash: show what came.
-            entries.append(logs.line(record, level, name))
-        return entries
-
     # Watching
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> int:
+    def _watch(self, child: subprocess.Popen[bytes]) -> Death:
         end = platforms.Exit(child.pid)
         sample_at = self._started + 0.5
-        while child.poll() is None:
+        while (death := deaths.poll(child)) is None:
             end.wait(TICK)
             now = platforms.steady()
             self._consider_ending(child, now)
             if now >= sample_at:
                 self._sample(child, now)
-                sample_at = now + SAMPLE_EVERY
+                sample_at = now + self._confinement.sample_every
         end.close()
-        return child.returncode
+        return death
 
     def _consider_ending(self, child: subprocess.Popen[bytes], now: float) -> None:
         control = self._control()
@@ -211,11 +201,12 @@ class Supervision:
         if reason and self._ending is None:
             self._ending = Ending(reason, now + self._grace(reason))
             self._tell_job()
-            self._log.say(f"Ending the job: {ENDINGS.get(reason, 'it ran longer than its timeout')}.", "WARN")
+            self._log.say(f"Ending the job: {(ENDINGS | ENDINGS_SEEN_HERE)[reason]}.", "WARN")
             platforms.ask_group_to_end(child.pid)
         elif reason and self._ending and reason != self._ending.reason:
             self._ending.kill_at = min(self._ending.kill_at, now + self._grace(reason))
         if self._ending and now >= self._ending.kill_at:
+            self._confinement.kill()
             platforms.kill_group(child.pid)
             platforms.kill(platforms.descendants(self._plan.mark))
 
@@ -236,6 +227,8 @@ class Supervision:
             return "lost"
         if self._is_out_of_time(now):
             return "timeout"
+        if self._uses_too_much:
+            return "memory"
         return "robot_stopped" if self._told_to_end else None
 
     def _is_out_of_time(self, now: float) -> bool:
@@ -253,17 +246,11 @@ class Supervision:
 
     def _sample(self, child: subprocess.Popen[bytes], now: float) -> None:
         platforms.reap(except_for=child.pid)
-        cpu = memory = 0.0
-        for process in platforms.descendants(self._plan.mark):
-            try:
-                times = process.cpu_times()
-                cpu, memory = cpu + times.user + times.system, memory + process.memory_info().rss
-            except psutil.Error:
-                continue
-        self._max_memory = max(self._max_memory, int(memory))
-        cores = max(0.0, cpu - self._cpu_before) / max(now - self._sampled_at, 0.001)
-        self._cpu_before, self._sampled_at = cpu, now
-        self._note_state(cpu=round(cores, 3), memory=int(memory))
+        used = self._confinement.sample()
+        self._uses_too_much = self._uses_too_much or self._confinement.is_exceeded(used)
+        cores = max(0.0, used.cpu_seconds - self._cpu_before) / max(now - self._sampled_at, 0.001)
+        self._cpu_before, self._sampled_at = used.cpu_seconds, now
+        self._note_state(cpu=round(cores, 3), memory=used.memory)
 
     def _note_state(self, **facts: float) -> None:
         """Tell the listener what its next sync can say about this job."""
@@ -286,6 +273,7 @@ class Supervision:
         if not self._gone_within(SHORT_GRACE, child):
             deadline = platforms.steady() + LAST_RESORT
             while platforms.steady() < deadline and not self._gone_within(TICK, child):
+                self._confinement.kill()
                 platforms.kill(platforms.descendants(self._plan.mark))
 
     def _gone_within(self, seconds: float, child: subprocess.Popen[bytes]) -> bool:
@@ -297,23 +285,27 @@ class Supervision:
         platforms.reap(except_for=child.pid)
         return True
 
-    def _conclude(self, exit_code: int) -> Outcome:
+    def _conclude(self, death: Death) -> Outcome:
         answer = self._answer()
         if answer.get("outcome") == "completed":
             return self._completed(answer.get("result"))
         if self._ending:
             return self._ended(self._ending.reason)
         if isinstance(answer.get("error"), dict):
-            told = answer["error"]
-            return Outcome(
-                "failed",
-                error=results.error(told["type"], told["message"], code=told["code"], traceback=told["traceback"]),
-            )
+            return self._raised(answer["error"])
         if answer:
             return Outcome("failed", error=answer_too_large(self._plan.result_limit))
-        if exit_code == 0 and self._plan.kind == "script":
+        if death.exit_code == 0 and self._plan.kind == "script":
             return Outcome("completed")
-        return Outcome("failed", error=results.error("ProcessDied", death_of(exit_code)))
+        if death.was_killed and (told := self._confinement.kill_by_kernel()):
+            return Outcome("failed", error=results.error("OutOfMemory", told, code="resource_limit"))
+        return Outcome("failed", error=results.error("ProcessDied", deaths.in_words(death, Path(self._plan.work))))
+
+    def _raised(self, told: dict[str, Any]) -> Outcome:
+        message, code = told["message"], told["code"]
+        if told["type"] == "MemoryError" and (refusal := self._confinement.refusal()):
+            message, code = refusal, "resource_limit"
+        return Outcome("failed", error=results.error(told["type"], message, code=code, traceback=told["traceback"]))
 
     def _answer(self) -> dict[str, Any]:
         path = self._files.channel / "answer.json"
@@ -338,19 +330,26 @@ class Supervision:
         if reason == "timeout" or (reason == "kill" and self._is_out_of_time(platforms.steady())):
             message = f"The job ran longer than its timeout of {timeout:g} seconds and was ended."
             return Outcome("failed", error=results.error("Timeout", message, code="timeout"))
+        if reason == "memory":
+            error = results.error("OutOfMemory", self._confinement.excess(), code="resource_limit")
+            return Outcome("failed", error=error)
         if reason == "lost":
             message = "The robot no longer held the lease, so it ended the job."
             return Outcome("failed", error=results.error("LeaseLost", message, code="killed"))
         if reason == "kill":
             return Outcome("failed", error=results.error("Killed", "The job was killed on request.", code="killed"))
-        return Outcome("failed", error=results.error("RobotStopped", "The robot was stopped while the job ran."))
+        message = "The robot was stopped while the job ran."
+        return Outcome("failed", error=results.error("RobotStopped", message, code="robot_stopped"))
 
     def _report(self, outcome: Outcome, exit_code: int | None) -> None:
+        self._confinement.end()
         while (extent := self._log.close()) is None:
             self._files.note_in_memory()
             time.sleep(1)
-        cpu_seconds, largest = platforms.usage_of_children()
-        usage = {"cpu_seconds": round(cpu_seconds, 3), "max_memory": max(self._max_memory, largest)}
+        usage = {
+            "cpu_seconds": round(self._confinement.cpu_seconds, 3),
+            "max_memory": self._confinement.max_memory,
+        }
         report = results.report(
             self._lease,
             outcome.outcome,
@@ -377,17 +376,6 @@ def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
 
 def answer_too_large(limit: int) -> dict[str, Any]:
     return results.error("ResultTooLarge", f"The result is larger than the {limit} bytes allowed.")
-
-
-def death_of(exit_code: int) -> str:
-    """Say in words how a process ended that gave no answer."""
-    if exit_code >= 0:
-        return f"The job's process ended with exit code {exit_code} before it gave an answer."
-    try:
-        name = signal.Signals(-exit_code).name
-    except ValueError:
-        name = f"signal {-exit_code}"
-    return f"The job's process was ended by {name} before it gave an answer."
 
 
 if __name__ == "__main__":

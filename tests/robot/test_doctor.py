@@ -101,7 +101,7 @@ def test_a_machine_that_was_never_enrolled_is_told_what_to_do_and_left_as_it_was
 
     assert done.returncode == 1
     assert "-> bv-robot enroll URL --key KEY" in done.stdout
-    assert "2 of 7 need attention." in done.stdout
+    assert "2 of 8 need attention." in done.stdout
     assert not home.exists()
 
 

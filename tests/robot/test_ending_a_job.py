@@ -272,6 +272,7 @@ def test_a_supervisor_that_is_asked_to_end_ends_its_job_and_says_so(give, shared
 
     server.wait_for_end(job)
     assert job.report["error"]["type"] == "RobotStopped"
+    assert job.report["error"]["code"] == "robot_stopped"
 
 
 # Before it runs

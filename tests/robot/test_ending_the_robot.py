@@ -50,6 +50,7 @@ def test_a_stop_at_once_ends_and_reports_what_runs(server, robot, job, signals):
 
     assert robot.wait() == 0
     assert job.report["error"]["type"] == "RobotStopped"
+    assert job.report["error"]["code"] == "robot_stopped"
     assert robot.supervisors() == []
 
 
@@ -73,6 +74,7 @@ def test_a_result_that_cannot_be_delivered_while_stopping_waits_for_the_next_sta
     start_robot()
     server.wait_for_end(job)
     assert job.report["error"]["type"] == "RobotStopped"
+    assert job.report["error"]["code"] == "robot_stopped"
 
 
 def test_a_drain_ordered_by_the_server_takes_nothing_new_and_goes_on(server, robot, job, tmp_path):

@@ -261,6 +261,7 @@ def test_an_urgent_stop_ends_and_reports_what_runs(robot, home, job, orders):
     assert robot.wait() == 0
     assert json.loads(told[-1])["stopping"] == "at once"
     assert job.report["error"]["type"] == "RobotStopped"
+    assert job.report["error"]["code"] == "robot_stopped"
     assert robot.supervisors() == []
 
 
@@ -272,6 +273,7 @@ def test_a_stop_after_a_signal_to_drain_ends_what_runs(robot, home, job):
 
     assert robot.wait() == 0
     assert job.report["error"]["type"] == "RobotStopped"
+    assert job.report["error"]["code"] == "robot_stopped"
 
 
 def test_a_drain_survives_the_death_of_the_listener_and_is_over_then(server, robot, home, start_robot, job):

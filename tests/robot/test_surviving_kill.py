@@ -122,7 +122,7 @@ def test_a_job_whose_process_was_killed_while_no_listener_ran_is_reported_as_fai
     start_robot()
 
     server.wait_for_end(job)
-    assert job.report["error"]["message"].startswith("The job's process was ended by SIGKILL")
+    assert job.report["error"]["message"].startswith("The job's process was ended by signal 9 (killed)")
 
 
 def test_a_lease_granted_and_not_begun_is_never_begun_by_the_next_listener(server, start_robot, job, tmp_path):

@@ -1,0 +1,52 @@
+"""What a job's process does to itself so that it, and all it will start, stays within its limits.
+
+Run by its path from ``child.py``, so the same holds: standard library only, and nothing newer than Python 3.8.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def confine(limits: dict[str, Any]) -> list[str]:
+    """Put this process, and all it will start, under its limits, and say which of them this system refuses."""
+    if sys.platform == "win32":  # The supervisor does what is possible there.
+        return []
+    steps: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+        (limits["group"], "its control group", join_group),
+        (limits["nice"], "its priority", os.nice),
+        (limits["processors"], "its processors", lambda chosen: os.sched_setaffinity(0, chosen)),
+        (limits["most_data"], "its memory", limit_data),
+        (not limits["keeps_cores"], "no core files", lambda _: limit("RLIMIT_CORE", 0)),
+    )
+    refused = []
+    for wanted, what, act in steps:
+        try:
+            if wanted:
+                act(wanted)
+        except (OSError, ValueError) as error:
+            refused.append(f"This system does not let the job have {what}: {error}")
+    return refused
+
+
+def join_group(members: str) -> None:
+    with open(members, "w", encoding="ascii") as file:
+        file.write("0")
+
+
+def limit_data(most: int) -> None:
+    if sys.platform == "linux":  # Elsewhere it does not count what programs map, so it would keep nothing in bounds.
+        limit("RLIMIT_DATA", most)
+
+
+def limit(name: str, most: int) -> None:
+    """Set a limit of this process; where a lower one is in force that stays."""
+    import resource  # Windows has no such module.
+
+    kind = getattr(resource, name)
+    known = resource.getrlimit(kind)[1]
+    least = most if known == resource.RLIM_INFINITY else min(most, known)
+    resource.setrlimit(kind, (least, least))
