@@ -193,6 +193,7 @@ _TICKS = {
     "events.ensure_partitions": 3600,
     "requests.delete_expired": 3600,
     "packages.sweep_files": 3600,
+    "jobs.sweep_artefacts": 86_400,
     "robots.forget_old_sessions": 3600,
     "robots.drop_old_samples": 3600,
 }
@@ -270,6 +271,15 @@ STORAGES = {
             "location": MEDIA_ROOT / "packages",
             "base_url": None,
             # What people automate is nobody else's business on the machine.
+            "file_permissions_mode": 0o640,
+            "directory_permissions_mode": 0o750,
+        },
+    },
+    "artefacts": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": MEDIA_ROOT / "artefacts",
+            "base_url": None,
             "file_permissions_mode": 0o640,
             "directory_permissions_mode": 0o750,
         },
@@ -352,6 +362,10 @@ LOG_EVERY = env.float("LOG_EVERY", default=3.0)
 LOG_CHUNK_BYTES = env.int("LOG_CHUNK_BYTES", default=256 * 1024)
 LOG_LIMIT_BYTES = env.int("LOG_LIMIT_BYTES", default=100 * 1024 * 1024)
 RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
+# Of the files that jobs leave: the bytes of one; the bytes and the number of those of one execution.
+ARTEFACT_LIMIT_BYTES = env.int("ARTEFACT_LIMIT_BYTES", default=100 * 1024 * 1024)
+ARTEFACTS_LIMIT_BYTES = env.int("ARTEFACTS_LIMIT_BYTES", default=1024 * 1024 * 1024)
+ARTEFACTS_MOST = env.int("ARTEFACTS_MOST", default=100)
 
 # The words of `apps.core.logs`, which is not imported here: it takes half a second, and not every process logs.
 LOG_LEVEL = env.choice("LOG_LEVEL", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO")

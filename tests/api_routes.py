@@ -98,6 +98,7 @@ class World:
         self.process = make.process(self.folder, package=self.version.package)
         self.execution = make.running_job(self.process)
         self.job = make.job(self.process)
+        self.artefact = make.artefact(self.execution)
         self.late = LateResult.objects.create(
             tenant_id=self.tenant.pk, lease_id=uuid.uuid4(), job_id=self.job.pk, kind=LateKind.LATE, outcome="completed"
         )
@@ -135,6 +136,7 @@ class World:
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
             "executions": self.execution.pk,
+            "artefacts": self.artefact.pk,
             "late-results": self.late.pk,
             "audit": AuditEntry.objects.filter(tenant_id=self.tenant.pk).latest("seq").pk,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import uuid
@@ -15,7 +16,7 @@ from apps.accounts import services as accounts
 from apps.accounts.models import User
 from apps.core.actors import Actor
 from apps.jobs import services as jobs
-from apps.jobs.models import Execution, Job
+from apps.jobs.models import Artefact, Execution, Job
 from apps.packages import services as packages
 from apps.packages.models import PackageVersion
 from apps.packages.rules import validation
@@ -155,6 +156,18 @@ def running_job(of: Process | None = None, **wanted: Any) -> Execution:
     worker = session(robot(of=waiting.tenant))
     execution = claimed(worker)
     return jobs.start_execution(execution, actor=acting(worker.robot))
+
+
+def artefact(of: Execution | None = None, content: bytes = b"a file", **told: Any) -> Artefact:
+    """A file that a running job has left."""
+    execution = of or running_job()
+    digest = hashlib.sha256(content).hexdigest()
+    facts = {"name": f"file-{next(_numbers)}.txt", "content_type": "", "told_sha256": digest} | told
+    with jobs.incoming_file() as file:
+        file.write(content)
+        file.flush()
+        upload = jobs.Upload(file=file, size_bytes=len(content), sha256=digest, **facts)
+        return jobs.keep_artefact(execution, actor=acting(execution.robot), upload=upload).artefact
 
 
 def _named(permissions: tuple[str, ...]) -> list[Permission]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 from celery import shared_task
+from django.utils import timezone
 
 from apps.core.actors import Actor
 from apps.core.errors import DomainError
@@ -14,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 #: How many rows one tick handles at most; the next goes on.
 BATCH = 500
+#: A file younger than this may belong to an upload that is under way.
+YOUNGEST_ORPHAN = timedelta(hours=1)
 
 
 @shared_task(name="jobs.sweep_leases", expires=30)
@@ -35,6 +40,12 @@ def sweep_start_deadlines() -> int:
     actor = Actor.system("sweep")
     late = Job.objects.past_start_deadline().order_by("start_deadline")[:BATCH]
     return sum(services.expire_job(job, actor=actor) for job in late)
+
+
+@shared_task(name="jobs.sweep_artefacts")
+def sweep_artefacts() -> int:
+    """Remove files of jobs that no row names."""
+    return services.sweep_artefacts(timezone.now() - YOUNGEST_ORPHAN, actor=Actor.system("sweep"))
 
 
 @shared_task(name="jobs.work_off_bulk_changes")

@@ -12,7 +12,7 @@ from apps.accounts.models import ApiToken, User
 from apps.audit.models import AuditEntry
 from apps.events.models import Event
 from apps.jobs import services as jobs
-from apps.jobs.models import BulkAction, BulkChange, Execution, Job
+from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
 from apps.packages.models import Package, PackageVersion
 from apps.processes.models import Process
 from apps.rbac import services as rbac
@@ -41,6 +41,10 @@ def job(of: Tenant) -> Job:
 
 def execution(of: Tenant) -> Execution:
     return make.running_job(process(of))
+
+
+def artefact(of: Tenant) -> Artefact:
+    return make.artefact(execution(of))
 
 
 def machine(of: Tenant) -> Machine:
@@ -96,6 +100,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Process: (process, "processes.view_process"),
     Job: (job, "jobs.view_job"),
     Execution: (execution, ""),
+    Artefact: (artefact, ""),
     BulkChange: (bulk_change, ""),
     Machine: (machine, "robots.view_machine"),
     Robot: (robot, "robots.view_robot"),

@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db.models.functions import Now
 
+from apps.jobs import services as jobs
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, Plane
 from apps.packages import services as packages
 from apps.robots.models import RobotSession
@@ -56,6 +57,18 @@ def test_files_that_no_version_names_are_removed():
 
     assert not orphan.exists()
     assert packages.storage().exists(version.storage_name)
+
+
+def test_files_of_jobs_that_no_row_names_are_removed():
+    artefact = make.artefact()
+    orphan = Path(jobs.artefact_storage().path(artefact.storage_name)).with_name("orphan")
+    orphan.write_bytes(b"left behind")
+    os.utime(orphan, (0, 0))
+
+    assert told("sweep_artefacts") == "Files removed: 1"
+
+    assert not orphan.exists()
+    assert jobs.artefact_storage().exists(artefact.storage_name)
 
 
 def test_old_sessions_are_forgotten():

@@ -15,6 +15,7 @@ NEEDED = {
     "audit.seal_entries",
     "console.tick",
     "events.ensure_partitions",
+    "jobs.sweep_artefacts",
     "jobs.sweep_leases",
     "jobs.sweep_start_deadlines",
     "jobs.work_off_bulk_changes",

@@ -41,10 +41,11 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "processes.delete_process": "Delete processes",
     },
     "Jobs": {
-        "jobs.view_job": "See jobs, executions and logs",
+        "jobs.view_job": "See jobs, executions, logs and files",
         "jobs.cancel_job": "Stop, cancel and kill jobs",
         "jobs.retry_job": "Retry, resume and settle jobs",
         "jobs.prioritise_job": "Change the priority of jobs",
+        "jobs.delete_artefact": "Delete files that jobs left",
     },
     "Machines": {
         "robots.view_machine": "See machines",

@@ -53,7 +53,8 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Processes", "account_tree", "processes_process_changelist", "processes.view_process"),
             Place("Jobs", "play_circle", "jobs_job_changelist", "jobs.view_job", _held_jobs,
                   beside="jobs_bulkchange_changelist"),
-            Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job"),
+            Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job",
+                  beside="jobs_artefact_changelist"),
         ),
     ),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import IO, Any, Final
 
@@ -12,6 +13,8 @@ from apps.core.api import strict_json
 from apps.core.errors import Invalid, TooLarge
 
 JSON: Final = "application/json"
+#: Bytes of a file that are in memory at once.
+_PIECE: Final = 64 * 1024
 
 
 def read_json(request: HttpRequest, *, limit: int = strict_json.BODY_LIMIT) -> dict[str, Any]:
@@ -46,6 +49,27 @@ def read_stream(stream: HttpRequest | IO[bytes], *, length: int, limit: int) -> 
     return data
 
 
+def copy_body(request: HttpRequest, target: IO[bytes], *, limit: int) -> tuple[int, str]:
+    """Write the bytes of the body to ``target`` piece by piece; return how many they are, and their SHA-256.
+
+    Raises ``TooLarge`` before reading, ``Invalid`` where the sender stopped early, and ``UnsupportedMediaType`` for
+    compressed bytes, whose length would say nothing.
+    """
+    length = content_length(request.META)
+    check_length(length, limit)
+    _check_encoding(request.META, str(request.META.get("CONTENT_TYPE", "")))
+    digest, left = hashlib.sha256(), length
+    while left:
+        piece = _read_piece(request, left)
+        if not piece:
+            raise Invalid(f"The body ended after {length - left} of {length} bytes.", code="body_cut_off")
+        digest.update(piece)
+        target.write(piece)
+        left -= len(piece)
+    target.flush()
+    return length, digest.hexdigest()
+
+
 def check_length(length: int, limit: int) -> None:
     """Raise ``TooLarge`` for a body of more than ``limit`` bytes."""
     if length > limit:
@@ -59,14 +83,26 @@ def check_kind(meta: Mapping[str, Any], kinds: Collection[str]) -> None:
     is_utf8 = charset.rpartition("=")[2].strip(' "') in ("", "utf-8", "utf8")
     if kind.strip().lower() not in kinds or not is_utf8:
         raise UnsupportedMediaType(str(meta.get("CONTENT_TYPE", "")), _wanted(kinds))
-    if str(meta.get("HTTP_CONTENT_ENCODING", "identity")).strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType(kind, "Send the body as it is: compressed bodies are not taken here.")
+    _check_encoding(meta, kind)
 
 
 def content_length(meta: Mapping[str, Any]) -> int:
     """Return the number of bytes the sender announces; the edge has refused requests that do not say."""
     text = str(meta.get("CONTENT_LENGTH") or "0")
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _read_piece(request: HttpRequest, left: int) -> bytes:
+    try:
+        piece: bytes = request.read(min(left, _PIECE))
+    except UnreadablePostError as error:
+        raise Invalid("The connection ended inside the body.", code="body_cut_off") from error
+    return piece
+
+
+def _check_encoding(meta: Mapping[str, Any], kind: str) -> None:
+    if str(meta.get("HTTP_CONTENT_ENCODING", "identity")).strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(kind, "Send the body as it is: compressed bodies are not taken here.")
 
 
 def _wanted(kinds: Collection[str]) -> str:

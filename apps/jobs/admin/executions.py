@@ -18,8 +18,8 @@ from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, WindowFilter, choice
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import AnyPanel, Facts, Page
-from apps.jobs.admin import job_pages, log_pages, states
-from apps.jobs.models import Execution, ExecutionStatus, Job
+from apps.jobs.admin import artefacts, job_pages, log_pages, states
+from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job
 
 
 @display.column("Try")
@@ -120,6 +120,7 @@ class ExecutionAdmin(OperatorAdmin):
             ("Used", usage or display.NOTHING),
             ("Id", row.pk),
         ]
+        main.append(artefacts.panel(Artefact.objects.filter(execution=row)))
         main.append(Facts("About it", facts))
         return Page(
             badges=[states.with_reason(states.execution_badge(row), row.reason)],

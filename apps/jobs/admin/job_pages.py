@@ -13,8 +13,8 @@ from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.access import Links
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
-from apps.jobs.admin import states
-from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
+from apps.jobs.admin import artefacts, states
+from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.models.why import Obstacle, why_job
 from apps.robots.models import Robot
 
@@ -48,6 +48,8 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
         panels.append(error_panel(job.error))
     if job.status == JobStatus.COMPLETED:
         panels.append(Text.of_json("Result", job.result, empty="It returned nothing.", icon="output"))
+    if executions:
+        panels.append(artefacts.panel(Artefact.objects.filter(job=job), with_tries=len(executions) > 1))
     panels.append(attempts_panel(executions, link))
     panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
     return panels

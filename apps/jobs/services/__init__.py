@@ -1,7 +1,18 @@
 """Jobs, their executions and leases: everything that changes one."""
 
+from apps.jobs.services._artefact_files import artefact_storage, incoming_file, open_artefact
 from apps.jobs.services._making import DuplicateJob, ProcessDisabled, Wanted
 from apps.jobs.services._waking import WORK_WAITS
+from apps.jobs.services.artefacts import (
+    ArtefactDiffers,
+    Kept,
+    TooManyArtefacts,
+    Upload,
+    delete_artefact,
+    keep_artefact,
+    note_artefact_download,
+    sweep_artefacts,
+)
 from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
 from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
 from apps.jobs.services.controlling import (
@@ -33,34 +44,44 @@ __all__ = [
     "ANYTHING_DUE",
     "WORK_WAITS",
     "Answer",
+    "ArtefactDiffers",
     "Decision",
     "DuplicateJob",
     "JobEnded",
     "JobEnding",
+    "Kept",
     "LeaseOver",
     "LogDiffers",
     "LogGap",
     "ProcessDisabled",
     "Report",
     "SessionOver",
+    "TooManyArtefacts",
+    "Upload",
     "Wanted",
     "advance_bulk_change",
     "advance_tick",
     "append_lines",
     "append_log",
+    "artefact_storage",
     "cancel_job",
     "claim_jobs",
     "create_job",
     "create_jobs",
+    "delete_artefact",
     "ensure_plane",
     "expire_job",
     "fail_job",
     "find_lease",
     "finish_execution",
     "hand_over_leases",
+    "incoming_file",
+    "keep_artefact",
     "kill_job",
+    "note_artefact_download",
     "note_sweep",
     "notice_tick",
+    "open_artefact",
     "prioritise_job",
     "release_execution",
     "renew_leases",
@@ -70,6 +91,7 @@ __all__ = [
     "start_execution",
     "start_with_token",
     "stop_job",
+    "sweep_artefacts",
     "sweep_execution",
     "watch_log",
 ]

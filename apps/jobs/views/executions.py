@@ -13,12 +13,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.core.api.filters import PAGE_PARAMETERS
+from apps.core.api.pagination import NewestFirst
 from apps.core.api.rows import RowViewSet
 from apps.core.errors import Invalid
 from apps.jobs import services
 from apps.jobs.filters import ExecutionFilters, LateResultFilters
-from apps.jobs.models import Execution, LateResult, logreading
+from apps.jobs.models import Artefact, Execution, LateResult, logreading
 from apps.jobs.models.logreading import Page, Place
+from apps.jobs.serializers.artefacts import ArtefactOut
 from apps.jobs.serializers.executions import ExecutionOut, LateResultOut, LateResultRow, LogPage, log_page
 from apps.jobs.views.jobs import EXECUTIONS
 from apps.jobs.views.pages import EXECUTION_PATHS
@@ -52,7 +55,7 @@ class ExecutionViewSet(BigTableViewSet):
     filterset_class = ExecutionFilters
     view_permission = "jobs.view_job"
     paths = EXECUTION_PATHS
-    query_parameters = {"log": frozenset({"at", "after", "before", "limit"})}
+    query_parameters = {"log": frozenset({"at", "after", "before", "limit"}), "artefacts": PAGE_PARAMETERS}
 
     @extend_schema(operation_id="executions_log", responses=LogPage, parameters=_PARAMETERS)
     @action(detail=True, methods=["get"])
@@ -79,6 +82,19 @@ class ExecutionViewSet(BigTableViewSet):
             content_type="text/plain; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
+
+    @extend_schema(operation_id="executions_artefacts", responses=ArtefactOut(many=True))
+    @action(
+        detail=True,
+        methods=["get"],
+        filterset_class=None,
+        serializer_class=ArtefactOut,
+        pagination_class=NewestFirst,
+    )
+    def artefacts(self, request: Request, id: Any) -> Response:
+        """List the files that an execution left, the newest first."""
+        page = self.paginate_queryset(Artefact.objects.filter(execution=self._execution()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def _execution(self) -> Execution:
         execution: Any = self.get_object()

@@ -16,7 +16,8 @@ from apps.core.api.rows import Reason
 from apps.core.api.strict_json import NODE_LIMIT
 from apps.jobs import services
 from apps.jobs.filters import JobFilters
-from apps.jobs.models import Execution, Job, why, with_latest_execution
+from apps.jobs.models import Artefact, Execution, Job, why, with_latest_execution
+from apps.jobs.serializers.artefacts import ArtefactOut
 from apps.jobs.serializers.executions import ExecutionOut
 from apps.jobs.serializers.jobs import (
     CreatedJobs,
@@ -49,7 +50,7 @@ class JobViewSet(BigTableViewSet):
     pagination_class = NewestJobs
     view_permission = "jobs.view_job"
     paths = JOB_PATHS
-    query_parameters = {"executions": PAGE_PARAMETERS}
+    query_parameters = {"executions": PAGE_PARAMETERS, "artefacts": PAGE_PARAMETERS}
     input_serializers = {
         "create": CreateJob,
         "bulk": CreateJobs,
@@ -155,6 +156,19 @@ class JobViewSet(BigTableViewSet):
     def executions(self, request: Request, id: Any) -> Response:
         """List the tries of a job, the newest first."""
         page = self.paginate_queryset(EXECUTIONS.filter(job=self._job()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses=ArtefactOut(many=True))
+    @action(
+        detail=True,
+        methods=["get"],
+        filterset_class=None,
+        serializer_class=ArtefactOut,
+        pagination_class=NewestFirst,
+    )
+    def artefacts(self, request: Request, id: Any) -> Response:
+        """List the files that the tries of a job left, the newest first."""
+        page = self.paginate_queryset(Artefact.objects.filter(job=self._job()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def _job(self) -> Job:
