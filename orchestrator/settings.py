@@ -87,7 +87,9 @@ INSTALLED_APPS = [
     "apps.packages",
     "apps.robots",
     "apps.processes",
+    "apps.queues",
     "apps.jobs",
+    "apps.triggers",
     "apps.runner",
     "apps.console",
 ]

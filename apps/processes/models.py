@@ -227,6 +227,58 @@ class Process(TenantRow):
         return entrypoint
 
 
+class NamedLimitQuerySet(models.QuerySet["NamedLimit"]):
+    def alive(self) -> NamedLimitQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> NamedLimitQuerySet:
+        return rbac.visible(self, actor, "processes.view_namedlimit")
+
+
+class NamedLimit(TenantRow):
+    """Something that several processes share and that bears only so much at once, such as a licence."""
+
+    folder = InTenant("tenancy.Folder", related_name="+")
+    name = models.CharField(max_length=100)
+    description = models.CharField(max_length=2000, blank=True)
+    capacity = models.PositiveIntegerField(
+        default=1, validators=[MinValueValidator(1)], help_text="How many units may be in use at once."
+    )
+    processes = models.ManyToManyField(Process, through="ProcessLimit", related_name="limits")
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = NamedLimitQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "limit"
+        constraints = [
+            tenant_key("namedlimit"),
+            SameTenant("folder", name="namedlimit_folder_same_tenant"),
+            models.UniqueConstraint("folder", Lower("name"), name="namedlimit_name_free", condition=Q(deleted_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProcessLimit(TenantRow):
+    """Each running job of a process uses so many units of a limit."""
+
+    process = InTenant(Process, related_name="process_limits")
+    limit = InTenant(NamedLimit, related_name="process_limits")
+    units = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+
+    class Meta:
+        constraints = [
+            SameTenant("process", name="processlimit_process_same_tenant"),
+            SameTenant("limit", name="processlimit_limit_same_tenant"),
+            models.UniqueConstraint(fields=["process", "limit"], name="processlimit_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.process} uses {self.units} of {self.limit}"
+
+
 class ProcessChild(TenantRow):
     """Jobs of ``parent`` may start jobs of ``child``."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
@@ -106,3 +106,45 @@ class Folder(TenantRow):
     def ancestor_ids(self) -> list[UUID]:
         """The ids of the folders above, from the top down."""
         return [UUID(part) for part in self.path.strip("/").split("/")[:-1]]
+
+
+class BrakeQuerySet(models.QuerySet["Brake"]):
+    def visible_to(self, actor: Actor) -> BrakeQuerySet:
+        """Return the brakes that concern tenants the actor sees, and those of the whole installation."""
+        return self.filter(Q(tenant=None) | Q(tenant__in=Tenant.objects.visible_to(actor)))
+
+    def on(self) -> BrakeQuerySet:
+        """Return those that hold now, by the database's clock."""
+        return self.filter(Q(until=None) | Q(until__gt=Now()), lifted_at=None)
+
+
+class Brake(Row):
+    """An emergency stop: nothing is dispatched, or no trigger fires, in a folder, a tenant or everywhere."""
+
+    # Not a TenantRow: without a tenant it holds for the whole installation.
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.PROTECT, related_name="brakes")
+    folder = models.ForeignKey(Folder, null=True, blank=True, on_delete=models.PROTECT, related_name="brakes")
+    holds_dispatch = models.BooleanField("holds jobs", default=True, help_text="No robot is given a job.")
+    holds_triggers = models.BooleanField(default=True, help_text="No trigger fires; each due time says why.")
+    reason = models.CharField(max_length=300)
+    until = models.DateTimeField(null=True, blank=True, help_text="It lifts itself then. Empty: by hand.")
+    set_by = models.CharField(max_length=200, editable=False)
+    lifted_at = models.DateTimeField(null=True, editable=False)
+    lifted_by = models.CharField(max_length=200, blank=True, editable=False)
+
+    objects = BrakeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            SameTenant("folder", name="brake_folder_same_tenant"),
+            models.CheckConstraint(name="brake_folder_has_tenant", condition=Q(folder=None) | Q(tenant__isnull=False)),
+            models.CheckConstraint(
+                name="brake_holds_something", condition=Q(holds_dispatch=True) | Q(holds_triggers=True)
+            ),
+            models.CheckConstraint(name="brake_has_reason", condition=~Q(reason="")),
+        ]
+        indexes = [models.Index(fields=["tenant"], name="brake_on", condition=Q(lifted_at=None))]
+        permissions = [("lift_brake", "Can lift a brake")]
+
+    def __str__(self) -> str:
+        return f"brake on {self.folder or self.tenant or 'everything'}"

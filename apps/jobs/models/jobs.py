@@ -160,6 +160,8 @@ class Job(Stateful, TenantRow):
     source = models.CharField(max_length=16, default="manual", help_text="manual, api, trigger, retry, …")
     created_by = models.CharField(max_length=200)
     retry_of = InTenant("self", null=True, related_name="retries", db_index=False)
+    trigger_id = models.UUIDField(null=True, help_text="The trigger that made it.")
+    firing_id = models.UUIDField(null=True, help_text="The time at which its trigger made it.")
     parent = InTenant("self", null=True, related_name="children", db_index=False)
     depth = models.PositiveSmallIntegerField(default=0, help_text="How many jobs above it started one another.")
     cancel_requested_at = models.DateTimeField(null=True)
@@ -233,6 +235,8 @@ class Job(Stateful, TenantRow):
             models.Index(fields=["tenant", "source", "-id"], name="job_newest_by_source"),
             models.Index(fields=["tenant", "reason", "-id"], name="job_newest_by_reason", condition=~Q(reason="")),
             models.Index(fields=["retry_of"], name="job_by_original", condition=Q(retry_of__isnull=False)),
+            models.Index(fields=["trigger_id", "-id"], name="job_of_trigger", condition=Q(trigger_id__isnull=False)),
+            models.Index(fields=["firing_id"], name="job_of_firing", condition=Q(firing_id__isnull=False)),
             models.Index(fields=["parent"], name="job_by_parent", condition=Q(parent__isnull=False)),
         ]
         permissions = [
