@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -47,15 +46,14 @@ def _enrolled_at(home: Home) -> str:
 
 def check_proxy(url: str) -> Finding:
     """Find the proxy that calls to an address go through. Its password is not shown."""
-    named = {scheme: urllib.request.getproxies().get(scheme) for scheme in ("http", "https", "all")}
-    for scheme, proxy in named.items():
-        if proxy and urlsplit(proxy).scheme not in {"http", "https"}:
-            advice = "Write it as http://host:port; other kinds of proxy are not spoken"
-            return Finding.problem("proxy", f"{scheme.upper()}_PROXY names no HTTP proxy", advice)
+    try:
+        named = client.proxies()
+    except client.UnusableProxy as unusable:
+        return Finding.problem("proxy", str(unusable), "Other kinds of proxy are not spoken; name one, or none")
     if client.is_proxied(url):
-        used = named[urlsplit(url).scheme] or named["all"] or ""
+        used = named.get(urlsplit(url).scheme) or named["all"]
         return Finding("proxy", f"calls go through {_without_password(used)}")
-    return Finding("proxy", "none for this address (NO_PROXY)" if any(named.values()) else "none")
+    return Finding("proxy", "none for this address (NO_PROXY)" if named else "none")
 
 
 def _without_password(proxy: str) -> str:

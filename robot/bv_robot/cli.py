@@ -112,8 +112,10 @@ def run(
     place.make()
     settings = config.load(place, os.environ, **_flags(given, url, name))
     known_key = key or os.environ.get("ORCHESTRATOR_API_KEY")
-    identity = _identity(place, settings, known_key)
-    listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
+    # Before enrolling, which may wait long: orders reach whoever holds the home.
+    HomeLock(place.lock_file).take()
+    if identity := _identity(place, settings, known_key):
+        listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
 
 
 def _flags(given: list[str] | None, url: str | None, name: str | None) -> dict[str, str]:
@@ -122,8 +124,8 @@ def _flags(given: list[str] | None, url: str | None, name: str | None) -> dict[s
     return config.parsed_flags(given or []) | {flag: value for flag, value in own.items() if value is not None}
 
 
-def _identity(home: Home, settings: Config, key: str | None) -> Identity:
-    """The stored identity where it fits the address asked for, else a fresh one.
+def _identity(home: Home, settings: Config, key: str | None) -> Identity | None:
+    """The stored identity where it fits the address asked for, else a fresh one; None where told to end meanwhile.
 
     Raises:
         ConfigError: when neither is possible.
@@ -156,10 +158,10 @@ def _status(home: Home) -> dict[str, Any]:
     identity = config.read_identity(home)
     facts: dict[str, Any] = {"version": __version__, "home": str(home.root), "enrolled": identity is not None}
     facts["paused"] = orders.is_paused(home)
+    note, is_running = spool.read_note(home.status_file), operating.runs(home)
     if identity is None:
-        return facts
-    note = spool.read_note(home.status_file)
-    is_running = HomeLock(home.lock_file).is_held()
+        waits = {name: note.get(name) for name in ("pid", "trouble")} if is_running else {}
+        return facts | {"running": is_running} | waits
     memory = Spool(home.spool)
     waiting = [files for files in memory.executions() if files.has_result() and not files.is_delivered()]
     facts |= {"robot": identity.name, "orchestrator": identity.url, "running": is_running}

@@ -49,6 +49,10 @@ class ServerTrouble(Trouble):
         self.retry_after = retry_after
 
 
+class UnusableProxy(Trouble):
+    """A variable of the environment names a proxy that the robot cannot speak to."""
+
+
 class Refusal(Trouble):
     """The server understood and said no. ``code`` is for programs, the message for people."""
 
@@ -225,6 +229,8 @@ def unreachable(error: httpx.HTTPError, url: str) -> Unreachable:
     told = f"{url} cannot be reached: {str(error) or 'no answer in time'} ({type(error).__name__})"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         told += "; where its certificate is your own, name a file with it as ca_file (BV_ROBOT_CA_FILE)"
+    if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+        told += "; the proxy wants another name and password: HTTPS_PROXY=http://name:password@host:port"
     return Unreachable(told, server_is_away=_was_refused(error))
 
 
@@ -278,18 +284,39 @@ def keepalive() -> list[tuple[int, int, int]]:
 
 def _proxies(ca_file: str) -> dict[str, httpx.BaseTransport | None]:
     """Proxies from the environment: httpx looks there only when it makes the transport itself."""
-    named = urllib.request.getproxies()
     mounts: dict[str, httpx.BaseTransport | None] = {
-        f"{scheme}://": _transport(ca_file, named[scheme]) for scheme in ("http", "https", "all") if named.get(scheme)
+        f"{scheme}://": _transport(ca_file, proxy) for scheme, proxy in proxies().items()
     }
     for host in direct_hosts(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""):
         mounts[host] = None
     return mounts
 
 
+def proxies() -> dict[str, str]:
+    """The proxies of the environment, by ``http``, ``https`` and ``all``. One without a scheme is an HTTP proxy.
+
+    Raises:
+        UnusableProxy: when one is of a kind that the robot does not speak to, or no address.
+    """
+    named = urllib.request.getproxies()
+    return {scheme: _usable_proxy(scheme, named[scheme]) for scheme in ("http", "https", "all") if named.get(scheme)}
+
+
+def _usable_proxy(scheme: str, named: str) -> str:
+    proxy = named if "://" in named else f"http://{named}"
+    try:
+        address = httpx.URL(proxy)
+        is_usable = address.scheme in {"http", "https"} and bool(address.host)
+    except httpx.InvalidURL:
+        is_usable = False
+    if not is_usable:  # It is not quoted, for there may be a password in it.
+        raise UnusableProxy(f"{scheme.upper()}_PROXY names no HTTP proxy: write it as http://host:port")
+    return proxy
+
+
 def is_proxied(url: str) -> bool:
     """Say whether calls to an address go through a proxy of the environment."""
-    named, target = urllib.request.getproxies(), httpx.URL(url)
+    named, target = proxies(), httpx.URL(url)
     return bool(named.get(target.scheme) or named.get("all")) and not urllib.request.proxy_bypass(target.host)
 
 

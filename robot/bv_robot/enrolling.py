@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import platform
 import time
 
-from bv_robot import __version__, api, client, config, platforms
+from bv_robot import __version__, api, client, config, orders, platforms, spool
 from bv_robot.client import Backoff, Client
 from bv_robot.config import Config, ConfigError, Home, Identity
 from bv_robot.spool import Spool
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks whether the operator wants the robot to end."""
 
 log = logging.getLogger("bv_robot")
 
@@ -48,17 +53,35 @@ def _was_this_robot(home: Home, identity: Identity) -> bool:
     return former is not None and former.robot_id == identity.robot_id
 
 
-def enrol_patiently(home: Home, settings: Config, key: str) -> Identity:
-    """The same, but wait for an orchestrator that is not there yet; a refusal is still raised at once."""
+def enrol_patiently(home: Home, settings: Config, key: str) -> Identity | None:
+    """The same, but wait for an orchestrator that is not there yet; a refusal is still raised at once.
+
+    Returns None where the operator has the robot end meanwhile.
+    """
     backoff, told = Backoff(), ""
-    while True:
+    while not orders.urgency_of_stop(home):
         try:
             return enrol(home, settings, key)
         except (client.Unreachable, client.ServerTrouble) as trouble:
             if str(trouble) != told:
-                log.warning("Not enrolled yet, which is tried again: %s", trouble)
-            told = str(trouble)
-            time.sleep(backoff.pause(trouble))
+                told = str(trouble)
+                _tell_of_waiting(home, told)
+            _pause(home, backoff.pause(trouble))
+    orders.forget_stop(home)
+    log.info("Told to end before it was enrolled")
+    return None
+
+
+def _tell_of_waiting(home: Home, trouble: str) -> None:
+    log.warning("Not enrolled yet, which is tried again: %s", trouble)
+    with contextlib.suppress(OSError):  # It is for `bv-robot status` alone.
+        spool.write_note(home.status_file, {"pid": os.getpid(), "trouble": f"Not enrolled yet: {trouble}"})
+
+
+def _pause(home: Home, seconds: float) -> None:
+    deadline = platforms.steady() + seconds
+    while platforms.steady() < deadline and not orders.urgency_of_stop(home):
+        time.sleep(min(LOOK_EVERY, seconds))
 
 
 def signature(settings: Config) -> str:

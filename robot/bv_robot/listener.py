@@ -18,7 +18,7 @@ from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
 from bv_robot.executing import Assignment
 from bv_robot.orders import DRAIN
-from bv_robot.spool import CorruptRecord, ExecutionFiles, HomeLock
+from bv_robot.spool import CorruptRecord, ExecutionFiles
 from bv_robot.syncing import Syncing
 from bv_robot.waiting import Waiting
 
@@ -40,7 +40,7 @@ class LoopDied(Exception):
 
 
 class Listener:
-    """One run of the robot, from taking the home's lock to letting go of it.
+    """One run of the robot, in a home whose lock this process holds.
 
     Args:
         home: The robot's directory.
@@ -301,12 +301,9 @@ def control_groups() -> Path | None:
 
 
 def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:
-    """Run the robot of a home.
+    """Run the robot of a home, whose lock the caller has taken.
 
     Raises:
-        AlreadyRunning: when it runs already.
         LoopDied: when it failed by a fault of ours.
     """
-    lock = HomeLock(home.lock_file)
-    lock.take()
     Listener(home, settings, identity, key=key, is_until_idle=is_until_idle).run()

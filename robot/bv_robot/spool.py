@@ -320,6 +320,19 @@ class Spool:
         write_record(self.directory / "session.json", record)
 
 
+TAKE_WITHIN = 1.0
+"""Seconds for which a held home is tried again: who only looks whether a robot runs holds it for a moment."""
+
+
+def _locked_within(seconds: float, descriptor: int) -> bool:
+    deadline = platforms.steady() + seconds
+    while not platforms.try_lock(descriptor):
+        if platforms.steady() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 class HomeLock:
     """The exclusive hold on a home: one listener at a time, for as long as its process lives."""
 
@@ -334,7 +347,7 @@ class HomeLock:
             AlreadyRunning: when another listener holds it.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not platforms.try_lock(descriptor):
+        if not _locked_within(TAKE_WITHIN, descriptor):
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
             os.close(descriptor)
             raise AlreadyRunning(

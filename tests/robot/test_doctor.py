@@ -1,5 +1,6 @@
 """What the doctor finds, and what it advises."""
 
+import importlib.metadata
 import ssl
 import subprocess
 import sys
@@ -271,14 +272,19 @@ def test_a_proxy_that_is_set_but_not_for_this_address_is_told(monkeypatch):
     assert checks_of_server.check_proxy(URL).found == "none for this address (NO_PROXY)"
 
 
-@pytest.mark.parametrize("value", ["proxy.example:3128", "socks5://proxy.example:1080"])
-def test_a_proxy_the_robot_cannot_use_is_a_problem_and_no_call_is_tried(monkeypatch, place, value):
-    monkeypatch.setenv("HTTPS_PROXY", value)
+def test_a_proxy_without_a_scheme_is_an_http_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
+
+    assert checks_of_server.check_proxy(URL).found == "calls go through http://proxy.example:3128"
+
+
+def test_a_proxy_the_robot_cannot_use_is_a_problem_and_no_call_is_tried(monkeypatch, place):
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example:1080")
 
     found = by_name(checks_of_server.check(place, Config(url=URL)))
 
     assert found["proxy"].state == "PROBLEM"
-    assert "http://host:port" in found["proxy"].advice
+    assert "http://host:port" in found["proxy"].found
     assert "orchestrator" not in found
 
 
@@ -315,6 +321,7 @@ def test_the_pythons_that_packages_may_ask_for_are_listed():
     found = checks_of_host.check_uv(environments.uv_binary())
 
     assert found.state == "ok"
+    assert found.found.startswith(f"uv {importlib.metadata.version('uv')} (")
     assert ".".join(map(str, sys.version_info[:3])) in found.found
 
 

@@ -298,3 +298,33 @@ def test_an_order_to_end_says_so_where_no_robot_runs_and_leaves_nothing_behind(h
     assert told.returncode == 0
     assert json.loads(told.stdout)["message"].startswith("Nothing to stop: no robot runs in")
     assert not home.exists()
+
+
+# While it waits to be enrolled
+
+
+@pytest.fixture
+def waiting(server, start_robot):
+    """A robot whose server is away, so that it cannot enrol yet."""
+    with server.away():
+        robot = start_robot()
+        robot.wait_until(lambda: "Not enrolled yet" in robot.messages())
+        yield robot
+
+
+@pytest.mark.parametrize("order", [["stop"], ["drain"], ["stop", "--now"]], ids=["stop", "drain", "now"])
+def test_a_robot_that_waits_to_be_enrolled_can_be_ended(waiting, home, order):
+    told = json.loads(command(*order, home=home).stdout)
+
+    assert waiting.wait() == 0
+    assert told["running"] is True
+    assert not (home / "stop.json").exists()
+
+
+def test_a_robot_that_waits_to_be_enrolled_is_shown_and_holds_its_home(waiting, start_robot, home):
+    shown = json.loads(command("status", home=home).stdout)
+    second = start_robot()
+
+    assert second.wait() == 1
+    assert (shown["enrolled"], shown["running"], shown["pid"]) == (False, True, waiting.pid)
+    assert shown["trouble"].startswith("Not enrolled yet: ")

@@ -1,12 +1,14 @@
 """The robot's memory on disk: durable, checked, and one listener's alone."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from bv_robot import platforms, spool
-from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
+from bv_robot.spool import CorruptRecord, ExecutionFiles, HomeLock, Spool
 
 from tests import robots_at_work
 from tests.robot.packages import package
@@ -197,6 +199,17 @@ def test_two_robots_on_one_home_refuse_each_other(server, start_robot):
     assert second.wait() == 1
     assert f"another bv-robot already runs in {first.home} (process {first.pid})" in second.messages()
     assert first.process.poll() is None
+
+
+def test_a_home_that_somebody_only_looks_at_is_free_a_moment_later(tmp_path):
+    looked_at = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    platforms.try_lock(looked_at)
+    threading.Timer(0.2, os.close, [looked_at]).start()
+    lock = HomeLock(tmp_path / "lock")
+
+    lock.take()
+
+    assert lock.is_held()
 
 
 def test_a_full_disk_stops_claiming_but_not_renewing(server, start_robot, home, tmp_path):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -31,8 +32,9 @@ __all__ = ["API_KEY", "MACHINE_KEY", "Job", "StandIn"]
 class StandIn(Decisions):
     """One orchestrator with one tenant, one machine, and as many robots as enrol."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
         super().__init__(**settings)
+        self._tls = tls
         self._connections: set[socket.socket] = set()
         self._listen(0)
 
@@ -42,6 +44,12 @@ class StandIn(Decisions):
         self._http = _Server(("127.0.0.1", port), self)
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if self._tls:
+            # Hands are shaken by each connection's own thread, so that none holds the others up.
+            self._http.socket = self._tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
+            self.url = f"https://127.0.0.1:{self.port}"
         threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True).start()
 
     def close(self) -> None:
@@ -184,6 +192,8 @@ class StandIn(Decisions):
         match method, parts:
             case "GET", ["live", "wait"]:
                 return self._noted("wait", headers, None, lambda body: self._wait(headers))
+            case "GET", ["api", "v1", "health", "live"]:
+                return self._noted("health", headers, None, lambda body: Answer(200, {"status": "ok"}))
             case "POST", ["api", "v1", "packages", "upload"]:
                 return self._noted("upload", headers, None, lambda body: self._upload(headers, raw))
             case "POST", ["api", "v1", "runner", "register-robot"]:

@@ -318,6 +318,8 @@ class Decisions(OfJobs):
         return Answer(201, {"id": str(uuid.uuid4()), "package": {"name": "invoices"}, "version": "1.0.0"})
 
     def _wait(self, headers: dict[str, str]) -> Answer:
+        if "x-wait-ticket" not in headers:
+            raise Refused(401, "bad_ticket")
         known = int(headers["x-wait-ticket"].rpartition("-")[2])
         with self.changed:
             is_woken = self.changed.wait_for(lambda: self._wakes > known, self.settings["wait_max"])
