@@ -98,6 +98,7 @@ class World:
         self.process = make.process(self.folder, package=self.version.package)
         self.execution = make.running_job(self.process)
         self.job = make.job(self.process)
+        make.spans(self.execution, "step")
         self.artefact = make.artefact(self.execution)
         self.late = LateResult.objects.create(
             tenant_id=self.tenant.pk, lease_id=uuid.uuid4(), job_id=self.job.pk, kind=LateKind.LATE, outcome="completed"

@@ -16,7 +16,8 @@ from apps.accounts import services as accounts
 from apps.accounts.models import User
 from apps.core.actors import Actor
 from apps.jobs import services as jobs
-from apps.jobs.models import Artefact, Execution, Job
+from apps.jobs.models import Artefact, Execution, Job, Span
+from apps.jobs.rules import traces
 from apps.packages import services as packages
 from apps.packages.models import PackageVersion
 from apps.packages.rules import validation
@@ -168,6 +169,13 @@ def artefact(of: Execution | None = None, content: bytes = b"a file", **told: An
         file.flush()
         upload = jobs.Upload(file=file, size_bytes=len(content), sha256=digest, **facts)
         return jobs.keep_artefact(execution, actor=acting(execution.robot), upload=upload).artefact
+
+
+def spans(of: Execution, *names: str, **facts: Any) -> list[Span]:
+    """Steps that a running job traced, one after the other; the name of each is its id too."""
+    told = [traces.Traced(**{"span_id": name, "name": name} | facts) for name in names]
+    jobs.record_spans(of, actor=acting(of.robot), spans=told)
+    return list(Span.of(of.pk).order_by("seq"))
 
 
 def _named(permissions: tuple[str, ...]) -> list[Permission]:

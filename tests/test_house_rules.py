@@ -74,6 +74,7 @@ ASKS_NO_PERMISSION = {
 WRITES_NOTHING_DOWN = {
     "jobs.append_lines": TRAFFIC,
     "jobs.append_log": TRAFFIC,
+    "jobs.record_spans": TRAFFIC,
     "jobs.renew_leases": TRAFFIC,
     "jobs.watch_log": "reading a log changes nothing of it; its robot only sends it sooner",
     "runner.next_job": TRAFFIC,

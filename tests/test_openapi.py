@@ -25,7 +25,7 @@ NOT_DESCRIBED = {
     "GET docs": "A page for people.",
 }
 #: Addresses of plain views: the robot API has a page of its own.
-ROBOT_API = re.compile(r"(runner|runtime|job-executions)/")
+ROBOT_API = re.compile(r"(runner|runtime|job-executions|agent-traces)/")
 
 
 @cache

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from rest_framework.request import Request
 
+from apps.accounts.authentication import ApiTokenAuthentication
 from apps.core import statements, tokens
 from apps.core.actors import Actor
 from apps.core.edge import trace
@@ -125,6 +127,15 @@ def speaker_of(request: HttpRequest) -> Speaker:
     if _is_of_job(_presented(request)):
         return job_of(request)
     return Speaker(caller_of(request).actor)
+
+
+def program_of(request: HttpRequest) -> Actor:
+    """Return whose program calls with an API key. Raises ``NotSignedIn``, and as REST framework does for a bad key."""
+    found = ApiTokenAuthentication().authenticate(Request(request))
+    if found is None:
+        raise NotSignedIn("Sign the call with an API key, or with the token of a robot or a running job.")
+    trace.current().actor = found[1]
+    return found[1]
 
 
 def carries_job_token(request: HttpRequest) -> bool:

@@ -3,6 +3,7 @@
 from apps.core.api.routes import api_path
 from apps.runner.views import artefacts, robots
 from apps.runner.views.bv import robots as bv
+from apps.runner.views.bv import spans
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
 
 _CALLS = [
@@ -14,6 +15,7 @@ _CALLS = [
     api_path("runner/jobs/<str:handle>/update", bv.update_job),
     api_path("runtime/jobs/<str:handle>/stop-requested", bv.stop_requested),
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
+    api_path("agent-traces/<str:execution_id>/spans", spans.record),
     api_path("runner/packages/<str:version>/download", bv.download),
 ]
 #: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike, but

@@ -45,6 +45,7 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "jobs.cancel_job": "Stop, cancel and kill jobs",
         "jobs.retry_job": "Retry, resume and settle jobs",
         "jobs.prioritise_job": "Change the priority of jobs",
+        "jobs.report_execution": "Send steps of executions for their traces",
         "jobs.delete_artefact": "Delete files that jobs left",
     },
     "Machines": {

@@ -94,5 +94,11 @@ class Span(Stream):
         oldest = ids.first_id_at(ids.made_at(execution_id) - CLOCKS_DIFFER)
         return cls.objects.filter(execution_id=execution_id, id__gte=oldest)
 
+    @classmethod
+    def latest_of(cls, execution_id: UUID) -> models.QuerySet[Span]:
+        """Return the steps of one execution; of one that was told again, what was told last."""
+        steps = cls.of(execution_id)
+        return steps.filter(pk__in=steps.order_by("span_id", "-seq").distinct("span_id").values("pk"))
+
     def __str__(self) -> str:
         return f"{self.name} of {self.execution_id}"

@@ -38,6 +38,7 @@ from apps.jobs.services.leases import (
 )
 from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log, watch_log
 from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
+from apps.jobs.services.spans import record_spans
 from apps.jobs.services.sweeping import expire_job, note_sweep, sweep_execution
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "notice_tick",
     "open_artefact",
     "prioritise_job",
+    "record_spans",
     "release_execution",
     "renew_leases",
     "request_bulk_change",

@@ -19,10 +19,11 @@ from apps.core.api.rows import RowViewSet
 from apps.core.errors import Invalid
 from apps.jobs import services
 from apps.jobs.filters import ExecutionFilters, LateResultFilters
-from apps.jobs.models import Artefact, Execution, LateResult, logreading
+from apps.jobs.models import Artefact, Execution, LateResult, Span, logreading
 from apps.jobs.models.logreading import Page, Place
 from apps.jobs.serializers.artefacts import ArtefactOut
 from apps.jobs.serializers.executions import ExecutionOut, LateResultOut, LateResultRow, LogPage, log_page
+from apps.jobs.serializers.spans import SpanOut
 from apps.jobs.views.jobs import EXECUTIONS
 from apps.jobs.views.pages import EXECUTION_PATHS
 from apps.tenancy.views.pages import BigTableViewSet
@@ -55,7 +56,11 @@ class ExecutionViewSet(BigTableViewSet):
     filterset_class = ExecutionFilters
     view_permission = "jobs.view_job"
     paths = EXECUTION_PATHS
-    query_parameters = {"log": frozenset({"at", "after", "before", "limit"}), "artefacts": PAGE_PARAMETERS}
+    query_parameters = {
+        "log": frozenset({"at", "after", "before", "limit"}),
+        "artefacts": PAGE_PARAMETERS,
+        "spans": PAGE_PARAMETERS,
+    }
 
     @extend_schema(operation_id="executions_log", responses=LogPage, parameters=_PARAMETERS)
     @action(detail=True, methods=["get"])
@@ -94,6 +99,16 @@ class ExecutionViewSet(BigTableViewSet):
     def artefacts(self, request: Request, id: Any) -> Response:
         """List the files that an execution left, the newest first."""
         page = self.paginate_queryset(Artefact.objects.filter(execution=self._execution()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(operation_id="executions_spans", responses=SpanOut(many=True))
+    @action(detail=True, methods=["get"], filterset_class=None, serializer_class=SpanOut, pagination_class=NewestFirst)
+    def spans(self, request: Request, id: Any) -> Response:
+        """List the steps that an execution traced, the newest first; of one that was told again, what was told last.
+
+        `parent_span_id` names the step that one belongs to; it may be one that was not told.
+        """
+        page = self.paginate_queryset(Span.latest_of(self._execution().pk))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def _execution(self) -> Execution:
