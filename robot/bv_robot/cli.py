@@ -27,7 +27,7 @@ from bv_robot import (
 )
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
-from bv_robot.maintaining import cleanup, doctor
+from bv_robot.maintaining import cleanup, doctor, kept
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
@@ -40,6 +40,7 @@ package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish p
 app.add_typer(package_app, name="package")
 app.command()(doctor)
 app.command()(cleanup)
+app.command()(kept)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]

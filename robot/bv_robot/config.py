@@ -39,7 +39,7 @@ class Home:
         Raises:
             ConfigError: when that is not possible.
         """
-        for directory in (self.root, self.spool, self.packages, self.environments, self.work, self.author):
+        for directory in (self.root, self.spool, self.packages, self.environments, self.work, self.kept, self.author):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
@@ -88,6 +88,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def kept(self) -> Path:
+        """Notes about the working directories of jobs that failed, one each."""
+        return self.root / "kept"
+
+    @property
     def author(self) -> Path:
         """What every job finds on its path: ``bv_robot.job``."""
         return self.root / "author"
@@ -114,6 +119,8 @@ class Config:
         memory_limit: MiB that one job may use, whatever its process allows; 0 for no limit of this machine.
         cpu_limit: Processor cores that one job may use, such as 1.5; 0 for no limit of this machine.
         keep_core_files: Whether a job that crashes may leave a core file.
+        keep_failed_days: How long the working directories of jobs that failed are kept; 0 to keep none.
+        keep_failed_bytes: What these may take together; the oldest go first.
     """
 
     url: str = ""
@@ -132,6 +139,8 @@ class Config:
     memory_limit: int = 0
     cpu_limit: float = 0
     keep_core_files: bool = False
+    keep_failed_days: int = 7
+    keep_failed_bytes: int = 2 * 1024**3
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bv_robot import api, client, delivering, logs, platforms, preparing, results, runner, spool
+from bv_robot import api, client, delivering, keeping, logs, platforms, preparing, results, runner, spool
 from bv_robot.cgroups import JobGroup
 from bv_robot.desk import Desk
 from bv_robot.environments import EnvironmentFailed
+from bv_robot.keeping import Keeping
 from bv_robot.logs import LogFile
 from bv_robot.packages.archives import UnsafeArchive
 from bv_robot.packages.fetching import WrongPackage
@@ -155,6 +156,14 @@ class Assignment:
         self.holds_lease = False
         self.offered.set()
         if not self._desk.ended.is_set():
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Remove the working directory, or keep it in place of older ones."""
+        home = self._desk.home
+        if keeping.note_of(home, self.files.directory.name).exists():
+            keeping.prune(home, Keeping.of(self._desk.config))
+        else:
             shutil.rmtree(self._work, ignore_errors=True)
 
     @property

@@ -12,7 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from bv_robot import __version__, cgroups, delivering, enrolling, orders, platforms, preparing, pruning, rotating, spool
+from bv_robot import (
+    __version__,
+    cgroups,
+    delivering,
+    enrolling,
+    keeping,
+    orders,
+    platforms,
+    preparing,
+    pruning,
+    rotating,
+    spool,
+)
 from bv_robot.client import Trouble
 from bv_robot.config import Config, Home, Identity
 from bv_robot.desk import Desk
@@ -138,6 +150,7 @@ class Listener:
     def _remove_forgotten_work(self) -> None:
         executions = self._desk.spool.executions()
         known = {files.directory.name for files in executions if not files.is_delivered()}
+        known |= {kept.path.name for kept in keeping.contents(self._home)}
         for directory in self._home.work.iterdir():
             if directory.name not in known:
                 shutil.rmtree(directory, ignore_errors=True)

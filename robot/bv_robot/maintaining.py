@@ -1,4 +1,4 @@
-"""The commands ``bv-robot doctor`` and ``bv-robot cleanup``."""
+"""The commands ``bv-robot doctor``, ``cleanup`` and ``kept``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bv_robot.cleanup import clean_up, parsed_size
+from bv_robot.cleanup import clean_up, parsed_size, show_kept
 from bv_robot.config import Home
 from bv_robot.doctor import examine, table
 
@@ -43,5 +43,12 @@ def cleanup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
 ) -> None:
-    """Remove cached environments and packages that no job needs, the longest unused first; also while it runs."""
+    """Remove cached environments and packages no job needs, and directories of failed jobs; also while it runs."""
     clean_up(Home.at(home, os.environ), older_than=older_than, max_size=max_size, is_dry_run=dry_run)
+
+
+def kept(
+    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+) -> None:
+    """List the working directories of failed jobs: when, size, what ran, and where it lies."""
+    show_kept(Home.at(home, os.environ))

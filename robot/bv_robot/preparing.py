@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import certifi
 
-from bv_robot import api, client, environments, limits, logs, platforms, spool
+from bv_robot import api, client, environments, keeping, limits, logs, platforms, spool
 from bv_robot.cgroups import JobGroup
 from bv_robot.client import Backoff, Trouble
 from bv_robot.desk import Desk
@@ -106,6 +106,7 @@ class Preparation:
             limits=asdict(limits.of_job(self.lease, vars(self.desk.config), vars(self.desk.settings))),
             group=str(JobGroup.of(groups, self.lease["execution"]).directory) if groups else None,
             keeps_cores=self.desk.config.keep_core_files,
+            keep_failed=self._keeping(),
             orchestrator=self._orchestrator(),
             token=token,
         )
@@ -124,6 +125,20 @@ class Preparation:
             "tenant": lease.get("tenant"),
             "folder": (lease.get("folder") or {}).get("id"),
             "project_type": lease.get("kind"),
+        }
+
+    def _keeping(self) -> Record | None:
+        """What the supervisor needs to keep the working directory of a job that fails; None where none are kept."""
+        config = self.desk.config
+        if not config.keep_failed_days:
+            return None
+        package, process = self.lease["package"], self.lease.get("process") or {}
+        ran = f"{package['name']} {package['version']}" if package else self.lease["script_path"]
+        return {
+            "note": str(keeping.note_of(self.desk.home, self.files.directory.name)),
+            "what": f"{process['name']} ({ran})" if process.get("name") else ran,
+            "days": config.keep_failed_days,
+            "most_bytes": config.keep_failed_bytes,
         }
 
     def _fresh_directory(self) -> Path:

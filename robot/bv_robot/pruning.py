@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bv_robot import environments, locks, platforms, spool
+from bv_robot import environments, keeping, locks, platforms, spool
 from bv_robot.config import Config, Home
 from bv_robot.desk import Desk
+from bv_robot.keeping import Keeping
 from bv_robot.packages import fetching
 from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
 
@@ -75,6 +76,7 @@ def prune_daily(desk: Desk) -> None:
     while not desk.ended.is_set():
         try:
             pruned = prune(desk.home, Limits.of(desk.config))
+            keeping.prune(desk.home, Keeping.of(desk.config))
         except OSError as error:
             log.error("The caches cannot be pruned; this is tried again tomorrow: %s", error)
         else:

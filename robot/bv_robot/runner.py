@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bv_robot import deaths, platforms, results, spool
+from bv_robot import deaths, keeping, platforms, results, spool
 from bv_robot.confining import Confinement
 from bv_robot.deaths import Death
 from bv_robot.limits import Limits
@@ -66,6 +66,7 @@ class Plan:
     limits: dict[str, Any]
     group: str | None
     keeps_cores: bool
+    keep_failed: dict[str, Any] | None
     orchestrator: dict[str, Any] = field(default_factory=dict)
     """Where the job finds its orchestrator, and as whom."""
     token: str | None = field(default=None, repr=False)
@@ -343,6 +344,9 @@ class Supervision:
 
     def _report(self, outcome: Outcome, exit_code: int | None) -> None:
         self._confinement.end()
+        if outcome.outcome == "failed" and exit_code is not None and self._plan.keep_failed:
+            work = Path(self._plan.work)
+            self._log.say(*keeping.told_to_keep(self._plan.keep_failed, work, self._lease["job"]))
         while (extent := self._log.close()) is None:
             self._files.note_in_memory()
             time.sleep(1)
