@@ -47,6 +47,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no type
             raise ImproperlyConfigured(f"{var} is {word!r}; it must be one of {', '.join(among)}.")
         return found
 
+    def days(self, var: str) -> int | None:
+        """Return a setting that is a number of days, or ``None`` without it. Raises ``ImproperlyConfigured``."""
+        days: int | None = self.int(var, default=None)
+        if days is not None and not 1 <= days <= 3650:
+            raise ImproperlyConfigured(f"{var} is {days}; it must be between 1 and 3650 days, or left out.")
+        return days
+
     def networks(self, var: str, *, default: Sequence[str]) -> list[str]:
         """Return a setting that lists networks or addresses. Raises ``ImproperlyConfigured``."""
         networks: list[str] = self.list(var, default=list(default))

@@ -328,6 +328,7 @@ SPECTACULAR_SETTINGS = {
         "UserKindEnum": "apps.accounts.models.UserKind",
         "TenantStatusEnum": "apps.tenancy.models.TenantStatus",
         "JobStatusEnum": "apps.jobs.models.JobStatus",
+        "EnrolmentKeyStatusEnum": "apps.robots.models.EnrolmentKeyStatus",
         "RobotStatusEnum": "apps.jobs.models.RobotStatus",
         "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
         "BulkStatusEnum": "apps.jobs.models.BulkStatus",
@@ -359,6 +360,8 @@ SYNC_WITH_WAIT = env.float("SYNC_WITH_WAIT", default=30.0)
 WAIT_MAX = env.int("WAIT_MAX", default=50)
 SESSION_SILENCE = env.int("SESSION_SILENCE", default=30)
 OFFLINE_AFTER = env.int("OFFLINE_AFTER", default=90)
+#: Days that a robot's token works before the robot must have rotated it. None: those from a key as long as the key.
+ROBOT_TOKEN_DAYS = env.days("ROBOT_TOKEN_DAYS")
 LIVE_URL: str | None = env.str("LIVE_URL", default="") or None
 LOG_EVERY = env.float("LOG_EVERY", default=3.0)
 LOG_CHUNK_BYTES = env.int("LOG_CHUNK_BYTES", default=256 * 1024)

@@ -104,6 +104,7 @@ class World:
             tenant_id=self.tenant.pk, lease_id=uuid.uuid4(), job_id=self.job.pk, kind=LateKind.LATE, outcome="completed"
         )
         self.machine = make.machine(self.tenant)
+        self.enrolment_key = make.enrolment_key(self.tenant)
         self.robot = make.robot(self.machine)
         self.holder = make.user()
         self.role = rbac.create_role(f"role-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
@@ -132,6 +133,7 @@ class World:
             "packages": self.version.package_id,
             "package-versions": self.version.pk,
             "machines": self.machine.pk,
+            "enrolment-keys": self.enrolment_key.pk,
             "robots": self.robot.pk,
             "processes": self.process.pk,
             "jobs": self.job.pk,
@@ -157,6 +159,8 @@ class World:
             "POST role-assignments": {"role": self.role.pk, "user": self.account.pk, "tenant": self.tenant.pk},
             "POST machines": {"name": "new"},
             "PATCH machines/<str:id>": {"description": "Other"},
+            "POST enrolment-keys": {"name": "new", "most_uses": 3},
+            "PATCH enrolment-keys/<str:id>": {"slots": 2},
             "POST robots": {"name": "new", "machine": self.machine.pk},
             "PATCH robots/<str:id>": {"slots": 2},
             "POST robots/<str:id>/start-maintenance": {"reason": "new disk"},

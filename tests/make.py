@@ -25,7 +25,7 @@ from apps.processes import services as processes
 from apps.processes.models import Process
 from apps.rbac import services as rbac
 from apps.robots import services as robots
-from apps.robots.models import Machine, Robot, RobotSession
+from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession
 from apps.runner import services as runner
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Folder, Tenant
@@ -114,6 +114,17 @@ def machine(of: Tenant | None = None, **fields: Any) -> Machine:
     """A machine."""
     name = fields.pop("name", f"machine-{next(_numbers)}")
     return robots.create_machine(of or tenant(), actor=SYSTEM, name=name, **fields)[0]
+
+
+def enrolment_key(of: Tenant | None = None, **fields: Any) -> EnrolmentKey:
+    """A key with which many machines enrol."""
+    return enrolment_key_with_text(of, **fields)[0]
+
+
+def enrolment_key_with_text(of: Tenant | None = None, **fields: Any) -> tuple[EnrolmentKey, str]:
+    """A key with which many machines enrol, and its text."""
+    name = fields.pop("name", f"fleet-{next(_numbers)}")
+    return robots.create_enrolment_key(of or tenant(), actor=SYSTEM, name=name, **fields)
 
 
 def robot(on: Machine | None = None, of: Tenant | None = None, **fields: Any) -> Robot:

@@ -65,6 +65,7 @@ NOT_OPERATIONS = {
     "jobs.advance_tick": "one autocommit statement: the heartbeat of the plane itself",
 }
 ASKS_NO_PERMISSION = {
+    "robots.enrol_robot": CREDENTIAL,
     "robots.meet_machine": CREDENTIAL,
     "robots.register_robot": CREDENTIAL,
     "robots.renew_derived_token": CREDENTIAL,

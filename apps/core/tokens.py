@@ -139,6 +139,11 @@ class Token(TenantRow):
         """Say whether the credential is neither revoked nor expired."""
         return (self.revoked_at is None or self.revoked_at > now) and (self.expires_at is None or self.expires_at > now)
 
+    def seconds_left(self, now: datetime) -> int | None:
+        """Return for how many seconds the credential goes on working, or ``None`` where nothing ends it."""
+        ends = [moment for moment in (self.expires_at, self.revoked_at) if moment is not None]
+        return max(0, int((min(ends) - now).total_seconds())) if ends else None
+
     @property
     def shown_as(self) -> str:
         """What identifies the credential to a person, without its secret."""

@@ -7,22 +7,42 @@ from django.db.models import Q, QuerySet
 
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
-from apps.robots.models import Machine, Robot
+from apps.robots.models import EnrolmentKey, Machine, Robot
 
 
 class MachineFilters(ApiFilterSet):
-    """Machines of a tenant, by part of a name or by a label."""
+    """Machines of a tenant, by part of a name, by a label, or by the enrolment key that made them."""
 
     name = TextFilter()
     tenant = IdFilter(field_name="tenant_id")
     label = django_filters.CharFilter(method="with_label", max_length=63)
+    made_by = IdFilter(field_name="made_by_id")
 
     class Meta(ApiFilterSet.Meta):
         model = Machine
-        fields = ["tenant", "name", "label"]
+        fields = ["tenant", "name", "label", "made_by"]
 
     def with_label(self, machines: QuerySet[Machine], name: str, label: str) -> QuerySet[Machine]:
         return machines.filter(labels__contains=[label.lower()])
+
+
+class EnrolmentKeyFilters(ApiFilterSet):
+    """Enrolment keys of a tenant, by part of a name, by a label, or by whether they work."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+    label = django_filters.CharFilter(method="with_label", max_length=63)
+    live = django_filters.BooleanFilter(method="that_work")
+
+    class Meta(ApiFilterSet.Meta):
+        model = EnrolmentKey
+        fields = ["tenant", "name", "label", "live"]
+
+    def with_label(self, keys: QuerySet[EnrolmentKey], name: str, label: str) -> QuerySet[EnrolmentKey]:
+        return keys.filter(labels__contains=[label.lower()])
+
+    def that_work(self, keys: QuerySet[EnrolmentKey], name: str, live: bool) -> QuerySet[EnrolmentKey]:
+        return keys.filter(EnrolmentKey.live()) if live else keys.exclude(EnrolmentKey.live())
 
 
 class RobotFilters(ApiFilterSet):

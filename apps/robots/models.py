@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Count, F, OuterRef, Prefetch, Q, Subquery
 from django.db.models.functions import Coalesce, Lower, Now
+from django.utils import timezone
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
@@ -31,8 +32,25 @@ class MachineQuerySet(models.QuerySet["Machine"]):
 
 
 class EnrolmentKeyQuerySet(models.QuerySet["EnrolmentKey"]):
+    def alive(self) -> EnrolmentKeyQuerySet:
+        return self.filter(revoked_at=None)
+
+    def with_machines(self) -> EnrolmentKeyQuerySet:
+        """Add ``machine_count``, the machines each has made that are still there."""
+        machines = Machine.objects.alive().order_by().filter(made_by=OuterRef("pk")).values("made_by")
+        return self.annotate(machine_count=Coalesce(Subquery(machines.annotate(count=Count("pk")).values("count")), 0))
+
     def visible_to(self, actor: Actor) -> EnrolmentKeyQuerySet:
         return rbac.visible(self, actor, "robots.view_enrolmentkey")
+
+
+class EnrolmentKeyStatus(models.TextChoices):
+    """What an enrolment key shows. Never stored."""
+
+    LIVE = "live"
+    USED_UP = "used_up", "used up"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
 
 class EnrolmentKey(Token):
@@ -76,6 +94,20 @@ class EnrolmentKey(Token):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def uses_left(self) -> int | None:
+        """How many new machines it may make still; ``None`` is any number."""
+        return None if self.most_uses is None else self.most_uses - self.uses
+
+    @property
+    def status(self) -> EnrolmentKeyStatus:
+        """Whether it makes machines, and else why not."""
+        if self.revoked_at is not None:
+            return EnrolmentKeyStatus.REVOKED
+        if not self.is_live(timezone.now()):
+            return EnrolmentKeyStatus.EXPIRED
+        return EnrolmentKeyStatus.USED_UP if self.uses_left == 0 else EnrolmentKeyStatus.LIVE
 
 
 class EnrolmentKeyFolder(TenantRow):

@@ -7,7 +7,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from itertools import count
 from typing import Any, Final
+
+#: The most jobs that one robot runs at once.
+MOST_SLOTS = 64
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._:/=-]{0,62}")
@@ -88,3 +93,33 @@ def version_numbers(version: str) -> list[int]:
     """Return the leading numbers of a version such as ``1.4.0rc1``, for comparing; nothing for anything else."""
     match = re.match(r"\d{1,6}(?:\.\d{1,6}){0,2}", version)
     return [int(part) for part in match.group().split(".")] if match else []
+
+
+def normalise_networks(networks: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return networks in their one form, such as ``10.1.0.0/16``, each once, and the texts that are none."""
+    right: dict[str, None] = {}
+    wrong = []
+    for text in filter(None, (one.strip() for one in networks)):
+        try:
+            right[str(ip_network(text, strict=False))] = None
+        except ValueError:
+            wrong.append(text)
+    return list(right), wrong
+
+
+def is_in_networks(address: str | None, networks: Iterable[str]) -> bool:
+    """Say whether an address is in one of the networks; where there are none, every address is."""
+    wanted = [ip_network(one) for one in networks]
+    return not wanted or (address is not None and any(ip_address(address) in one for one in wanted))
+
+
+def free_name(wanted: str, taken: Iterable[str], *, longest: int = 100) -> str:
+    """Return ``wanted``, or the first of ``wanted-2``, ``wanted-3`` and so on that is not taken in any case."""
+    used = {name.lower() for name in taken}
+    candidates = (wanted if number == 1 else _numbered(wanted, number, longest) for number in count(1))
+    return next(name for name in candidates if name.lower() not in used)
+
+
+def _numbered(name: str, number: int, longest: int) -> str:
+    suffix = f"-{number}"
+    return name[: longest - len(suffix)] + suffix

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.core.api.rows import ChangeSerializer, RowField
+from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.robots import rules
-from apps.robots.models import Machine
+from apps.robots.models import EnrolmentKey, EnrolmentKeyStatus, Machine
+from apps.robots.rules import MOST_SLOTS
 from apps.tenancy.models import Folder
 
-MOST_LABELS, MOST_FOLDERS, MOST_SLOTS = 64, 100, 64
+MOST_LABELS, MOST_FOLDERS, MOST_NETWORKS = 64, 100, 32
 
 
 class LabelsField(serializers.ListField):
@@ -105,3 +107,74 @@ class UpdateRobot(ChangeSerializer, CreateRobot):
 class StartMaintenance(InputSerializer):
     reason = serializers.CharField(max_length=300, help_text="Say why, so that others know.")
     until = MomentField(required=False, allow_null=True, help_text="It ends by itself then. Left out: by hand.")
+
+
+class EnrolmentKeyOut(OutputSerializer):
+    """A key with which many computers enrol."""
+
+    shown_as = serializers.CharField(help_text="How the key begins, so that you know it again.")
+    status = serializers.ChoiceField(EnrolmentKeyStatus.choices)
+    folders = serializers.SerializerMethodField(
+        help_text="The folders that its robots work for, as far as you see them. None: the tenant's *Shared* folder."
+    )
+    uses_left = serializers.IntegerField(allow_null=True, help_text="New machines it may make still. null: any number.")
+    machine_count = serializers.IntegerField(help_text="Machines made by it that are still there.")
+
+    class Meta:
+        model = EnrolmentKey
+        fields = [
+            "id", "tenant", "name", "description", "shown_as", "status", "folders", "labels", "slots", "networks",
+            "most_uses", "uses", "uses_left", "machine_count", "expires_at", "revoked_at", "last_used_at", "created_at",
+        ]  # fmt: skip
+
+    @extend_schema_field(RowRef(many=True))
+    def get_folders(self, key: EnrolmentKey) -> list[dict[str, str]]:
+        return [{"id": str(folder.pk), "name": folder.name} for folder in key.seen_folders]  # type: ignore[attr-defined]
+
+
+class NewEnrolmentKeyOut(EnrolmentKeyOut):
+    """A new enrolment key. `enrolment_key` is shown this once and never again."""
+
+    enrolment_key = serializers.CharField(help_text="The key: `bvt_…`. Keep it now.")
+
+    class Meta(EnrolmentKeyOut.Meta):
+        fields = [*EnrolmentKeyOut.Meta.fields, "enrolment_key"]
+
+
+class EnrolmentKeyTextOut(serializers.Serializer):
+    """A key's new text, shown this once."""
+
+    enrolment_key = serializers.CharField(help_text="`bvt_…`. The old one makes nothing from now on.")
+
+
+class CreateEnrolmentKey(InputSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    folders = serializers.ListField(
+        child=RowField(Folder.objects.alive()),
+        max_length=MOST_FOLDERS,
+        required=False,
+        help_text="The folders that its robots work for. Empty: the tenant's *Shared* folder.",
+    )
+    labels = LabelsField(required=False, help_text="Every machine made by it gets these.")
+    slots = serializers.IntegerField(
+        min_value=1, max_value=MOST_SLOTS, required=False, help_text="How many jobs a robot made by it runs at once."
+    )
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        max_length=MOST_NETWORKS,
+        required=False,
+        help_text="Networks it may be used from, such as 10.1.0.0/16. Empty: from anywhere.",
+    )
+    most_uses = serializers.IntegerField(
+        min_value=1,
+        max_value=1_000_000,
+        required=False,
+        allow_null=True,
+        help_text="How many new machines it may make. null: any number.",
+    )
+    expires_at = MomentField(required=False, allow_null=True, help_text="It makes nothing from then on. null: never.")
+
+
+class UpdateEnrolmentKey(ChangeSerializer, CreateEnrolmentKey):
+    pass

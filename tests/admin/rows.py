@@ -17,7 +17,7 @@ from apps.packages.models import Package, PackageVersion
 from apps.processes.models import Process
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
-from apps.robots.models import Machine, Robot
+from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Folder, Tenant
 from tests import make
@@ -49,6 +49,10 @@ def artefact(of: Tenant) -> Artefact:
 
 def machine(of: Tenant) -> Machine:
     return make.machine(of)
+
+
+def enrolment_key(of: Tenant) -> EnrolmentKey:
+    return make.enrolment_key(of)
 
 
 def robot(of: Tenant) -> Robot:
@@ -103,6 +107,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Artefact: (artefact, ""),
     BulkChange: (bulk_change, ""),
     Machine: (machine, "robots.view_machine"),
+    EnrolmentKey: (enrolment_key, "robots.view_enrolmentkey"),
     Robot: (robot, "robots.view_robot"),
     Tenant: (tenant, "tenancy.view_tenant"),
     Folder: (folder, "tenancy.view_folder"),

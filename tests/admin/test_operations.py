@@ -22,7 +22,7 @@ from apps.processes import services as processes
 from apps.processes.models import Process
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
-from apps.robots.models import Machine, Robot
+from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Folder, Tenant
 from tests import make
@@ -99,6 +99,9 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
     (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
     (Machine, "delete"): (make.machine, {}, "machine.deleted"),
+    (EnrolmentKey, "edit"): (make.enrolment_key, {"name": "Other", "networks": "10.0.0.0/8"}, "enrolment_key.updated"),
+    (EnrolmentKey, "replace"): (make.enrolment_key, {}, "enrolment_key.replaced"),
+    (EnrolmentKey, "revoke"): (make.enrolment_key, {"reason": "leaked"}, "enrolment_key.revoked"),
     (Robot, "edit"): (make.robot, {"name": "Other", "slots": "3"}, "robot.updated"),
     (Robot, "drain"): (make.robot, {}, "robot.drained"),
     (Robot, "undrain"): (lambda: robot_in(robots.drain_robot), {}, "robot.undrained"),
@@ -204,6 +207,7 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
         lambda of: {"name": "Nightly", "package": rows.package(of).pk, "version_policy": "newest", "priority": 0,
                     "max_attempts": 1, "backoff_base": 10, "backoff_cap": 3600, "on_lost": "retry"}, "process.created"),
     Machine: (lambda of: {"name": "host-1", "tenant": of.pk, "labels": "linux"}, "machine.created"),
+    EnrolmentKey: (lambda of: {"name": "fleet", "tenant": of.pk, "slots": 2}, "enrolment_key.created"),
     Robot: (lambda of: {"name": "robot-1", "machine": make.machine(of).pk, "slots": 2}, "robot.created"),
     BulkChange: (lambda of: {"action": "cancel"}, "jobs.bulk_change_requested"),
 }  # fmt: skip

@@ -8,13 +8,13 @@ from django.contrib.sessions.models import Session
 from apps.accounts.models import ApiToken
 from apps.audit.models import AuditEntry
 from apps.events.models import Event
-from apps.robots.models import Machine, MachineKey, Robot, RobotToken
+from apps.robots.models import EnrolmentKey, Machine, MachineKey, Robot, RobotToken
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import list_of, new, page_of, superuser, text_of
 
 pytestmark = pytest.mark.django_db
-TOKEN = re.compile(r"bv[mru]_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}")
+TOKEN = re.compile(r"bv[mrtu]_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}")
 
 
 def new_machine(visitor, place):
@@ -38,9 +38,25 @@ def new_api_key(visitor, place):
     return visitor.post(new(ApiToken), sent)
 
 
+def new_enrolment_key(visitor, place):
+    return visitor.post(new(EnrolmentKey), {"name": "fleet", "tenant": place.pk, "slots": 1})
+
+
+def new_enrolment_text(visitor, place):
+    return visitor.do(make.enrolment_key(place), "replace")
+
+
 SECRETS = pytest.mark.parametrize(
     ("make_secret", "model"),
-    [(new_machine, Machine), (new_key, Machine), (new_robot, Robot), (new_token, Robot), (new_api_key, ApiToken)],
+    [
+        (new_machine, Machine),
+        (new_key, Machine),
+        (new_enrolment_key, EnrolmentKey),
+        (new_enrolment_text, EnrolmentKey),
+        (new_robot, Robot),
+        (new_token, Robot),
+        (new_api_key, ApiToken),
+    ],
 )
 
 
@@ -57,7 +73,7 @@ def test_it_stands_in_the_answer_which_nobody_may_keep(make_secret, model):
 def test_it_works(make_secret, model):
     (secret,) = set(TOKEN.findall(text_of(make_secret(superuser(), make.tenant()))))
 
-    kinds = {"m": MachineKey, "r": RobotToken, "u": ApiToken}
+    kinds = {"m": MachineKey, "t": EnrolmentKey, "r": RobotToken, "u": ApiToken}
 
     assert kinds[secret[2]].matching(secret) is not None
 
@@ -83,6 +99,13 @@ def test_the_command_to_type_names_this_server_and_the_key():
 
     (key,) = set(TOKEN.findall(text_of(response)))
     assert f"bv-robot enroll http://testserver --key {key}" in text_of(response)
+
+
+def test_the_command_of_an_enrolment_key_starts_a_robot_that_enrols_by_itself():
+    shown = text_of(new_enrolment_key(superuser(), make.tenant()))
+
+    (key,) = set(TOKEN.findall(shown))
+    assert f"ORCHESTRATOR_API_KEY={key} bv-robot run --url http://testserver" in shown
 
 
 def test_making_a_new_key_warns_of_what_it_ends():

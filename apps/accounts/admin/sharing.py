@@ -43,8 +43,14 @@ SHAREABLE: Final[Mapping[str, Mapping[str, str]]] = {
     "robots.machine": {
         "robots.view_machine": "See it",
         "robots.change_machine": "Change it",
-        "robots.enrol_machine": "Make new enrolment keys",
+        "robots.enrol_machine": "Make new keys for it",
         "robots.delete_machine": "Delete it",
+    },
+    "robots.enrolmentkey": {
+        "robots.view_enrolmentkey": "See it",
+        "robots.change_enrolmentkey": "Change it",
+        "robots.rotate_enrolmentkey": "Replace it",
+        "robots.delete_enrolmentkey": "Revoke it",
     },
     "robots.robot": {
         "robots.view_robot": "See it",

@@ -61,6 +61,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         "Infrastructure",
         (
             Place("Machines", "computer", "robots_machine_changelist", "robots.view_machine"),
+            Place("Enrolment keys", "vpn_key", "robots_enrolmentkey_changelist", "robots.view_enrolmentkey"),
             Place("Robots", "smart_toy", "robots_robot_changelist", "robots.view_robot", _failing_robots),
         ),
     ),

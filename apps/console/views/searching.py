@@ -17,7 +17,7 @@ from apps.core.api.callers import actor_of
 from apps.jobs.models import Execution, Job
 from apps.packages.models import Package
 from apps.processes.models import Process
-from apps.robots.models import Machine, Robot
+from apps.robots.models import EnrolmentKey, Machine, Robot
 
 #: How many rows of each kind are shown, and how short a search is answered at all.
 MOST_OF_EACH, SHORTEST = 5, 2
@@ -27,6 +27,7 @@ _BY_NAME: tuple[tuple[Any, str], ...] = (
     (Package, "deployed_code"),
     (Robot, "smart_toy"),
     (Machine, "computer"),
+    (EnrolmentKey, "vpn_key"),
 )
 _BY_ID: tuple[tuple[Any, str], ...] = ((Job, "play_circle"), (Execution, "history"))
 

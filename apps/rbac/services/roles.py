@@ -27,7 +27,10 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
     "Operator": (
         "Runs, stops and retries jobs and looks after robots.",
         Q(content_type__app_label__in=("jobs",))
-        | Q(content_type__app_label="robots", codename__in=("change_robot", "view_robot", "view_machine"))
+        | Q(
+            content_type__app_label="robots",
+            codename__in=("change_robot", "view_robot", "view_machine", "view_enrolmentkey"),
+        )
         | Q(content_type__app_label="processes", codename__in=("view_process", "run_process"))
         | Q(content_type__app_label__in=("packages", "tenancy", "events"), codename__startswith="view_"),
     ),

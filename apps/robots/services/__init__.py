@@ -1,6 +1,21 @@
 """Machines, robots, their credentials and their sessions."""
 
 from apps.robots.services._waking import ROBOT_CALLED, call_robot
+from apps.robots.services.credentials import (
+    TokenRotated,
+    register_robot,
+    renew_derived_token,
+    rotate_own_token,
+    rotate_token,
+)
+from apps.robots.services.enrolling import EnrolmentUsedUp, Host, enrol_robot
+from apps.robots.services.enrolment_keys import (
+    ENROLMENT_KEY_FIELDS,
+    create_enrolment_key,
+    replace_enrolment_key,
+    revoke_enrolment_key,
+    update_enrolment_key,
+)
 from apps.robots.services.machines import (
     MachineHasRobots,
     create_machine,
@@ -19,9 +34,6 @@ from apps.robots.services.robots import (
     enable_robot,
     end_maintenance,
     flag_error,
-    register_robot,
-    renew_derived_token,
-    rotate_token,
     start_maintenance,
     stop_draining,
     update_robot,
@@ -36,12 +48,17 @@ from apps.robots.services.sessions import (
 )
 
 __all__ = [
+    "ENROLMENT_KEY_FIELDS",
     "ROBOT_CALLED",
+    "EnrolmentUsedUp",
+    "Host",
     "MachineHasRobots",
     "Newcomer",
     "SessionInUse",
+    "TokenRotated",
     "call_robot",
     "clear_error",
+    "create_enrolment_key",
     "create_machine",
     "create_robot",
     "delete_machine",
@@ -52,17 +69,22 @@ __all__ = [
     "end_maintenance",
     "end_session",
     "end_sessions_of_machine",
+    "enrol_robot",
     "flag_error",
     "forget_old_sessions",
     "machine_of_key",
     "meet_machine",
     "register_robot",
     "renew_derived_token",
+    "replace_enrolment_key",
     "replace_key",
+    "revoke_enrolment_key",
+    "rotate_own_token",
     "rotate_token",
     "start_maintenance",
     "start_session",
     "stop_draining",
+    "update_enrolment_key",
     "update_machine",
     "update_robot",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from apps.core.errors import Conflict, Invalid, NotSignedIn, Problem
 from apps.robots import rules
-from apps.robots.models import Machine, MachineKey, Robot
+from apps.robots.models import EnrolmentKey, Machine, MachineKey, Robot
+from apps.tenancy.models import Folder
 
 
 def hold_by_key(machine: Machine, key: str) -> None:
@@ -44,12 +46,20 @@ def pushed_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {name: wanted[name] for name in rules.PUSHED_SETTINGS if name in wanted}
 
 
+def folders(wanted: Iterable[Folder], *, tenant_id: UUID) -> list[Folder]:
+    """Return folders that a tenant's robots can work for. Raises ``Invalid``."""
+    chosen = list(wanted)
+    if any(folder.tenant_id != tenant_id or folder.deleted_at is not None for folder in chosen):
+        raise Invalid.field("folders", "a robot works for living folders of its own tenant only.")
+    return chosen
+
+
 def lock(row: Any) -> None:
     """Read a row again and hold it, so that two changes at once do not undo each other."""
     row.refresh_from_db(from_queryset=type(row)._base_manager.select_for_update(of=("self",)))
 
 
-def save_named(row: Machine | Robot, **options: Any) -> None:
+def save_named(row: Machine | Robot | EnrolmentKey, **options: Any) -> None:
     """Save a row whose name must be free. Raises ``Conflict``."""
     try:
         with transaction.atomic():

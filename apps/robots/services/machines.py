@@ -82,12 +82,13 @@ def delete_machine(machine: Machine, *, actor: Actor) -> None:
 def replace_key(machine: Machine, *, actor: Actor) -> str:
     """Make a new enrolment key and return its text this once; the old key and every token from it end.
 
-    The host may be another one afterwards: the first contact with the new key binds its signature.
+    The host may be another one afterwards: the first contact with the new key binds its signature. A machine that an
+    enrolment key made is on its own from now on.
     """
     rbac.require(actor, "robots.enrol_machine", machine)
     Machine.objects.select_for_update().get(pk=machine.pk)
     MachineKey.objects.filter(machine=machine, revoked_at=None).update(revoked_at=Now())
-    Machine.objects.filter(pk=machine.pk).update(signature="", signature_bound_at=None)
+    Machine.objects.filter(pk=machine.pk).update(signature="", signature_bound_at=None, made_by=None)
     _revoke_derived_tokens(machine)
     key = _make_key(machine)
     audit.record(actor, "machine.key_regenerated", machine)

@@ -1,29 +1,23 @@
-"""Robots: who they are, what they may take, and their tokens."""
+"""Robots: who they are and what they may take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.audit import services as audit
-from apps.core import tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
-from apps.robots.models import Machine, Robot, RobotFolder, RobotSession, RobotToken
-from apps.robots.services import _checks, _waking
+from apps.robots.models import Machine, Robot, RobotSession, RobotToken
+from apps.robots.services import _checks, _making, _waking
 from apps.tenancy.models import Folder
-
-#: How long a robot's own token works before it must be rotated.
-TOKEN_LIFE = timedelta(days=90)
-MOST_SLOTS = 64
 
 
 @transaction.atomic
@@ -42,45 +36,11 @@ def create_robot(
     _checks.lock(machine)
     if machine.deleted_at is not None:
         raise Conflict(f"“{machine.name}” has been deleted. Choose another machine.", code="machine_deleted")
-    robot = _new_robot(machine, name=name, description=description, slots=slots, labels=labels, folders=folders)
-    token = _make_token(robot)
-    audit.record(actor, "robot.created", robot, after=_facts(robot))
+    robot = _making.new_robot(machine, name=name, description=description, slots=slots, labels=labels, folders=folders)
+    token = _making.own_token(robot)
+    audit.record(actor, "robot.created", robot, after=_making.facts(robot))
     events.record("robot.created", robot)
     return robot, token
-
-
-@transaction.atomic
-def register_robot(machine: Machine, *, actor: Actor, key: str, name: str) -> tuple[Robot, str]:
-    """Let a robot introduce itself with its machine's ``key``; the same name gives the same robot and token.
-
-    Raises ``NotSignedIn`` where the key is not the machine's, ``Invalid`` where the name belongs to a robot of another
-    machine.
-    """
-    name = _checks.name(name)
-    _checks.hold_by_key(machine, key)
-    robot = Robot.objects.alive().filter(tenant_id=machine.tenant_id, name__iexact=name).first()
-    if robot is None:
-        robot = _new_robot(machine, name=name)
-        audit.record(actor, "robot.registered", robot, after=_facts(robot))
-        events.record("robot.created", robot)
-    if robot.machine_id != machine.pk:
-        raise Invalid("Robot already bound to a different machine", code="robot_elsewhere")
-    return robot, renew_derived_token(robot, actor=actor, key=key)
-
-
-@transaction.atomic
-def renew_derived_token(robot: Robot, *, actor: Actor, key: str) -> str:
-    """Return the token that follows from the machine's key, storing its hash if it is new.
-
-    It is the same until the key is regenerated or the robot's token rotated. Raises ``NotSignedIn``.
-    """
-    _checks.hold_by_key(robot.machine, key)
-    plain = tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}:{robot.token_generation}")
-    fields = {"robot": robot, "tenant_id": robot.tenant_id, "is_derived": True}
-    if not RobotToken.objects.filter(public=plain.public).exists():
-        RobotToken.holding(plain, **fields).save()
-        audit.record(actor, "robot.token_issued", robot)
-    return str(plain)
 
 
 @transaction.atomic
@@ -102,13 +62,13 @@ def update_robot(
     """
     rbac.require(actor, "robots.change_robot", robot)
     _checks.lock(robot)
-    before = _facts(robot)
+    before = _making.facts(robot)
     if name is not None:
         robot.name = _checks.name(name)
     if description is not None:
         robot.description = description
     if slots is not None:
-        robot.slots = _checked_slots(slots)
+        robot.slots = _making.checked_slots(slots)
     if labels is not None:
         robot.labels = _checks.labels(labels)
     if pushed_settings is not None:
@@ -116,27 +76,11 @@ def update_robot(
     _checks.save_named(robot, update_fields=["name", "description", "slots", "labels", "pushed_settings"])
     if folders is not None:
         unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
-        _set_folders(robot, [*folders, *unseen])
+        _making.set_folders(robot, [*folders, *unseen])
     _waking.call_robot(robot.pk)
-    audit.record(actor, "robot.updated", robot, before=before, after=_facts(robot))
+    audit.record(actor, "robot.updated", robot, before=before, after=_making.facts(robot))
     events.record("robot.updated", robot)
     return robot
-
-
-@transaction.atomic
-def rotate_token(robot: Robot, *, actor: Actor) -> str:
-    """Give a robot a new token and return its text this once; the old ones work ten minutes longer.
-
-    A token that came from the machine's key ends as well; the key gives another one from now on.
-    """
-    rbac.require(actor, "robots.rotate_robot", robot)
-    Robot.objects.filter(pk=robot.pk).update(token_generation=F("token_generation") + 1)
-    robot.refresh_from_db(fields=["token_generation"])
-    old = RobotToken.objects.filter(robot=robot, revoked_at=None)
-    old.update(revoked_at=Now() + tokens.ROTATION_OVERLAP)
-    token = _make_token(robot)
-    audit.record(actor, "robot.token_rotated", robot)
-    return token
 
 
 @transaction.atomic
@@ -220,7 +164,7 @@ def delete_robot(robot: Robot, *, actor: Actor) -> None:
     RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
     current = RobotSession.objects.filter(robot=robot, ended_at=None)
     current.update(ended_at=Now(), end_reason="deleted", waits_until=None)
-    audit.record(actor, "robot.deleted", robot, before=_facts(robot))
+    audit.record(actor, "robot.deleted", robot, before=_making.facts(robot))
     events.record("robot.deleted", robot)
 
 
@@ -235,50 +179,3 @@ def _change(robot: Robot, actor: Actor, action: str, *, reason: str = "", **chan
         audit.record(actor, action, robot, before=before, after=after, reason=reason)
         events.record("robot.changed", robot, data={"action": action})
     return robot
-
-
-def _new_robot(machine: Machine, *, name: str, folders: Iterable[Folder] = (), **fields: Any) -> Robot:
-    labels, slots = _checks.labels(fields.pop("labels", ())), _checked_slots(fields.pop("slots", 1))
-    robot = Robot(
-        machine=machine, tenant_id=machine.tenant_id, name=_checks.name(name), labels=labels, slots=slots, **fields
-    )
-    _checks.save_named(robot)
-    _set_folders(robot, folders)
-    return robot
-
-
-def _set_folders(robot: Robot, folders: Iterable[Folder]) -> None:
-    wanted = {folder.pk: folder for folder in folders}
-    if not wanted:
-        default = Folder.objects.get(tenant_id=robot.tenant_id, is_default=True, deleted_at=None)
-        wanted = {default.pk: default}
-    if any(folder.tenant_id != robot.tenant_id or folder.deleted_at is not None for folder in wanted.values()):
-        raise Invalid.field("folders", "a robot works for living folders of its own tenant only.")
-    RobotFolder.objects.filter(robot=robot).exclude(folder_id__in=wanted).delete()
-    RobotFolder.objects.bulk_create(
-        [RobotFolder(tenant_id=robot.tenant_id, robot=robot, folder_id=pk) for pk in wanted], ignore_conflicts=True
-    )
-
-
-def _make_token(robot: Robot) -> str:
-    plain = tokens.generate(RobotToken.KIND)
-    expires_at = timezone.now() + TOKEN_LIFE
-    RobotToken.holding(plain, robot=robot, tenant_id=robot.tenant_id, expires_at=expires_at).save()
-    return str(plain)
-
-
-def _checked_slots(slots: int) -> int:
-    if not 1 <= slots <= MOST_SLOTS:
-        raise Invalid.field("slots", f"a robot runs between 1 and {MOST_SLOTS} jobs at once.")
-    return slots
-
-
-def _facts(robot: Robot) -> dict[str, Any]:
-    return {
-        "name": robot.name,
-        "description": robot.description,
-        "slots": robot.slots,
-        "labels": robot.labels,
-        "folders": sorted(robot.folders.values_list("name", flat=True)),
-        "pushed_settings": robot.pushed_settings,
-    }

@@ -1,5 +1,5 @@
-"""Pages of machines and robots."""
+"""Pages of machines, enrolment keys and robots."""
 
-from apps.runner.admin import machines, robots
+from apps.runner.admin import enrolment_keys, machines, robots
 
-__all__ = ["machines", "robots"]
+__all__ = ["enrolment_keys", "machines", "robots"]

@@ -10,7 +10,7 @@ from apps.robots.rules import PushedSetting
 
 
 class LabelsField(forms.CharField):
-    """Labels, with commas or spaces between them."""
+    """Labels, or other short words, with commas or spaces between them."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
@@ -32,3 +32,9 @@ def pushed_setting(one: PushedSetting) -> forms.Field:
         label=one.title, min_value=one.least, max_value=one.most, required=False, help_text=f"{one.help} {limits}"
     )
     return field
+
+
+class FoldersField(forms.ModelMultipleChoiceField):
+    """Folders as check boxes."""
+
+    widget = forms.CheckboxSelectMultiple

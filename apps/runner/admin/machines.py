@@ -77,6 +77,13 @@ def labels(machine: Machine) -> Any:
     return display.badges(machine.labels)
 
 
+class MadeByFilter(RelatedFilter):
+    """Narrows to machines that an enrolment key made; with one key too, as others were made by hand."""
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices)
+
+
 @admin.register(Machine)
 class MachineAdmin(OperatorAdmin):
     """The computers on which robots run."""
@@ -89,7 +96,7 @@ class MachineAdmin(OperatorAdmin):
         display.column("Last seen")(lambda machine: display.ago(machine.last_seen_at)),
         display.when("created_at", "Added"),
     ]
-    list_filter = [("tenant", RelatedFilter)]
+    list_filter = [("tenant", RelatedFilter), ("made_by", MadeByFilter)]
     list_select_related = ["tenant"]
     linked_rows = ["tenant"]
     search_fields = ["name", "description"]
@@ -161,6 +168,7 @@ class MachineAdmin(OperatorAdmin):
         facts = [
             ("Tenant", link(row.tenant)),
             ("Labels", display.badges(row.labels)),
+            ("Made by", link(row.made_by) if row.made_by else "hand"),
             ("Bound to a host", display.moment(row.signature_bound_at) if row.signature else "at first contact"),
             ("Last seen", display.moment(row.last_seen_at)),
             ("Added", display.moment(row.created_at)),

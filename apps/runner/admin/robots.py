@@ -23,17 +23,11 @@ from apps.rbac import services as rbac
 from apps.robots import rules
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot
-from apps.robots.services.robots import MOST_SLOTS
+from apps.robots.rules import MOST_SLOTS
 from apps.runner import services
 from apps.runner.admin import fields, robot_pages
-from apps.runner.admin.fields import LabelsField
+from apps.runner.admin.fields import FoldersField, LabelsField
 from apps.tenancy.models import Folder
-
-
-class FoldersField(forms.ModelMultipleChoiceField):
-    """Folders as check boxes."""
-
-    widget = forms.CheckboxSelectMultiple
 
 
 class RobotForm(OperatorForm):

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.core import context
 from apps.core.actors import Actor
 from apps.core.api.bodies import read_body, read_json
 from apps.core.api.identifiers import parse_id
@@ -29,7 +30,7 @@ from apps.robots.models import Robot
 from apps.runner import services
 from apps.runner.authentication import caller_of, token_of
 from apps.runner.serializers.leases import leases_of
-from apps.runner.serializers.robots import Body, read_newcomer, read_presence, read_report, table, text
+from apps.runner.serializers.robots import Body, read_newcomer, read_presence, read_report, table, text, truth
 
 KIBIBYTE: Final = 1024
 SYNC_LIMIT, REPORT_OVERHEAD = 256 * KIBIBYTE, 256 * KIBIBYTE
@@ -61,19 +62,20 @@ def read_outcome(request: HttpRequest, *, limit: int) -> dict[str, Any]:
 
 @api_view("POST")
 def register(request: HttpRequest) -> HttpResponseBase:
-    """Let a robot introduce itself with its machine's key; the same name gives the same robot and token."""
+    """Let a robot introduce itself with a key; the same host, name and key give the same robot and token."""
     body = Body(read_json(request))
-    key = body.take("machine_key", text, "the machine's enrolment key")
+    key = body.take("machine_key", text, "the machine's key or an enrolment key")
     name = body.take("name", text, "the robot's name")
     signature = body.take("machine_signature", lambda value: text(value, 1000), "a text that identifies this host")
     machine_name = body.take("machine_name", text, "a text", default="")
     info = body.take("machine_info", table, "an object", default={})
+    is_ephemeral = body.take("ephemeral", truth, "true or false", default=False)
     body.done()
-    actor = Actor.system("enrolment")
-    machine = robots.machine_of_key(key, actor=actor)
-    robots.meet_machine(machine, actor=actor, signature=signature, name=machine_name, info=info)
-    robot, token = robots.register_robot(machine, actor=actor, key=key, name=name)
-    return reply({"robot_id": robot.pk, "machine_id": machine.pk, "name": robot.name, "api_token": token})
+    host = robots.Host(signature=signature, address=context.current().address, name=machine_name, info=info)
+    robot, token = robots.enrol_robot(
+        key, actor=Actor.system("enrolment"), host=host, name=name, is_ephemeral=is_ephemeral
+    )
+    return reply({"robot_id": robot.pk, "machine_id": robot.machine_id, "name": robot.name, "api_token": token})
 
 
 @api_view("POST")
