@@ -9,10 +9,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bv_robot import client, logs
 from bv_robot.client import Client
+
+if TYPE_CHECKING:
+    from bv_robot.artefacts import Artefact
 
 GZIP_ABOVE = 4096
 
@@ -75,6 +78,16 @@ def send_log(http: Client, lease: str, offset: int, chunk: bytes) -> LogAnswer:
     )
     expected = int(answer.headers.get("X-Log-Offset") or offset + len(chunk))
     return LogAnswer(expected, answer.headers.get("X-Log-Truncated") == "true")
+
+
+def send_artefact(http: Client, lease: str, artefact: Artefact, file: BinaryIO) -> None:
+    """Send a file that a job left, as it is read."""
+    headers = {
+        "Content-Type": artefact.content_type,
+        "Content-Length": str(artefact.size),
+        "X-Content-SHA256": artefact.sha256,
+    }
+    http.call("PUT", f"/runner/leases/{lease}/artefacts", params={"name": artefact.name}, content=file, headers=headers)
 
 
 def download_package(http: Client, download_url: str) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from bv_robot import orders
+from bv_robot import artefacts, orders
 from bv_robot.client import Client
 from bv_robot.config import Config, Home, Identity
 from bv_robot.spool import CorruptRecord, ExecutionFiles, Spool
@@ -96,6 +96,8 @@ class Desk:
         self.trouble = ""
         """Why the last sync did not work, for people; empty when it did."""
         self.last_sync: float | None = None
+        self.artefact_limit = artefacts.Limit()
+        """Shared by the loops that send files; what one learns the others believe."""
         self.wait_url = ""
         """Where a sync last said to wait, for people; empty where none has yet."""
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bv_robot import api, client, delivering, keeping, logs, platforms, preparing, results, runner, spool
+from bv_robot.artefacts import Artefacts
 from bv_robot.cgroups import JobGroup
 from bv_robot.desk import Desk
 from bv_robot.environments import EnvironmentFailed
@@ -53,12 +54,13 @@ class Assignment:
         self.asked: str = control.get("ask", "continue")
         self.deadline: float = control.get("deadline") or record["deadline"]
         """Until when, on the steady clock, the lease is surely ours: a margin before it runs out at the server."""
-        self.occupies_slot = self.holds_lease = files.result() is None
+        self.occupies_slot = self.holds_lease = files.result() is None and not files.is_delivered()
         self.is_running = files.owner() is not None and self.occupies_slot
         self.offered = threading.Event()
         """Set once the result was offered, or there is none to offer."""
         self._asking = threading.Lock()
         self._uploading = Uploading(desk, self.lease_id, files.log)
+        self._artefacts = Artefacts(desk, self.lease_id, files)
         self._should_end_at: float | None = None
 
     @classmethod
@@ -145,16 +147,20 @@ class Assignment:
 
     def carry_out(self) -> None:
         """Do everything that is still to be done for this lease."""
-        if self.files.result() is None:
+        if is_fresh := self.occupies_slot:
             self._uploading.start()
+            self._artefacts.start()
             self._run()
         self.occupies_slot = self.is_running = False
         self._desk.wake.set()
         self._uploading.end()
-        if self.files.result() is not None:
+        self._artefacts.end()
+        if self.files.delivery() is None and (report := self.files.result()) is not None:
+            self._bring_small_artefacts(report, is_fresh=is_fresh)
             delivering.deliver(self._desk, self.files, self._uploading, self.offered)
         self.holds_lease = False
         self.offered.set()
+        self._artefacts.deliver()
         if not self._desk.ended.is_set():
             self._tidy_up()
 
@@ -165,6 +171,28 @@ class Assignment:
             keeping.prune(home, Keeping.of(self._desk.config))
         else:
             shutil.rmtree(self._work, ignore_errors=True)
+
+    def _bring_small_artefacts(self, report: Record, *, is_fresh: bool) -> None:
+        """So that they are there when the job is over; large ones follow its result. Its log says what was refused."""
+        if not self._desk.wants_drain:
+            self._artefacts.send_small(delivering.SENT_BEFORE)
+        refusals = self._artefacts.untold()
+        if is_fresh and refusals:
+            self._say_at_the_end(report, refusals)
+        reported = self.files.result() or report
+        logs.cut(self.files.log, reported["log"]["length"])
+
+    def _say_at_the_end(self, report: Record, texts: list[str]) -> None:
+        """Add to the log of a job that has ended, which only the robot may do and only before the result is offered."""
+        job_log = LogFile(self.files.log, self._desk.settings.log_limit_bytes)
+        for text in texts:
+            job_log.say(text, "WARN")
+        job_log.close()
+        told = {"log": logs.extent_of(self.files.log).as_reported()}
+        try:
+            self.files.write_result(report | told)
+        except OSError as error:  # The disk is full: then the log stays as it was.
+            log.error("%s: its log cannot say what was refused: %s", self, error)
 
     @property
     def _work(self) -> Path:

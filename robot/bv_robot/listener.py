@@ -14,6 +14,7 @@ from types import FrameType
 
 from bv_robot import (
     __version__,
+    artefacts,
     cgroups,
     delivering,
     enrolling,
@@ -122,6 +123,8 @@ class Listener:
                 self._desk.spool.remove(files)
             elif files.delivery() is None:
                 self._sort_out_open(files)
+            elif artefacts.owed(files):
+                self._desk.take(Assignment(self._desk, files, files.lease()))
         except (CorruptRecord, KeyError) as damage:
             self._desk.put_aside(files, str(damage))
         except OSError as error:  # On a full disk what runs must still be taken over.
@@ -140,6 +143,8 @@ class Listener:
         platforms.kill_strays(assignment.mark)
         log.warning("%s: did not survive the robot, so it is given up", assignment)
         files.write_delivery("given_up", epoch=self._desk.epoch)
+        if artefacts.owed(files):
+            self._desk.take(Assignment(self._desk, files, files.lease()))
 
     def _assignment_of(self, files: ExecutionFiles) -> Assignment:
         result = files.result()
@@ -296,7 +301,7 @@ class Listener:
             delivery = files.delivery()
         except CorruptRecord:  # The next start puts it into quarantine.
             return False
-        if delivery is None or delivery["at"] >= oldest:
+        if delivery is None or delivery["at"] >= oldest or artefacts.owed(files):
             return False
         return delivery["epoch"] >= self._desk.epoch or not files.has_result()
 

@@ -106,6 +106,12 @@ def extent_of(path: Path) -> Extent:
     return Extent(length, crc)
 
 
+def cut(path: Path, length: int) -> None:
+    """Leave out what lies beyond a length: it was said by a process that died before it could be reported."""
+    if path.exists() and path.stat().st_size > length:
+        os.truncate(path, length)
+
+
 class LogFile:
     """The log of one execution, open for appending. Several threads may write.
 

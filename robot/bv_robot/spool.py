@@ -10,7 +10,8 @@ One directory per execution. Its files have one writer each, so nothing needs a 
 ``launch.json``           listener    how to run it, with the job's own token
 ``control.json``          listener    what is asked of the supervisor, and until when the lease is ours
 ``state.json``            supervisor  CPU and memory, for the next sync
-``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``cancelled``
+``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``cancelled``;
+                                      ``artefacts/``: files to be stored, as long as they are not
 ``log.ndjson``            one at a    the log: first the listener while it prepares, then the supervisor
                           time
 ``in-memory``             supervisor  empty; the result is there, and waits for room on the disk
@@ -137,6 +138,10 @@ class ExecutionFiles:
     @property
     def channel(self) -> Path:
         return self.directory / "channel"
+
+    @property
+    def artefacts(self) -> Path:
+        return self.channel / "artefacts"
 
     @property
     def log(self) -> Path:
@@ -279,6 +284,18 @@ class Spool:
         target = self.quarantine / f"{files.directory.name}-{secrets.token_hex(3)}"
         files.directory.rename(target)
         platforms.sync_directory(self.quarantine)
+        with contextlib.suppress(OSError):  # On a full disk the log alone says why.
+            write_note(target / "why.json", {"why": why, "at": time.time()})
+        return target
+
+    def set_artefact_aside(self, files: ExecutionFiles, description: Path, why: str) -> Path:
+        """Move one damaged file of an execution into quarantine, with its description, and note why."""
+        target = self.quarantine / f"{files.directory.name}-artefact-{description.stem}-{secrets.token_hex(3)}"
+        target.mkdir(mode=0o700)
+        description.rename(target / description.name)
+        data = description.with_suffix(".data")
+        if data.exists():
+            data.rename(target / data.name)
         with contextlib.suppress(OSError):  # On a full disk the log alone says why.
             write_note(target / "why.json", {"why": why, "at": time.time()})
         return target

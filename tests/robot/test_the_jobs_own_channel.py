@@ -147,6 +147,7 @@ import logging, pathlib
 from bv_robot import job
 logging.basicConfig(level="DEBUG", format="%(levelname)s %(message)s")
 job.progress(10)
+job.artefact(b"x", name="x.txt")
 with job.span("step", input=1, colour="red") as step:
     step.output = 2
 job.log("told", "WARN", invoice=7)
