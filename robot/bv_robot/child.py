@@ -58,7 +58,8 @@ def main() -> None:
     channel = Channel(request["marker"])
     set_up_output(channel)
     faulthandler.enable()  # What a crash in native code leaves of a traceback goes to the log as well.
-    for told in confine(request["limits"]):
+    beside("child_lease.py")["end_with_lease"](request["control"], request["margin"])
+    for told in beside("child_limits.py")["confine"](request["limits"]):
         channel.say(told, "WARN")
     connection = connect(request, channel)
     answer = answer_of(request)
@@ -86,10 +87,9 @@ def die_with_supervisor(supervisor: int) -> None:
             os._exit(1)
 
 
-def confine(limits: dict[str, Any]) -> list[str]:
-    """Put this process under its limits; see ``child_limits.py``, of which nothing stays behind for the job to find."""
-    beside = os.path.join(os.path.dirname(__file__), "child_limits.py")
-    return runpy.run_path(beside)["confine"](limits)  # type: ignore[no-any-return]
+def beside(name: str) -> dict[str, Any]:
+    """What a file beside this one defines, without a module that the job could find or stumble over."""
+    return runpy.run_path(os.path.join(os.path.dirname(__file__), name))
 
 
 def on_terminate(number: int, frame: FrameType | None) -> None:

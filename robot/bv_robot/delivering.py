@@ -30,7 +30,7 @@ def deliver(desk: Desk, files: ExecutionFiles, uploading: Uploading, offered: th
         except client.Trouble as trouble:
             log.warning("The result of job %s waits: %s", report["job"], trouble)
             offered.set()
-            desk.ended.wait(backoff.pause(trouble))
+            desk.rest(backoff.pause(trouble))
             continue
         if answer is not None:
             files.write_delivery(answer, epoch=desk.epoch)

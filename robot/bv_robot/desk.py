@@ -51,8 +51,8 @@ class Settings:
         return cls(**{name: value for name, value in told.items() if name in known})
 
     def with_pushed(self, pushed: Mapping[str, Any]) -> Settings:
-        """These settings, but for what was set for this robot alone. What is no number above zero is left out."""
-        usable = {name: value for name, value in pushed.items() if name in PUSHED and _is_above_zero(value)}
+        """These settings, but for what was set for this robot alone. What is no number that makes sense is left out."""
+        usable = {name: value for name, value in pushed.items() if name in PUSHED and _makes_sense(name, value)}
         return dataclasses.replace(self, **usable)
 
 
@@ -60,8 +60,10 @@ PUSHED = {"sync_min", "sync_max", "log_every", "log_limit_bytes", "memory_limit"
 """What may be set for one robot alone, while it runs."""
 
 
-def _is_above_zero(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _makes_sense(name: str, value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return value > 0 or (value == 0 and name == "disk_reserve_bytes")
 
 
 class Desk:
@@ -102,6 +104,7 @@ class Desk:
         """Where a sync last said to wait, for people; empty where none has yet."""
         self._lock = threading.Lock()
         self._assignments: dict[str, Assignment] = {}
+        self._server_is_back = threading.Condition()
         self.is_identity_stored = True
         """Whether the token in use is on disk as well."""
         self.sign_in(identity)
@@ -153,6 +156,16 @@ class Desk:
     def delivering(self) -> list[Assignment]:
         """The work that has come to its end and waits until its result is answered for good."""
         return [assignment for assignment in self.assignments() if not assignment.occupies_slot]
+
+    def rest(self, seconds: float) -> None:
+        """Wait before a result is offered again; shorter where the server is back."""
+        with self._server_is_back:
+            self._server_is_back.wait(seconds)
+
+    def tell_server_is_back(self) -> None:
+        """Have whoever rests try again."""
+        with self._server_is_back:
+            self._server_is_back.notify_all()
 
     # What the server says about this robot
 

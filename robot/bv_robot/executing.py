@@ -28,7 +28,7 @@ from bv_robot.uploading import Uploading
 
 log = logging.getLogger("bv_robot")
 
-SAFE_PART = 0.8
+SAFE_PART = 1 - runner.MARGIN
 """Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
 NOT_RENEWED = {"kill", "lost"}
 """With these words the server did not extend the lease."""

@@ -30,6 +30,8 @@ from bv_robot.spool import ExecutionFiles
 CHILD = Path(__file__).with_name("child.py")
 TICK = 0.2
 """Seconds between two looks at what is asked."""
+MARGIN = 0.2
+"""Of a lease's time to live, what lies between the deadline that is kept here and its end at the server."""
 SHORT_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL, but for a cancel and a time-out, which have the grace the lease names."""
 LAST_RESORT = 10.0
@@ -174,6 +176,8 @@ class Supervision:
             "path": self._plan.path,
             "parameters": self._lease["parameters"],
             "answer": str(self._files.channel / "answer.json"),
+            "control": str(self._files.control),
+            "margin": self._margin,
             "limits": self._confinement.orders(),
             "token": self._plan.token,
             "orchestrator": self._plan.orchestrator,
@@ -200,12 +204,12 @@ class Supervision:
             self._tell_job()
         reason = self._reason_to_end(control, now)
         if reason and self._ending is None:
-            self._ending = Ending(reason, now + self._grace(reason))
+            self._ending = Ending(reason, self._kill_at(reason, now))
             self._tell_job()
             self._log.say(f"Ending the job: {(ENDINGS | ENDINGS_SEEN_HERE)[reason]}.", "WARN")
             platforms.ask_group_to_end(child.pid)
         elif reason and self._ending and reason != self._ending.reason:
-            self._ending.kill_at = min(self._ending.kill_at, now + self._grace(reason))
+            self._ending.kill_at = min(self._ending.kill_at, self._kill_at(reason, now))
         if self._ending and now >= self._ending.kill_at:
             self._confinement.kill()
             platforms.kill_group(child.pid)
@@ -234,6 +238,16 @@ class Supervision:
 
     def _is_out_of_time(self, now: float) -> bool:
         return self._plan.timeout is not None and now >= self._started + self._plan.timeout
+
+    def _kill_at(self, reason: str, now: float) -> float:
+        """When asking turns into killing: at once where the lease itself is over, as after a suspended machine."""
+        end_of_lease = float(self._control().get("deadline") or now) + self._margin
+        whole = now + self._grace(reason)
+        return max(now, min(whole, end_of_lease)) if reason == "lost" else whole
+
+    @property
+    def _margin(self) -> float:
+        return float(self._lease["ttl"]) * MARGIN
 
     def _grace(self, reason: str) -> float:
         return self._plan.kill_grace if reason in {"cancel", "timeout"} else SHORT_GRACE
@@ -292,6 +306,8 @@ class Supervision:
             return self._completed(answer.get("result"))
         if self._ending:
             return self._ended(self._ending.reason)
+        if death.was_killed and self._reason_to_end(self._control(), platforms.steady()) == "lost":
+            return self._ended("lost")  # It ended by itself, while this process was frozen.
         if isinstance(answer.get("error"), dict):
             return self._raised(answer["error"])
         if answer:

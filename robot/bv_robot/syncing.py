@@ -130,6 +130,7 @@ class Syncing:
         self._backoff.reset()
         if self._desk.trouble:
             log.info("The orchestrator answers again")
+            self._desk.tell_server_is_back()
         self._desk.trouble = ""
 
     def _tell(self, trouble: Trouble) -> None:

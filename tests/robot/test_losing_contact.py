@@ -141,7 +141,7 @@ def test_a_result_the_server_does_not_know_goes_into_quarantine(server, start_ro
     told = "spool_quarantined"
     server.wait_until(lambda: told in [call.body["state"]["problem"] for call in server.calls("sync")])
     assert [path.name.startswith(counted.last.id) for path in (home / "spool" / "quarantine").iterdir()] == [True]
-    assert "goes into quarantine" in robot.messages()
+    robot.wait_until(lambda: "goes into quarantine" in robot.messages())
 
 
 def test_a_result_waits_while_the_robot_is_not_allowed_to_report(server, start_robot, counted):

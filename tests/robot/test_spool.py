@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -156,8 +157,13 @@ def test_a_damaged_record_is_put_aside_and_the_robot_goes_on(server, start_robot
     robot = start_robot()
 
     server.wait_for_end(job)
-    assert "A record of the spool is damaged" in robot.messages()
-    assert [path.name[:8] for path in (home / "spool" / "quarantine").iterdir()] == ["11111111"]
+    server.wait_until(lambda: server.calls("sync")[-1].body["state"]["problem"] == "spool_quarantined")
+    robot.wait_until(lambda: "spool_quarantined" in (home / "status.json").read_text())
+    shown = json.loads(robots_at_work.run_command("status", "--home", str(home)).stdout)
+    assert [record["path"] for record in shown["quarantined"]] == list(map(str, home.glob("spool/quarantine/1111*")))
+    assert shown["quarantined"][0]["why"].endswith("lease.json: the checksum does not match")
+    assert (shown["problem"], shown["accepting"]) == ("spool_quarantined", True)
+    robot.wait_until(lambda: shown["quarantined"][0]["path"] in robot.messages())
 
 
 def test_a_damaged_result_is_put_aside_and_the_job_is_called_lost(server, start_robot, home, tmp_path):
@@ -240,6 +246,26 @@ def test_a_job_is_taken_over_and_reported_also_where_nothing_can_be_written(serv
     (tmp_path / "go").touch()
 
     server.wait_for_end(job)
+    assert [execution.status for execution in job.executions] == ["completed"]
+
+
+def test_a_result_the_disk_does_not_take_waits_in_memory_and_says_so(server, start_robot, home, tmp_path):
+    job = server.add_job(server.add_package(package(WAITS_FOR_A_FILE)), parameters={"go": str(tmp_path / "go")})
+    robot = start_robot()
+    server.wait_until(lambda: job.executions and b"begun" in job.last.log)
+    [supervisor] = robot.supervisors()
+    unlimited = resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE, (64, unlimited[1]))
+
+    (tmp_path / "go").touch()
+
+    server.wait_until(lambda: server.calls("sync")[-1].body["state"]["problem"] == "result_in_memory")
+    robot.wait_until(lambda: "result_in_memory" in (home / "status.json").read_text())
+    shown = json.loads(robots_at_work.run_command("status", "--home", str(home)).stdout)
+    resource.prlimit(supervisor.pid, resource.RLIMIT_FSIZE, unlimited)
+    server.wait_for_end(job)
+    robot.wait_until(lambda: "What was wrong is over: result_in_memory" in robot.messages())
+    assert "Make room" in shown["advice"]
     assert [execution.status for execution in job.executions] == ["completed"]
 
 
