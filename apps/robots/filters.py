@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
-from apps.robots.models import EnrolmentKey, Machine, Robot
+from apps.robots.models import EnrolmentKey, Machine, Robot, RobotQuerySet
 
 
 class MachineFilters(ApiFilterSet):
@@ -46,18 +46,29 @@ class EnrolmentKeyFilters(ApiFilterSet):
 
 
 class RobotFilters(ApiFilterSet):
-    """Robots of a tenant, folder or machine, by part of a name, by a label, or by whether they are enabled."""
+    """Robots of a tenant, folder or machine, by part of a name, by what they are and report."""
 
     name = TextFilter()
     tenant = IdFilter(field_name="tenant_id")
     machine = IdFilter(field_name="machine_id")
     folder = IdFilter(field_name="robot_folders__folder_id")
+    version = django_filters.CharFilter(method="with_version", max_length=40, label="Of its program, such as 1.4.0")
+    problem = django_filters.CharFilter(
+        method="with_problem", max_length=100, label="The word by which it reports a problem, such as spool_full"
+    )
     label = django_filters.CharFilter(method="with_label", max_length=63)
 
     class Meta(ApiFilterSet.Meta):
         model = Robot
-        fields = ["tenant", "machine", "folder", "name", "label", "enabled", "draining", "maintenance"]
+        fields = [
+            "tenant", "machine", "folder", "name", "label", "version", "problem", "enabled", "draining", "maintenance",
+        ]  # fmt: skip
 
-    def with_label(self, robots: QuerySet[Robot], name: str, label: str) -> QuerySet[Robot]:
-        wanted = [label.lower()]
-        return robots.filter(Q(labels__contains=wanted) | Q(machine__labels__contains=wanted))
+    def with_label(self, robots: RobotQuerySet, name: str, label: str) -> RobotQuerySet:
+        return robots.labelled(label)
+
+    def with_version(self, robots: RobotQuerySet, name: str, version: str) -> RobotQuerySet:
+        return robots.telling(agent__version=version)
+
+    def with_problem(self, robots: RobotQuerySet, name: str, problem: str) -> RobotQuerySet:
+        return robots.telling(problem=problem)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Count, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
@@ -193,6 +196,30 @@ class RobotQuerySet(models.QuerySet["Robot"]):
 
     def visible_to(self, actor: Actor) -> RobotQuerySet:
         return rbac.visible(self, actor, "robots.view_robot")
+
+    def fitting(self, **wanted: Sequence[Any]) -> RobotQuerySet:
+        """Narrow to one of the ids (``robots``, ``machine``, ``folder``) of each kind named, and to every ``label``."""
+        found: Any = self
+        if "robots" in wanted:
+            found = found.filter(pk__in=wanted["robots"])
+        if "machine" in wanted:
+            found = found.filter(machine_id__in=wanted["machine"])
+        if "folder" in wanted:
+            working = RobotFolder.objects.filter(folder_id__in=wanted["folder"])
+            found = found.filter(pk__in=working.values("robot_id"))
+        for label in wanted.get("label", ()):
+            found = found.labelled(label)
+        return cast("RobotQuerySet", found)
+
+    def labelled(self, label: str) -> RobotQuerySet:
+        """Narrow to robots that have a label, of their own or of their machine."""
+        wanted = [label.lower()]
+        return self.filter(Q(labels__contains=wanted) | Q(machine__labels__contains=wanted))
+
+    def telling(self, **facts: Any) -> RobotQuerySet:
+        """Narrow to robots of whose current session ``facts`` are true, such as ``problem="spool_full"``."""
+        current = RobotSession.objects.filter(robot=OuterRef("pk"), ended_at=None, **facts)
+        return self.filter(Exists(current))
 
 
 class Robot(TenantRow):

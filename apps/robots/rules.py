@@ -20,6 +20,64 @@ MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is the matter with a robot, and what somebody can do about it."""
+
+    says: str
+    fix: str
+
+
+#: What somebody asked for at the robot's machine: it takes nothing new, and nothing is wrong.
+ORDERED: Final = ("paused", "stopping")
+#: What a robot reports of itself, by its word for it.
+PROBLEMS: Final = {
+    "paused": Trouble(
+        "Somebody paused it on its machine: it finishes what runs and takes nothing new.",
+        "Let it go on there: bv-robot resume",
+    ),
+    "stopping": Trouble(
+        "It was asked to end: it finishes what runs and takes nothing new.",
+        "Start it again on its machine: bv-robot run",
+    ),
+    "spool_full": Trouble(
+        "Its disk is almost full, so it takes nothing new; what runs goes on.",
+        "Make room on its machine (bv-robot cleanup), or keep less of the disk free by its settings.",
+    ),
+    "spool_unusable": Trouble(
+        "It cannot write its spool, where it keeps what it was given, so it takes nothing new.",
+        "See on its machine who owns its home and whether the disk is mounted for writing: bv-robot doctor",
+    ),
+    "spool_quarantined": Trouble(
+        "It put a damaged or unknown record of its spool into quarantine.",
+        "See which and where on its machine (bv-robot status), and remove it once you have looked into it.",
+    ),
+    "result_in_memory": Trouble(
+        "It keeps a result in memory, because its disk does not take it. A restart of the machine would lose it.",
+        "Make room on its disk, and leave the robot running until then.",
+    ),
+    "token_not_stored": Trouble(
+        "It could not store its new token, and goes on trying.",
+        "Make room on its disk, and see that its user may write its home: bv-robot doctor",
+    ),
+    "two machines share one identity": Trouble(
+        "Two machines share its identity: probably its home was copied, or a machine was cloned with it.",
+        "Stop the copy and enrol it under a name of its own. Then clear the error.",
+    ),
+    "two processes share one session": Trouble(
+        "Two processes share one session: probably a machine was cloned while the robot ran.",
+        "Stop the copy and enrol it under a name of its own. Then clear the error.",
+    ),
+}
+
+
+def trouble_of(problem: str) -> Trouble:
+    """Say in words what a robot reports, or why it was put aside; what is not known stays as it was said."""
+    return PROBLEMS.get(problem) or Trouble(
+        f"It says: {problem}.", "Look at its log on its machine, and at what bv-robot doctor says there."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PushedSetting:
     """One thing that a robot can be told to do otherwise than its installation says, and what may be said of it."""
 

@@ -7,11 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.core.api.identifiers import IdField
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.robots import rules
 from apps.robots.models import EnrolmentKey, EnrolmentKeyStatus, Machine
 from apps.robots.rules import MOST_SLOTS
+from apps.robots.services import MOST_ROBOTS, RobotChange
 from apps.tenancy.models import Folder
 
 MOST_LABELS, MOST_FOLDERS, MOST_NETWORKS = 64, 100, 32
@@ -101,6 +103,47 @@ class UpdateRobot(ChangeSerializer, CreateRobot):
     pushed_settings = PushedSettings(
         required=False,
         help_text="All that it shall do otherwise than its installation says: takes the place of before.",
+    )
+
+
+class RobotChoice(InputSerializer):
+    """Which robots; a robot must fit everything that is named. At least one filter is."""
+
+    robots = serializers.ListField(child=IdField(), required=False, max_length=MOST_ROBOTS, help_text="By id.")
+    machine = serializers.ListField(
+        child=IdField(), required=False, max_length=MOST_ROBOTS, help_text="On one of these."
+    )
+    folder = serializers.ListField(
+        child=IdField(), required=False, max_length=MOST_FOLDERS, help_text="That work for one of these."
+    )
+    label = LabelsField(  # type: ignore[assignment]
+        required=False, help_text="That have all of these, of their own or of their machine."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = {name: value for name, value in attrs.items() if value != []}
+        if not named:
+            raise serializers.ValidationError("Name at least one filter.", code="no_filter")
+        return named
+
+
+class ChangeRobots(InputSerializer):
+    action = serializers.ChoiceField([(one.value, one.value) for one in RobotChange])
+    filters = RobotChoice()
+    reason = serializers.CharField(
+        max_length=300, required=False, allow_blank=True, default="", help_text="For maintenance: why."
+    )
+    until = MomentField(
+        required=False, allow_null=True, default=None, help_text="For maintenance: it ends by itself then."
+    )
+
+
+class ChangedRobots(serializers.Serializer):
+    """The robots that are now as it was asked."""
+
+    robots = serializers.ListField(child=serializers.UUIDField())
+    not_found = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Of the ids named: what is not there, does not fit, or is not yours."
     )
 
 

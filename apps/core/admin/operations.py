@@ -48,6 +48,9 @@ class Operation:
     applies: Callable[[Any], bool] = lambda row: True
     initial: Callable[[Any], Mapping[str, Any]] = lambda row: {}
     is_bulk: bool = False
+    #: Does it to all ticked rows at once, called as ``service(queryset, actor=actor, **what the form asked for)``; it
+    #: returns those it could be done to, and leaves out what the actor may not change.
+    service_for_many: Perform | None = None
     #: Whether it stands beside the row's name, or in the menu with the rarer ones.
     is_main: bool = False
     #: Makes the answer out of what the service returned: a row to go to, or a secret to show.

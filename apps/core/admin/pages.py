@@ -289,9 +289,33 @@ class OperatorAdmin(GuardedAdmin):
         is_confirmed = "confirmed" in request.POST
         form = operation.form(request.POST if is_confirmed else None, actor=self.actor(request))
         if is_confirmed and form.is_valid():
+            if operation.service_for_many is not None:
+                return self._do_to_many(request, operation, chosen, form)
             tally = for_each(operation, chosen, actor=self.actor(request), asked=form.cleaned_data)
             self._tell(request, operation, tally)
             return None
+        return self._ask_for_ticked(request, operation, chosen, form)
+
+    def _do_to_many(
+        self, request: HttpRequest, operation: Operation, chosen: list[Any], form: OperatorForm
+    ) -> HttpResponseBase | None:
+        """Do it to all in one transaction: all of it or none."""
+        service: Any = operation.service_for_many
+        many = self.model._default_manager.filter(pk__in=[row.pk for row in chosen])
+        try:
+            done = len(service(many, actor=self.actor(request), **form.cleaned_data))
+        except DomainError as refusal:
+            refusals.note(refusal)
+            form.refuse(refusal)
+            return self._ask_for_ticked(request, operation, chosen, form)
+        level = messages.SUCCESS if done == len(chosen) else messages.WARNING
+        left = "" if done == len(chosen) else " The others you may not change, or they are gone."
+        self.message_user(request, f"{operation.title}: {done} of {len(chosen)} done.{left}", level)
+        return None
+
+    def _ask_for_ticked(
+        self, request: HttpRequest, operation: Operation, chosen: list[Any], form: OperatorForm
+    ) -> HttpResponseBase:
         context = {
             "operation": operation,
             "rows": chosen,

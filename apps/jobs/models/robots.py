@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 
 from apps.core.actors import Actor
 from apps.jobs.models.executions import Execution
+from apps.robots import rules
 from apps.robots.models import Robot, RobotSession, RobotToken
 
 
@@ -30,7 +31,7 @@ def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
 
     ``session`` is a dict of the current session, or ``None``. ``token_expires_at`` is of the robot's own newest token.
     What an operator decided goes before what is seen: a disabled robot is *disabled*, wherever it is. A robot that
-    says it cannot work (``problem``) shows *error* like one that was put aside.
+    says it cannot work (``problem``) shows *error* like one that was put aside, but where somebody asked for it there.
     """
     sessions = RobotSession.objects.filter(robot=OuterRef("pk"))
     current = sessions.filter(ended_at=None)
@@ -38,7 +39,16 @@ def with_status(robots: QuerySet[Robot]) -> QuerySet[Robot]:
     complaint = heard.filter(accepting=False).exclude(problem="").values("problem")[:1]
     used = Execution.objects.open().order_by().filter(robot=OuterRef("pk")).values("robot")
     own_tokens = RobotToken.objects.filter(RobotToken.live(), robot=OuterRef("pk"), is_derived=False)
-    facts = JSONObject(id="id", opened_at="created_at", agent="agent", metrics="metrics", accepting="accepting")
+    facts = JSONObject(
+        id="id",
+        opened_at="created_at",
+        agent="agent",
+        metrics="metrics",
+        accepting="accepting",
+        problem="problem",
+        capabilities="capabilities",
+        is_classic="is_classic",
+    )
     return robots.annotate(
         slots_used=Coalesce(Subquery(used.annotate(count=Count("pk")).values("count")), 0),
         session=Subquery(current.values(facts=facts)[:1]),
@@ -62,8 +72,8 @@ def _in_maintenance() -> Q:
 def _status() -> Case:
     return Case(
         When(enabled=False, then=Value(RobotStatus.DISABLED)),
-        When(~Q(error="") | ~Q(complaint=""), then=Value(RobotStatus.ERROR)),
-        When(_in_maintenance(), then=Value(RobotStatus.MAINTENANCE)),
+        When(~Q(error="") | ~Q(complaint__in=["", *rules.ORDERED]), then=Value(RobotStatus.ERROR)),
+        When(_in_maintenance() | Q(complaint__in=rules.ORDERED), then=Value(RobotStatus.MAINTENANCE)),
         When(is_online=False, then=Value(RobotStatus.OFFLINE)),
         When(slots_used__gt=0, then=Value(RobotStatus.BUSY)),
         default=Value(RobotStatus.AVAILABLE),
@@ -75,8 +85,9 @@ def _reason() -> Case:
     return Case(
         When(enabled=False, then=Value("")),
         When(~Q(error=""), then="error"),
-        When(~Q(complaint=""), then="complaint"),
+        When(~Q(complaint__in=["", *rules.ORDERED]), then="complaint"),
         When(_in_maintenance(), then="maintenance_reason"),
+        When(~Q(complaint=""), then="complaint"),
         default=Value(""),
         output_field=models.CharField(),
     )

@@ -16,7 +16,8 @@ from apps.jobs.models import Job, why, with_open_executions, with_status
 from apps.jobs.serializers.robots import NewRobotOut, RobotOut, RobotWhyOut, TokenOut
 from apps.robots import services
 from apps.robots.models import Robot
-from apps.robots.serializers import CreateRobot, StartMaintenance, UpdateRobot
+from apps.robots.serializers import ChangedRobots, ChangeRobots, CreateRobot, StartMaintenance, UpdateRobot
+from apps.robots.services import RobotChange
 from apps.tenancy.models import Folder
 
 
@@ -32,6 +33,7 @@ class RobotViewSet(RowViewSet):
         "create": CreateRobot,
         "partial_update": UpdateRobot,
         "start_maintenance": StartMaintenance,
+        "bulk": ChangeRobots,
     }
 
     def get_queryset(self) -> QuerySet[Robot]:
@@ -89,6 +91,19 @@ class RobotViewSet(RowViewSet):
     def clear_error(self, request: Request, id: Any) -> Response:
         """Trust a robot again, after somebody looked at why it was put aside."""
         return self.operate(services.clear_error)
+
+    @extend_schema(responses=ChangedRobots, operation_id="robots_bulk")
+    @action(detail=False, methods=["post"])
+    def bulk(self, request: Request) -> Response:
+        """Drain many robots, take them into maintenance, or let them work again: all at once, or none.
+
+        It concerns the robots that fit and that you may change, 1,000 at most. What is so already stays as it is.
+        """
+        asked = self.asked()
+        wanted, change = asked.pop("filters"), RobotChange(asked.pop("action"))
+        done = services.change_robots(Robot.objects.fitting(**wanted), actor=self.actor, change=change, **asked)
+        missed = [one for one in wanted.get("robots", ()) if one not in set(done)]
+        return Response(ChangedRobots({"robots": done, "not_found": missed}).data)
 
     @extend_schema(responses=TokenOut)
     @action(detail=True, methods=["post"], url_path="rotate-token")

@@ -1,6 +1,7 @@
 """Machines, robots, their credentials and their sessions."""
 
 from apps.robots.services._waking import ROBOT_CALLED, call_robot
+from apps.robots.services.bulk import MOST_ROBOTS, RobotChange, change_robots
 from apps.robots.services.credentials import (
     TokenRotated,
     register_robot,
@@ -49,14 +50,17 @@ from apps.robots.services.sessions import (
 
 __all__ = [
     "ENROLMENT_KEY_FIELDS",
+    "MOST_ROBOTS",
     "ROBOT_CALLED",
     "EnrolmentUsedUp",
     "Host",
     "MachineHasRobots",
     "Newcomer",
+    "RobotChange",
     "SessionInUse",
     "TokenRotated",
     "call_robot",
+    "change_robots",
     "clear_error",
     "create_enrolment_key",
     "create_machine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -16,6 +17,7 @@ from apps.jobs.admin import job_pages, states
 from apps.jobs.models import Execution, Job
 from apps.jobs.models.robots import RobotStatus
 from apps.jobs.models.why import why_robot
+from apps.robots import rules
 from apps.robots.models import Robot, RobotToken
 
 TONES = {
@@ -27,6 +29,8 @@ TONES = {
     RobotStatus.DISABLED: "calm",
 }
 EXECUTIONS_SHOWN = 10
+#: Seconds by which a robot's clock may differ from ours before the page says so.
+CLOCK_MAY_DIFFER = 60
 
 
 @display.column("Status")
@@ -34,8 +38,21 @@ def status(robot: Any) -> SafeString:
     """Show what a robot is, with the reason it has, if any."""
     shown = display.badge(RobotStatus(robot.status).label, TONES[RobotStatus(robot.status)])
     extra = " · draining" if robot.draining else ""
-    text = f"{robot.status_reason}{extra}".removeprefix(" · ")
+    reason = _brief(robot.status_reason)
+    text = f"{reason}{extra}".removeprefix(" · ")
     return format_html('{} <span class="op-faint">{}</span>', shown, text) if text else shown
+
+
+def _brief(reason: str) -> str:
+    """Return a reason as people say it: what a robot reports is one word of ours."""
+    return reason.replace("_", " ") if reason in rules.PROBLEMS else reason
+
+
+@display.column("Version")
+def version(robot: Any) -> str:
+    """Say which version its program has."""
+    agent = (robot.session or {}).get("agent") or {}
+    return str(agent.get("version") or display.NOTHING)
 
 
 @display.column("Slots")
@@ -111,6 +128,7 @@ def facts_panel(robot: Any, link: Links) -> Facts:
         ("Slots", slots(robot)),
         ("Labels", display.badges(robot.labels)),
         ("Labels of the machine", display.badges(robot.machine.labels)),
+        *_pushed(robot),
         ("Added", display.moment(robot.created_at)),
         ("Id", robot.pk),
     ]
@@ -120,32 +138,127 @@ def facts_panel(robot: Any, link: Links) -> Facts:
     return Facts("About it", rows, icon="smart_toy")
 
 
+def _pushed(robot: Any) -> list[tuple[str, Any]]:
+    """Return what it does otherwise than its installation says; nothing where it does as that says."""
+    pushed = [f"{rules.PUSHED_SETTINGS[name].title.lower()} {value:,}" for name, value in robot.pushed_settings.items()]
+    return [("Settings pushed to it", ", ".join(pushed))] if pushed else []
+
+
 def session_panel(robot: Any) -> Facts | Text:
-    """Return what its process says of itself."""
+    """Return which program speaks for it, and on what machine it says to run."""
     session = robot.session
     if session is None:
         empty = "It has no session: its process is not running, or cannot reach this server."
-        return Text("Session", "", empty=empty, icon="sensors")
-    agent, metrics = session.get("agent") or {}, session.get("metrics") or {}
+        return Text("Program and machine", "", empty=empty, icon="sensors")
+    agent = dict(session.get("agent") or {})
+    known = [(title, _fact(name, agent.pop(name))) for name, title in _AGENT.items() if agent.get(name)]
     rows: list[tuple[str, Any]] = [
-        ("Opened", display.moment(parse_datetime(session["opened_at"]))),
         ("Last contact", last_contact(robot)),
+        ("Session since", display.moment(parse_datetime(session["opened_at"]))),
         ("Takes work", "yes" if session["accepting"] else "no"),
+        ("Protocol", _protocol(session)),
+        *known,
         *((_words(name), value) for name, value in agent.items()),
-        *((_words(name), _figure(name, value)) for name, value in metrics.items()),
     ]
-    return Facts("Session", rows, icon="sensors")
+    return Facts("Program and machine", rows, icon="sensors")
+
+
+def measures_panel(robot: Any) -> Facts | None:
+    """Return what it measured last; nothing where it tells nothing."""
+    metrics = (robot.session or {}).get("metrics") or {}
+    rows = [
+        (title, _MEASURES[name](metrics[name])) for name, title in _METRICS.items() if _is_number(metrics.get(name))
+    ]
+    return Facts("Measured last", rows, icon="speed") if rows else None
+
+
+def notices(robot: Any) -> list[Any]:
+    """Say what is the matter with a robot and what to do about it, the worst first."""
+    session = robot.session or {}
+    metrics = session.get("metrics") or {}
+    told = [robot.error, session.get("problem") if robot.is_online else ""]
+    found = [_trouble(one) for one in told if one]
+    if _is_number(metrics.get("clock_skew")) and abs(metrics["clock_skew"]) > CLOCK_MAY_DIFFER:
+        found.append(
+            f"Its clock is {_skew(metrics['clock_skew'])} this server's. Times in its logs cannot be compared with "
+            "others; leases and time-outs are not concerned. Let its machine, or this server, set its clock by NTP."
+        )
+    if _is_number(metrics.get("spool_depth")) and metrics["spool_depth"] > 0:
+        found.append(
+            f"Results that wait on its machine: {metrics['spool_depth']}. It delivers them by itself; while they "
+            "stay, do not set its machine up anew. See what keeps them on its machine: bv-robot status"
+        )
+    return found
+
+
+def _trouble(problem: str) -> str:
+    trouble = rules.trouble_of(problem)
+    return f"{trouble.says} {trouble.fix}"
+
+
+def _protocol(session: dict[str, Any]) -> str:
+    if session.get("is_classic"):
+        return "calls of older runners"
+    return f"sessions and leases, version {(session.get('capabilities') or {}).get('protocol', 1)}"
 
 
 def _words(name: str) -> str:
     return str(name).replace("_", " ").capitalize()
 
 
-def _figure(name: str, value: Any) -> Any:
-    """Return a figure of the wire in its unit: processor and memory are shares, room on the disk is bytes."""
-    if not isinstance(value, int | float):
-        return value
-    return f"{value:.0%}" if name in ("cpu", "memory") else display.bytes_as_text(int(value))
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _fact(name: str, value: Any) -> Any:
+    return display.bytes_as_text(value) if name == "memory" and isinstance(value, int) else value
+
+
+def _skew(seconds: float) -> str:
+    return f"{display.length(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'}"
+
+
+def _clock(seconds: float) -> Any:
+    if abs(seconds) < 1:
+        return "as this server's"
+    text = f"{_skew(seconds)} this server's"
+    return display.badge(text, "care") if abs(seconds) > CLOCK_MAY_DIFFER else text
+
+
+def _waiting(count: float) -> Any:
+    return display.badge(f"{count:.0f} waiting", "care") if count else "none"
+
+
+#: Facts that a robot tells of its program and machine, in the order in which they are shown.
+_AGENT = {
+    "version": "Version",
+    "hostname": "Host name",
+    "os": "System",
+    "python": "Python",
+    "uv": "uv",
+    "processors": "Processors",
+    "memory": "Memory",
+}
+_METRICS = {
+    "cpu": "Processors",
+    "memory": "Memory",
+    "disk": "Disk",
+    "disk_free": "Free on the disk",
+    "load": "Load per processor",
+    "spool_depth": "Results to deliver",
+    "environments": "Environments kept",
+    "clock_skew": "Clock",
+}
+_MEASURES: dict[str, Callable[[Any], Any]] = {
+    "cpu": "{:.0%} in use".format,
+    "memory": "{:.0%} in use".format,
+    "disk": "{:.0%} in use".format,
+    "disk_free": lambda count: display.bytes_as_text(int(count)),
+    "load": "{:.2f}".format,
+    "spool_depth": _waiting,
+    "environments": str,
+    "clock_skew": _clock,
+}
 
 
 def tokens_panel(robot: Robot) -> Table:

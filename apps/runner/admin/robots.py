@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -12,7 +13,6 @@ from django.http import HttpRequest
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
 from apps.core.admin import choices, display
-from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter
 from apps.core.admin.forms import MomentInput, OperatorForm, ReasonForm, Section
 from apps.core.admin.operations import Creation, Operation, Secret
@@ -24,9 +24,11 @@ from apps.robots import rules
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot
 from apps.robots.rules import MOST_SLOTS
+from apps.robots.services import RobotChange
 from apps.runner import services
-from apps.runner.admin import fields, robot_pages
+from apps.runner.admin import fields, robot_charts, robot_pages
 from apps.runner.admin.fields import FoldersField, LabelsField
+from apps.runner.admin.robot_filters import LabelFilter, ProblemFilter, StatusFilter, VersionFilter
 from apps.tenancy.models import Folder
 
 
@@ -122,19 +124,6 @@ def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Robot, Secret]:
     return robot, token_secret(token)
 
 
-class StatusFilter(SimpleListFilter):
-    """Narrows by what a robot shows."""
-
-    title = "status"
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(one.value, str(one.label).capitalize()) for one in RobotStatus]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(status=self.value()) if self.value() in RobotStatus.values else queryset
-
-
 LIVE = tuple(
     display.refreshing(column)
     for column in (robot_pages.status, robot_pages.slots, robot_pages.current_jobs, robot_pages.last_contact)
@@ -150,10 +139,19 @@ class RobotAdmin(OperatorAdmin):
         *LIVE[:3],
         display.linked("machine", "Machine"),
         display.column("Labels")(lambda robot: display.badges(robot.labels)),
+        display.column("Version")(robot_pages.version),
         LIVE[3],
         display.linked("tenant", "Tenant"),
     ]
-    list_filter = [StatusFilter, ("tenant", RelatedFilter), ("machine", RelatedFilter)]
+    list_filter = [
+        StatusFilter,
+        ProblemFilter,
+        VersionFilter,
+        LabelFilter,
+        ("folders", RelatedFilter),
+        ("machine", RelatedFilter),
+        ("tenant", RelatedFilter),
+    ]
     list_select_related = ["machine", "tenant"]
     linked_rows = ["machine", "tenant"]
     search_fields = ["name", "description", "machine__name"]
@@ -202,6 +200,7 @@ class RobotAdmin(OperatorAdmin):
             done="The robot is draining.",
             applies=lambda robot: robot.enabled and not robot.draining,
             is_bulk=True,
+            service_for_many=partial(robots.change_robots, change=RobotChange.DRAIN),
             is_main=True,
         ),
         Operation(
@@ -213,6 +212,8 @@ class RobotAdmin(OperatorAdmin):
             icon="play_arrow",
             done="The robot takes work again.",
             applies=lambda robot: robot.draining,
+            is_bulk=True,
+            service_for_many=partial(robots.change_robots, change=RobotChange.UNDRAIN),
             is_main=True,
         ),
         Operation(
@@ -227,6 +228,7 @@ class RobotAdmin(OperatorAdmin):
             done="The robot is in maintenance.",
             applies=lambda robot: robot.enabled and not robot.maintenance,
             is_bulk=True,
+            service_for_many=partial(robots.change_robots, change=RobotChange.START_MAINTENANCE),
             is_main=True,
         ),
         Operation(
@@ -238,6 +240,8 @@ class RobotAdmin(OperatorAdmin):
             icon="play_arrow",
             done="The robot takes work again.",
             applies=lambda robot: robot.maintenance,
+            is_bulk=True,
+            service_for_many=partial(robots.change_robots, change=RobotChange.END_MAINTENANCE),
             is_main=True,
         ),
         Operation(
@@ -319,11 +323,13 @@ class RobotAdmin(OperatorAdmin):
         main: list[AnyPanel] = [robot_pages.running_panel(row, link)]
         if row.slots_used < row.slots and row.deleted_at is None:
             main.append(robot_pages.why_panel(row, actor))
-        main += [robot_pages.history_panel(row, actor), robot_pages.tokens_panel(row)]
+        main += [robot_charts.panel(row), robot_pages.history_panel(row, actor), robot_pages.tokens_panel(row)]
+        measured = robot_pages.measures_panel(row)
+        told = [robot_pages.session_panel(row), *([measured] if measured else [])]
         return Page(
             badges=[robot_pages.status(row)],
             lead=row.description,
-            notices=[f"It was put aside: {row.error}. Look after it, then clear the error."] if row.error else [],
+            notices=robot_pages.notices(row),
             main=main,
-            side=[robot_pages.facts_panel(row, link), robot_pages.session_panel(row), *sharing.panels(row, actor)],
+            side=[robot_pages.facts_panel(row, link), *told, *sharing.panels(row, actor)],
         )
