@@ -95,6 +95,13 @@ def download_package(http: Client, download_url: str) -> Iterator[bytes]:
     return http.download(f"{http.url}{download_url}")
 
 
+def packages_to_run(http: Client, processes: list[str]) -> list[dict[str, Any]]:
+    """What this robot would run now, for some processes (names or ids) or all: each with its package as in a lease."""
+    answer = http.call("GET", "/runner/packages", params={"process": processes})
+    items: list[dict[str, Any]] = client.body_of(answer, "items")["items"]
+    return items
+
+
 def upload_package(http: Client, file: Path, api_key: str) -> dict[str, Any]:
     with file.open("rb") as stream:
         answer = http.call(

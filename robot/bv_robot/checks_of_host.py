@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +16,6 @@ from bv_robot.config import Config, ConfigError, Home
 from bv_robot.findings import Finding
 from bv_robot.spool import HomeLock
 
-UV_SECONDS = 30.0
 MEBIBYTE = 1024 * 1024
 ADVICE = {
     "paused": "Take work again by: bv-robot resume",
@@ -93,28 +89,13 @@ def check_disk(home: Home, reserve: int) -> Finding:
 
 def check_uv(binary: str) -> Finding:
     """List the Python versions that packages may ask for."""
-    command = [binary, "python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json"]
-    own = ".".join(map(str, sys.version_info[:3]))
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=UV_SECONDS,
-            check=True,
-            env=environments.installer_environment(os.environ),
-        )
-        versions = {str(python["version"]) for python in json.loads(done.stdout)}
+        versions = environments.listed_pythons(binary)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         advice = "Install the robot anew (pip install --force-reinstall uv); until then pip builds environments"
-        return Finding.warning("uv, Python", f"Python {own}; uv cannot be used: {error}", advice)
+        return Finding.warning("uv, Python", f"Python {environments.own_version()}; uv cannot be used: {error}", advice)
     told = f"uv {measuring.uv_version()} ({binary})"
-    return Finding("uv, Python", f"{told}; Python {', '.join(sorted(versions | {own}, key=_by_number))}")
-
-
-def _by_number(version: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in version.split(".")]
+    return Finding("uv, Python", f"{told}; Python {', '.join(versions)}")
 
 
 # The robot

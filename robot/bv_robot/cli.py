@@ -27,7 +27,7 @@ from bv_robot import (
 )
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
 from bv_robot.config import Config, ConfigError, Home, Identity
-from bv_robot.maintaining import cleanup, doctor, kept
+from bv_robot.maintaining import cleanup, doctor, kept, prewarm
 from bv_robot.packages import building, checking, publishing
 from bv_robot.spool import AlreadyRunning, HomeLock, Spool
 
@@ -41,6 +41,7 @@ app.add_typer(package_app, name="package")
 app.command()(doctor)
 app.command()(cleanup)
 app.command()(kept)
+app.command()(prewarm)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]

@@ -119,6 +119,7 @@ class Config:
         memory_limit: MiB that one job may use, whatever its process allows; 0 for no limit of this machine.
         cpu_limit: Processor cores that one job may use, such as 1.5; 0 for no limit of this machine.
         keep_core_files: Whether a job that crashes may leave a core file.
+        python_downloads: Whether a Python that a package asks for and this machine lacks may be downloaded (by uv).
         keep_failed_days: How long the working directories of jobs that failed are kept; 0 to keep none.
         keep_failed_bytes: What these may take together; the oldest go first.
     """
@@ -139,6 +140,7 @@ class Config:
     memory_limit: int = 0
     cpu_limit: float = 0
     keep_core_files: bool = False
+    python_downloads: bool = False
     keep_failed_days: int = 7
     keep_failed_bytes: int = 2 * 1024**3
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +18,16 @@ import uv
 
 from bv_robot import locks, platforms, spool
 
-TICK = 0.1
+SPECIFIER = re.compile(r"[0-9.*<>=!~,\s]+")
+"""What a package may ask for of a Python: 3.11, 3.11.4, >=3.10,<3.13. Anything else uv might take for a path."""
+REASON = re.compile(r"^\s*(?:error:|ERROR:|×)\s*(.+)$", re.MULTILINE)
+CAUSE = re.compile(r"^\s*(?:╰─▶|Caused by:|cause:)\s*(.+)$", re.MULTILINE)
+UNBROKEN = {"COLUMNS": "2000"}
+"""Have installers leave their sentences in one line each."""
+CANNOT_RUN = 127
+UV_SECONDS = 30.0
+LAST_LINES = 30
+"""Of what an installer said, so many lines are told; the reason is at its end."""
 
 
 class EnvironmentFailed(Exception):
@@ -33,6 +44,7 @@ class Workshop:
         pause: Called about ten times a second while waiting; it may raise to give the job up.
         say: Told each step, for the job's log.
         claim: Given the environment's key while its lock is held. What is noted then keeps it from being pruned.
+        downloads_python: Whether a Python that this machine lacks may be fetched.
     """
 
     directory: Path
@@ -40,6 +52,7 @@ class Workshop:
     pause: Callable[[], None]
     say: Callable[[str], None]
     claim: Callable[[str], None] = lambda key: None
+    downloads_python: bool = False
 
 
 def prepare(lock_file: Path, python_version: str, workshop: Workshop) -> Path:
@@ -118,20 +131,80 @@ def base_python(version: str, workshop: Workshop) -> Path:
     own = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
     if not wanted or is_own_version(wanted):
         return own
+    if not SPECIFIER.fullmatch(wanted):
+        raise EnvironmentFailed(f"The package's python_version {wanted!r} is none: write it like 3.11 or >=3.10,<3.13.")
+    found = _find_python(wanted, own, workshop)
+    if found is None and workshop.downloads_python:
+        _download_python(wanted, workshop)
+        found = _find_python(wanted, own, workshop)
+    if found is None:
+        raise EnvironmentFailed(_no_python(wanted))
+    return found
+
+
+def _find_python(wanted: str, own: Path, workshop: Workshop) -> Path | None:
     # The robot's own Python need not be on the path, and may be in the range that is wanted.
     path = os.pathsep.join([str(own.parent), os.environ.get("PATH", os.defpath)])
     command = [uv_binary(), "python", "find", "--no-python-downloads", "--no-project", "--system", wanted]
     found = _installer(command, workshop, PATH=path)
     if found.code != 0:
+        return None
+    # It may complain of interpreters that do not work, before and after.
+    return next((Path(line) for line in reversed(found.said.splitlines()) if os.path.isabs(line)), None)
+
+
+def _download_python(wanted: str, workshop: Workshop) -> None:
+    workshop.say(f"Downloading Python {wanted}, which this machine does not have.")
+    got = _installer([uv_binary(), "python", "install", wanted], workshop)
+    if got.code != 0:
         raise EnvironmentFailed(
-            f"The package asks for Python {wanted}, which this machine does not have.\n{found.said}"
+            f"Python {wanted} is not on this machine and could not be downloaded: {reason_of(got.said)}\n{got.said}"
         )
-    return Path(found.said.splitlines()[-1])
+
+
+def _no_python(wanted: str) -> str:
+    there = ", ".join(installed_pythons())
+    told = f"The package asks for Python {wanted}, which this machine does not have; it has {there}."
+    return f"{told} Install one that fits, or set python_downloads for the robot."
+
+
+def installed_pythons() -> list[str]:
+    """The versions of Python on this machine, in order; the robot's own alone where uv cannot be used."""
+    try:
+        return listed_pythons(uv_binary())
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        return [own_version()]
+
+
+def listed_pythons(binary: str) -> list[str]:
+    """The versions that uv finds, and the robot's own, in order.
+
+    Raises:
+        OSError, SubprocessError, ValueError, KeyError, TypeError: when uv cannot be used.
+    """
+    done = subprocess.run(
+        [binary, "python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=UV_SECONDS,
+        check=True,
+        env=installer_environment(os.environ),
+    )
+    versions = {str(python["version"]) for python in json.loads(done.stdout)}
+    return sorted(versions | {own_version()}, key=_by_number)
+
+
+def own_version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _by_number(version: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in version.split(".")]
 
 
 def is_own_version(wanted: str) -> bool:
-    own = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return f"{own}.".startswith(f"{wanted}.")
+    return f"{own_version()}.".startswith(f"{wanted}.")
 
 
 def _build(directory: Path, base: Path, lock_file: Path | None, workshop: Workshop) -> None:
@@ -168,7 +241,31 @@ def _install(directory: Path, base: Path, lock_file: Path, workshop: Workshop) -
         _demand(_installer([str(base), "-m", "venv", "--clear", str(directory)], workshop))
         by_pip = _installer([python, "-m", "pip", *_pip_install(lock_file)], workshop)
     if by_pip.code != 0:
-        raise EnvironmentFailed(f"uv: {by_uv.said}\npip: {by_pip.said}")
+        raise EnvironmentFailed(_failure(by_uv, by_pip))
+
+
+def _failure(by_uv: _Done, by_pip: _Done) -> str:
+    """Why nothing could be installed: the reason in a sentence, then what both installers said last."""
+    reason = reason_of(by_pip.said if by_uv.code == CANNOT_RUN else by_uv.said)
+    return "\n".join((
+        f"The environment could not be built: {reason}",
+        "\nuv:",
+        _end_of(by_uv.said),
+        "\npip:",
+        _end_of(by_pip.said),
+    ))  # fmt: skip
+
+
+def reason_of(said: str) -> str:
+    """The one sentence of an installer's output that says what is wrong: the error, with its innermost cause."""
+    lines = said.splitlines() or ["the installer said nothing"]
+    found, causes = REASON.search(said), CAUSE.findall(said)
+    first = found[1].strip() if found else lines[-1].strip()
+    return f"{first.removesuffix(':')}: {causes[-1].strip()}" if causes and found else first
+
+
+def _end_of(said: str) -> str:
+    return "\n".join(said.splitlines()[-LAST_LINES:])
 
 
 def _pip_install(lock_file: Path) -> list[str]:
@@ -196,11 +293,11 @@ def _installer(command: list[str], workshop: Workshop, **variables: str) -> _Don
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=installer_environment(os.environ) | variables,
+                env=installer_environment(os.environ) | UNBROKEN | variables,
                 **platforms.apart(),
             )
         except OSError as error:
-            return _Done(127, f"{command[0]}: {error}")
+            return _Done(CANNOT_RUN, f"{command[0]}: {error}")
         try:
             _wait(process, deadline, workshop)
         finally:

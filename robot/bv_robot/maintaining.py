@@ -1,4 +1,4 @@
-"""The commands ``bv-robot doctor``, ``cleanup`` and ``kept``."""
+"""The commands ``bv-robot doctor``, ``cleanup``, ``kept`` and ``prewarm``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from bv_robot.cleanup import clean_up, parsed_size, show_kept
 from bv_robot.config import Home
 from bv_robot.doctor import examine, table
+from bv_robot.prewarming import prewarm as make_ready
 
 
 def doctor(
@@ -52,3 +53,15 @@ def kept(
 ) -> None:
     """List the working directories of failed jobs: when, size, what ran, and where it lies."""
     show_kept(Home.at(home, os.environ))
+
+
+def prewarm(
+    process: Annotated[
+        list[str] | None,
+        typer.Option("--process", metavar="NAME", help="A process, by name or id; may be repeated. All by default."),
+    ] = None,
+    home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+) -> None:
+    """Build the environments of what this robot may run, also while it runs; exit code 0 only where all are ready."""
+    if not make_ready(Home.at(home, os.environ), process or []):
+        raise typer.Exit(1)

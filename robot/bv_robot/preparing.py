@@ -155,7 +155,8 @@ class Preparation:
 
     def _workshop(self) -> Workshop:
         seconds = self.desk.config.environment_seconds
-        return Workshop(self.desk.home.environments, seconds, self.pause, self.say, self._claim)
+        downloads = self.desk.config.python_downloads
+        return Workshop(self.desk.home.environments, seconds, self.pause, self.say, self._claim, downloads)
 
     def _claim(self, key: str) -> None:
         spool.write_note(self.files.environment, {"key": key})

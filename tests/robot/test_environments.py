@@ -1,14 +1,20 @@
 """Environments of packages: built once per lock, by uv or else by pip, and never half."""
 
+import dataclasses
 import os
+import platform
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from bv_robot import environments
 
+from tests import robots_at_work
 from tests.robot.packages import package, wheel
 
+ABSENT = "==3.8.0"
+"""A Python that uv could fetch, and that no machine of ours has."""
 USES_LIBRARY = "import sys, tinylib\ndef main():\n    print('ran')\n    return [tinylib.VERSION, sys.prefix]"
 
 
@@ -62,6 +68,8 @@ def test_a_failed_build_tells_the_installers_reason_and_does_not_spoil_the_next(
 
     server.wait_for_end(mended)
     assert failing.report["error"]["code"] == "environment_error"
+    first, *_ = failing.report["error"]["message"].splitlines()
+    assert first.startswith(f"The environment could not be built: Distribution not found at: file://{missing}")
     assert "No such file or directory" in failing.report["error"]["message"]
     assert any(str(missing) in message for message in failing.last.messages("robot"))
     assert left == []
@@ -76,7 +84,8 @@ def test_a_python_that_this_machine_lacks_is_named(server, start_robot):
 
     server.wait_for_end(job)
     assert job.report["error"]["code"] == "environment_error"
-    assert "asks for Python 3.2, which this machine does not have" in job.report["error"]["message"]
+    assert "asks for Python 3.2, which this machine does not have; it has " in job.report["error"]["message"]
+    assert platform.python_version() in job.report["error"]["message"]
 
 
 def test_a_python_that_the_robot_itself_has_will_do(server, start_robot):
@@ -185,3 +194,74 @@ def test_an_installer_does_not_see_the_robots_key():
     given = {"PATH": "/bin", "ORCHESTRATOR_API_KEY": "x", "BV_ROBOT_HOME": "y", "UV_INDEX_URL": "z"}
 
     assert environments.installer_environment(given) == {"PATH": "/bin", "UV_INDEX_URL": "z"}
+
+
+BUILDS = """
+import sys, time
+from pathlib import Path
+from bv_robot import environments
+said = []
+shop = environments.Workshop(Path(sys.argv[1]), 120, lambda: time.sleep(0.02), said.append)
+input()
+print(environments.prepare(Path(sys.argv[2]), "", shop), len(said), flush=True)
+"""
+
+
+def test_of_many_processes_that_need_one_environment_one_builds_it(tmp_path, workshop):
+    path = written(tmp_path, lock(tmp_path))
+    command = [robots_at_work.environment() / "bin" / "python", "-c", BUILDS, workshop.directory, path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+
+    builders = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    for builder in builders:
+        builder.stdin.write("go\n")
+        builder.stdin.flush()
+    told = [builder.communicate(timeout=60)[0].split() for builder in builders]
+
+    assert len({python for python, _ in told}) == 1
+    assert sorted(steps for _, steps in told) == ["0", "0", "0", "1"]
+
+
+@pytest.mark.parametrize("wanted", ["banana", "/bin/sh", "pypy3.9", "3.11; rm"])
+def test_what_is_no_version_of_python_is_refused(workshop, wanted):
+    with pytest.raises(environments.EnvironmentFailed, match=r"is none: write it like 3\.11 or >=3\.10,<3\.13"):
+        environments.base_python(wanted, workshop)
+
+
+def test_a_python_is_fetched_only_where_the_operator_allows_it(workshop, said, monkeypatch):
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:9/nowhere")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+
+    with pytest.raises(environments.EnvironmentFailed, match=r"does not have; it has .* or set python_downloads"):
+        environments.base_python(ABSENT, workshop)
+    allowed = dataclasses.replace(workshop, downloads_python=True)
+    with pytest.raises(environments.EnvironmentFailed, match="could not be downloaded: "):
+        environments.base_python(ABSENT, allowed)
+
+    assert said == [f"Downloading Python {ABSENT}, which this machine does not have."]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "Using Python 3.11\n  × No solution found when resolving dependencies:\n"
+            "  ╰─▶ Because ghost was not found in the package registry, nothing fits.\n",
+            "No solution found when resolving dependencies: "
+            "Because ghost was not found in the package registry, nothing fits.",
+        ),
+        ("error: Failed to fetch: `x`\n  Caused by: one\n  Caused by: dns error\n", "Failed to fetch: `x`: dns error"),
+        (
+            "error: No solution found when resolving\n  cause: Because ghost was not found, nothing fits.\n",
+            "No solution found when resolving: Because ghost was not found, nothing fits.",
+        ),
+        (
+            "Collecting ghost\nERROR: Could not find a version (from versions: none)\nERROR: No matching",
+            "Could not find a version (from versions: none)",
+        ),
+        ("it simply stopped\nhere", "here"),
+        ("", "the installer said nothing"),
+    ],
+)
+def test_the_reason_is_found_in_what_an_installer_said(said, reason):
+    assert environments.reason_of(said) == reason

@@ -223,6 +223,11 @@ class StandIn(Decisions):
                 return self._noted("child", headers, None, lambda _: self._child(child, headers))
             case "POST", ["api", "v1", "runtime", "jobs", child, "cancel"]:
                 return self._noted("cancel_child", headers, raw, lambda _: self._cancel_child(child, headers))
+            case "GET", ["api", "v1", "runner", "packages"]:
+                asked = query.get("process", [])
+                return self._noted(
+                    "packages", headers, None, self._signed(headers, lambda _: self._packages_to_run(asked))
+                )
             case "GET", ["api", "v1", "runner", "packages", version, "download"]:
                 return self._noted("download", headers, None, self._signed(headers, lambda _: self._download(version)))
         return self._noted("unknown", headers, None, lambda body: self._refuse(404, "not_found"))

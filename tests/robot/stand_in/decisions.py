@@ -55,6 +55,8 @@ class Decisions(OfJobs):
         self.jobs: list[Job] = []
         self.late_results: list[dict[str, Any]] = []
         self.packages: dict[str, bytes] = {}
+        self.processes: list[tuple[str, dict[str, Any]]] = []
+        """Names of processes that a robot could run, with their packages as in a lease."""
         self.uploads: list[bytes] = []
         self.tokens: dict[str, str] = {}
         self.robots = uuid.uuid4()
@@ -303,6 +305,11 @@ class Decisions(OfJobs):
         return told["length"] == len(execution.log) and told["crc32"] == f"{zlib.crc32(execution.log):08x}"
 
     # Packages and waiting
+
+    def _packages_to_run(self, processes: list[str]) -> Answer:
+        named = [(name, package) for name, package in self.processes if not processes or name in processes]
+        items = [{"process": {"id": str(uuid.uuid4()), "name": name}, "package": package} for name, package in named]
+        return Answer(200, {"items": items})
 
     def _download(self, version: str) -> Answer:
         content = self.packages.get(version)
