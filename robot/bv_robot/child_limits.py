@@ -20,7 +20,7 @@ def confine(limits: dict[str, Any]) -> list[str]:
         (limits["nice"], "its priority", os.nice),
         (limits["processors"], "its processors", lambda chosen: os.sched_setaffinity(0, chosen)),
         (limits["most_data"], "its memory", limit_data),
-        (not limits["keeps_cores"], "no core files", lambda _: limit("RLIMIT_CORE", 0)),
+        (True, "core files as told", lambda _: limit("RLIMIT_CORE", None if limits["keeps_cores"] else 0)),
     )
     refused = []
     for wanted, what, act in steps:
@@ -42,11 +42,12 @@ def limit_data(most: int) -> None:
         limit("RLIMIT_DATA", most)
 
 
-def limit(name: str, most: int) -> None:
-    """Set a limit of this process; where a lower one is in force that stays."""
+def limit(name: str, most: int | None) -> None:
+    """Set a limit of this process, or lift it (None) as far as its user may; never beyond one that is in force."""
     import resource  # Windows has no such module.
 
     kind = getattr(resource, name)
     known = resource.getrlimit(kind)[1]
-    least = most if known == resource.RLIM_INFINITY else min(most, known)
-    resource.setrlimit(kind, (least, least))
+    if most is None or (most > known and known != resource.RLIM_INFINITY):
+        most = known
+    resource.setrlimit(kind, (most, most))

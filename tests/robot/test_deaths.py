@@ -1,5 +1,6 @@
 """How a job's process ended, in words that help."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from bv_robot import deaths
 from bv_robot.deaths import Death
+
+from tests.robot.packages import package
 
 WORK = Path("/work/of/a/job")
 
@@ -34,6 +37,17 @@ def test_a_job_leaves_no_core_file_unless_the_operator_wants_them(done):
     job = done("import resource\ndef main():\n    return resource.getrlimit(resource.RLIMIT_CORE)")
 
     assert job.report["result"] == [0, 0]
+
+
+def test_core_files_are_left_where_the_operator_wants_them(server, start_robot):
+    source = "import resource\ndef main():\n    return resource.getrlimit(resource.RLIMIT_CORE)"
+    job = server.add_job(server.add_package(package(source)))
+
+    start_robot(environ={"BV_ROBOT_KEEP_CORE_FILES": "yes"})
+
+    server.wait_for_end(job)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    assert job.report["result"] == [hard, hard]
 
 
 def test_a_kill_by_a_stranger_is_no_limit(done):

@@ -125,6 +125,17 @@ def test_the_machines_operator_has_the_last_word(server, start_robot):
     assert "more than its limit of 100 MiB" in job.report["error"]["message"]
 
 
+def test_a_limit_set_for_the_robot_at_the_orchestrator_counts_too(server, start_robot):
+    server.pushed = {"memory_limit": 100}
+    start_robot()
+    server.wait_until(lambda: len(server.calls("sync")) > 1)
+
+    job = server.add_job(server.add_package(package(GROWS)), parameters={"mebibytes": 300})
+
+    server.wait_for_end(job)
+    assert "more than its limit of 100 MiB" in job.report["error"]["message"]
+
+
 def test_processes_that_come_and_go_without_end_are_counted_all_the_same(done):
     source = """
         import os, time
