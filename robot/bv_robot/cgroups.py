@@ -116,11 +116,12 @@ def take(group: Path) -> None:
 
 
 def _move_down(group: Path) -> None:
-    """Leave the group itself, which may have no members once it hands controllers on."""
-    if str(os.getpid()) in (group / "cgroup.procs").read_text().split():
-        below = group / OWN_NAME
+    """Leave the group itself, which may have no members once it hands controllers on; an init goes along."""
+    below = group / OWN_NAME
+    for pid in (group / "cgroup.procs").read_text().split():
         below.mkdir(exist_ok=True)
-        (below / "cgroup.procs").write_text(str(os.getpid()))
+        with contextlib.suppress(ProcessLookupError):  # It has just ended.
+            (below / "cgroup.procs").write_text(pid)
 
 
 def sweep(group: Path) -> None:
@@ -182,8 +183,9 @@ class JobGroup:
 
     def kill(self) -> None:
         """SIGKILL to everything in it at once, also to what is just being forked."""
-        with contextlib.suppress(OSError):  # Kernels before 5.14 have no such file; the callers kill one by one too.
-            self._write("cgroup.kill", 1, must_exist=True)
+        if (self.directory / "cgroup.kill").exists():  # Since Linux 5.14; the callers kill one by one as well.
+            with contextlib.suppress(OSError):  # The group has gone meanwhile.
+                self._write("cgroup.kill", 1)
 
     def remove(self) -> bool:
         """Remove the group with those below it. False where a process still lives in one."""
@@ -196,9 +198,8 @@ class JobGroup:
                 return False
         return True
 
-    def _write(self, name: str, value: object, *, must_exist: bool = False) -> None:
-        with (self.directory / name).open("r+" if must_exist else "w") as file:
-            file.write(str(value))
+    def _write(self, name: str, value: int | str) -> None:
+        (self.directory / name).write_text(str(value))
 
     def _text(self, name: str) -> str:
         try:

@@ -205,6 +205,16 @@ def test_a_group_that_is_gone_tells_nothing(tree):
     assert gone.remove()
 
 
+def test_a_kill_reaches_the_whole_group_where_the_kernel_knows_such(tree):
+    job = JobGroup.of(tree, "e1")
+    job.make(Limits())
+    (job.directory / "cgroup.kill").touch()
+
+    job.kill()
+
+    assert text(job.directory, "cgroup.kill") == "1"
+
+
 def test_a_group_in_which_something_lives_stays(tree):
     job = JobGroup.of(tree, "e1")
     job.make(Limits())
