@@ -230,13 +230,14 @@ def supervised(tmp_path, source, group, **limits):
     work = tmp_path / "work"
     work.mkdir()
     (work / "main.py").write_text(source)
-    lease = {"lease": "l1", "job": "j1", "number": 1, "execution": "e1", "parameters": {}}
+    lease = {"lease": "l1", "job": "j1", "number": 1, "execution": "e1", "parameters": {}, "ttl": 90}
     files = Spool(tmp_path / "spool").add({"lease": lease, "deadline": 2**40, "mark": "m1"})
     python = str(robots_at_work.environment() / "bin" / "python")
     plan = Plan(
         python=python, kind="function", target="main:main", path=[str(work)], work=str(work),
         environment={"BV_JOB_MARK": "m1"}, timeout=60, kill_grace=1, log_limit=10**6, result_limit=10**6, mark="m1",
         limits=asdict(Limits(**limits)), group=str(JobGroup.of(group, "e1").directory), keeps_cores=False,
+        keep_failed=None,
     )  # fmt: skip
     write_note(files.launch, asdict(plan))
     write_note(files.control, {"ask": "continue", "deadline": 2**40})
