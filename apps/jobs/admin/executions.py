@@ -18,7 +18,7 @@ from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, WindowFilter, choice
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import AnyPanel, Facts, Page
-from apps.jobs.admin import artefacts, job_pages, log_pages, states
+from apps.jobs.admin import artefacts, job_pages, log_pages, states, traces
 from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job
 
 
@@ -129,18 +129,29 @@ class ExecutionAdmin(OperatorAdmin):
         )
 
     def page_context(self, request: HttpRequest, row: Execution, page: Page) -> dict[str, Any]:
-        return {**super().page_context(request, row, page), "log": log_pages.viewer(self.address(row, "log"), row)}
+        log = log_pages.viewer(self.address(row, "log"), row)
+        return {**super().page_context(request, row, page), "log": log, "trace": traces.viewer(row)}
 
     def own_urls(self) -> list[URLPattern]:
         return [
             self.url("<uuid:object_id>/log/", "log", self.log_view),
             self.url("<uuid:object_id>/log/download/", "log_download", self.download_view),
+            self.url("<uuid:object_id>/trace/", "trace", self.trace_view),
+            self.url("<uuid:object_id>/trace/<uuid:step>/", "step", self.step_view),
         ]
 
     def log_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Answer a piece of its log."""
         row = self.row_or_404(request, object_id)
         return log_pages.fragment(request, row, actor=self.actor(request), is_job_over=True)
+
+    def trace_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Answer a piece of its trace."""
+        return traces.fragment(request, self.row_or_404(request, object_id))
+
+    def step_view(self, request: HttpRequest, object_id: UUID, step: UUID) -> HttpResponse:
+        """Answer the facts of one step of its trace."""
+        return traces.step_fragment(request, self.row_or_404(request, object_id), step)
 
     def download_view(self, request: HttpRequest, object_id: UUID) -> HttpResponseBase:
         """Answer its whole log as text."""

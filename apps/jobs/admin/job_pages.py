@@ -48,9 +48,9 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
         panels.append(error_panel(job.error))
     if job.status == JobStatus.COMPLETED:
         panels.append(Text.of_json("Result", job.result, empty="It returned nothing.", icon="output"))
+    panels.append(attempts_panel(executions, link))
     if executions:
         panels.append(artefacts.panel(Artefact.objects.filter(job=job), with_tries=len(executions) > 1))
-    panels.append(attempts_panel(executions, link))
     panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
     return panels
 

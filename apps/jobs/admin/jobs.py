@@ -21,7 +21,7 @@ from apps.core.admin.operations import Operation
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import Page
 from apps.jobs import services
-from apps.jobs.admin import job_pages, log_pages, running, states
+from apps.jobs.admin import job_pages, log_pages, running, states, traces
 from apps.jobs.admin.job_forms import PriorityForm, SettleForm
 from apps.jobs.models import Execution, Job, JobStatus
 
@@ -265,8 +265,9 @@ class JobAdmin(OperatorAdmin):
         )
 
     def page_context(self, request: HttpRequest, row: Job, page: Page) -> dict[str, Any]:
-        log = log_pages.viewer(self.address(row, "log"), Execution.objects.filter(job=row).order_by("-number").first())
-        return {**super().page_context(request, row, page), "log": log}
+        newest = Execution.objects.filter(job=row).order_by("-number").first()
+        log = log_pages.viewer(self.address(row, "log"), newest)
+        return {**super().page_context(request, row, page), "log": log, "trace": traces.viewer(newest)}
 
     def own_urls(self) -> list[URLPattern]:
         return [self.url("<uuid:object_id>/log/", "log", self.log_view)]
