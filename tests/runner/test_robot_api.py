@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import time
 import uuid
 import zlib
 from typing import Any
@@ -22,6 +23,7 @@ from tests.jobs.reports import job_of
 pytestmark = pytest.mark.django_db
 
 ROOT = "/api/v1/runner"
+YEAR = 365 * 24 * 3600.0
 LINE = b'{"t":"2026-01-31T10:00:00.000Z","l":"INFO","m":"hello"}\n'
 
 
@@ -118,6 +120,16 @@ def test_metrics_are_kept_within_bounds_and_unknown_ones_left_out(worker):
 
     kept = RobotSession.objects.get(pk=session).metrics
     assert kept == told | {"cpu": 1.0, "memory": 0.0, "load": 1000.0}
+
+
+@pytest.mark.parametrize("wrong_by", [0, -60 * YEAR, 60 * YEAR], ids=["right", "behind", "ahead"])
+def test_a_robot_may_sync_however_wrong_its_clock_is(worker, wrong_by):
+    session = worker.post("sessions", {"instance_id": uuid.uuid4()}).json()["session"]
+
+    synced = worker.post("sync", {"session": session, "seq": 1, "metrics": {"clock": time.time() + wrong_by}})
+
+    assert synced.status_code == 200
+    assert abs(RobotSession.objects.get(pk=session).metrics["clock_skew"] - wrong_by) < 60
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,13 @@ def seconds(value: Any) -> float:
     return float(value)
 
 
+def unix_seconds(value: Any) -> float:
+    """Read a moment of whatever clock, as wrong as that may be. Raises ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e12 < value < 1e12:
+        raise ValueError(value)
+    return float(value)
+
+
 def share(value: Any) -> float:
     """Read a share, cut to 1: what is measured can be a little more. Raises ``ValueError``."""
     return min(1.0, seconds(value))
@@ -148,7 +155,7 @@ def read_presence(data: Mapping[str, Any], raw: bytes) -> Presence:
         wishes=body.take("wishes", uuids, "a list of at most 64 UUIDs", default=[]),
         leases=body.take("leases", _renewals, "a list of at most 64 objects with a lease id", default=[]),
         metrics=_metrics(body, told),
-        clock=body.within("metrics", told, "clock", seconds, "Unix seconds"),
+        clock=body.within("metrics", told, "clock", unix_seconds, "Unix seconds"),
         is_sample=body.take("sample", truth, "true or false", default=False),
         accepting=bool(state.get("accepting", True)) if state is not None else True,
         problem=str(state.get("problem", "") or "")[:100] if state is not None else "",
