@@ -27,7 +27,7 @@ def test_steps_tell_what_went_in_what_came_out_and_inside_which_they_were(done):
     assert list(spans) == ["inner", "outer", "after"]
     outer, inner = spans["outer"], spans["inner"]
     assert (outer["input"], outer["output"], outer["status"]) == ({"month": "May"}, [1, 2], "ok")
-    assert outer["metadata"] == {"colour": "red", "name": "n"}
+    assert outer["tags"] == {"colour": "red", "name": "n"}
     assert inner["parentSpanId"] == outer["spanId"]
     assert outer["parentSpanId"] is None
     assert spans["after"]["parentSpanId"] is None

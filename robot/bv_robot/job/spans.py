@@ -77,7 +77,7 @@ def _told(step: Span, parent: str, status: str, began: datetime, seconds: float)
         "durationMs": round(seconds * 1000, 3),
         "input": _payload(step.input),
         "output": _payload(step.output),
-        "metadata": _payload(step.tags),
+        "tags": _payload(step.tags),
     }
 
 

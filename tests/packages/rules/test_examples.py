@@ -14,7 +14,9 @@ from apps.packages.rules import parameters, validation
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
-NAMES = ["checks", "hello", "invoices", "long-run"]
+NAMES = [
+    "checks", "child-jobs", "hello", "invoices", "log-fields", "long-run", "report-files", "traced-steps",
+]  # fmt: skip
 CALL = """
 import asyncio, importlib, inspect, json, sys
 module, function, given = sys.argv[1:]
@@ -80,6 +82,11 @@ def test_an_example_makes_a_package_that_is_in_order(name, tmp_path):
         ("checks", "disk", {"free_percent": 1}),
         ("checks", "machine", {"facts": ["python"]}),
         ("long-run", "main", {"seconds": 1}),
+        ("log-fields", "main", {"least": 10}),
+        ("report-files", "main", {"text": "a b"}),
+        ("traced-steps", "main", {"question": "why"}),
+        ("child-jobs", "main", {"numbers": [1, 2]}),
+        ("child-jobs", "part", {"numbers": []}),
     ],
 )
 def test_what_the_examples_are_given_here_fits_their_signatures(name, entrypoint, given, tmp_path):
@@ -154,6 +161,38 @@ def test_the_script_takes_parameters_from_the_environment(tmp_path):
 
     assert (process.returncode, out) == (0, f"python: {sys.version.split()[0]}\n")
     assert (refused.returncode, err) == (1, "No such fact: colour. There are: system, release, python.\n")
+
+
+def test_payments_are_booked_by_hand_too(tmp_path):
+    result, _ = called("log-fields", "main", "main", tmp_path)
+
+    assert result == {"P-1": 120.0, "P-3": 80.5}
+
+
+def test_words_are_counted_and_drawn(tmp_path):
+    channel = tmp_path / "channel"
+    channel.mkdir()
+    given = json.dumps({"text": "b a b"})
+    process = started("report-files", "-c", CALL, "main", "main", given, cwd=tmp_path, BV_JOB_CHANNEL=str(channel))
+    process.communicate(timeout=60)
+
+    table, picture = (path.read_bytes() for path in sorted((channel / "artefacts").glob("*.data")))
+    assert table.split() == [b"word,count", b"b,2", b"a,1"]
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_steps_are_taken_by_hand_too(tmp_path):
+    result, _ = called("traced-steps", "main", "main", tmp_path, question="A job?")
+
+    assert result == "A job is one run of a process."
+
+
+def test_a_part_needs_no_orchestrator_but_its_parent_does(tmp_path):
+    result, _ = called("child-jobs", "main", "part", tmp_path, numbers=[1, 2])
+    _, err = called("child-jobs", "main", "main", tmp_path, numbers=[1, 2])
+
+    assert result == 5
+    assert "Only a job's own process, run by a robot, can ask its orchestrator." in err
 
 
 def test_a_long_run_ends_by_itself(tmp_path):
