@@ -96,6 +96,11 @@ def _unfit_text(text: str) -> str | None:
     return None
 
 
+def too_large(limit: int) -> dict[str, Any]:
+    """The error of a job that returned more bytes than the orchestrator takes."""
+    return error("ResultTooLarge", f"The result is larger than the {limit} bytes allowed.")
+
+
 def refused(spooled: Report, reason: str) -> Report:
     """The report to send where the server will not take this one: a failure that says so."""
     failed = error("ResultRefused", f"The orchestrator did not accept what the job returned: {reason}")

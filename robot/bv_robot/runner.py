@@ -311,7 +311,7 @@ class Supervision:
         if isinstance(answer.get("error"), dict):
             return self._raised(answer["error"])
         if answer:
-            return Outcome("failed", error=answer_too_large(self._plan.result_limit))
+            return Outcome("failed", error=results.too_large(self._plan.result_limit))
         if death.exit_code == 0 and self._plan.kind == "script":
             return Outcome("completed")
         if death.was_killed and (told := self._confinement.kill_by_kernel()):
@@ -335,7 +335,7 @@ class Supervision:
     def _completed(self, result: Any) -> Outcome:
         """A success counts even when it comes while the job is being ended, provided that its result can travel."""
         if len(results.canonical(result)) > self._plan.result_limit:
-            return Outcome("failed", error=answer_too_large(self._plan.result_limit))
+            return Outcome("failed", error=results.too_large(self._plan.result_limit))
         if reason := results.unfit(result):
             return Outcome("failed", error=results.error("ResultNotJson", f"The result cannot be sent: {reason}."))
         return Outcome("completed", result)
@@ -392,10 +392,6 @@ def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
             time.sleep(1)
         else:
             return
-
-
-def answer_too_large(limit: int) -> dict[str, Any]:
-    return results.error("ResultTooLarge", f"The result is larger than the {limit} bytes allowed.")
 
 
 if __name__ == "__main__":
