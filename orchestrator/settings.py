@@ -197,6 +197,7 @@ _TICKS = {
     "packages.sweep_files": 3600,
     "jobs.sweep_artefacts": 86_400,
     "robots.forget_old_sessions": 3600,
+    "jobs.forget_ended_tokens": 86_400,
     "robots.drop_old_samples": 3600,
 }
 CELERY_BEAT_SCHEDULE = {

@@ -15,6 +15,7 @@ from apps.core.actors import Actor
 from apps.core.api.views import ApiView
 from apps.jobs import services as jobs
 from apps.jobs.models import BulkAction, LateKind, LateResult
+from apps.processes import services as processes
 from apps.rbac import services as rbac
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Tenant
@@ -99,6 +100,15 @@ class World:
         self.execution = make.running_job(self.process)
         self.job = make.job(self.process)
         make.spans(self.execution, "step")
+        processes.update_process(self.process, actor=make.SYSTEM, may_start=[self.process])
+        robot = make.acting(self.execution.robot)
+        self.job_token = str(jobs.start_with_token(self.execution, actor=robot))
+        self.child = jobs.start_child(
+            self.execution,
+            actor=Actor.job(self.execution.pk, "parent", self.tenant.pk),
+            process=self.process.name,
+            wanted=jobs.Wanted(parameters={}),
+        )
         self.artefact = make.artefact(self.execution)
         self.late = LateResult.objects.create(
             tenant_id=self.tenant.pk, lease_id=uuid.uuid4(), job_id=self.job.pk, kind=LateKind.LATE, outcome="completed"

@@ -75,13 +75,14 @@ class JobFilters(ApiFilterSet):
     package_version = AlongId(field_name="package_version_id")
     robot = IdFilter(method="tried_by", label="Tried on this robot")
     retry_of = IdFilter(field_name="retry_of_id")
+    parent = IdFilter(field_name="parent_id")
     created = MomentRangeFilter(field_name="created_at")
 
     class Meta(ApiFilterSet.Meta):
         model = Job
         fields = [
             "tenant", "folder", "process", "package_version", "status", "reason", "kind", "robot", "source",
-            "retry_of", "created",
+            "retry_of", "parent", "created",
         ]  # fmt: skip
 
     def tried_by(self, jobs: QuerySet[Job], name: str, robot: UUID) -> QuerySet[Job]:

@@ -58,6 +58,15 @@ def work_off_bulk_changes() -> int:
     return handled
 
 
+@shared_task(name="jobs.forget_ended_tokens")
+def forget_ended_tokens() -> int:
+    """Delete the credentials of executions that have ended."""
+    deleted, actor = 0, Actor.system("retention")
+    while count := services.forget_ended_tokens(actor=actor):
+        deleted += count
+    return deleted
+
+
 def _next_batch(change: BulkChange) -> int | None:
     try:
         return services.advance_bulk_change(change, actor=Actor.system("bulk"))

@@ -1,7 +1,7 @@
 """Addresses of the robot API: the canonical ones below ``/api/v1/``, and those of existing clients."""
 
 from apps.core.api.routes import api_path
-from apps.runner.views import artefacts, robots
+from apps.runner.views import artefacts, children, robots
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.bv import spans
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
@@ -13,6 +13,9 @@ _CALLS = [
     api_path("runner/heartbeat", bv.heartbeat),
     api_path("runner/next-job", bv.next_job),
     api_path("runner/jobs/<str:handle>/update", bv.update_job),
+    api_path("runtime/jobs", children.start),
+    api_path("runtime/jobs/<str:child>", children.read),
+    api_path("runtime/jobs/<str:child>/cancel", children.cancel),
     api_path("runtime/jobs/<str:handle>/stop-requested", bv.stop_requested),
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
     api_path("agent-traces/<str:execution_id>/spans", spans.record),

@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.db.models.functions import Now
 
 from apps.jobs import services as jobs
-from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, Plane
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, JobToken, Plane
 from apps.packages import services as packages
 from apps.robots.models import RobotSession
 from tests import make
-from tests.jobs.reports import job_of, run_out
+from tests.jobs.reports import finish, job_of, run_out
 
 pytestmark = pytest.mark.django_db
 
@@ -76,3 +76,13 @@ def test_old_sessions_are_forgotten():
     RobotSession.objects.update(ended_at="2020-01-01T00:00Z")
 
     assert told("forget_old_sessions") == "Sessions deleted: 1"
+
+
+def test_the_credentials_of_ended_executions_are_forgotten():
+    ended, open_still = make.running_job(), make.running_job()
+    for execution in (ended, open_still):
+        jobs.start_with_token(execution, actor=make.acting(execution.robot))
+    finish(ended)
+
+    assert told("forget_ended_tokens") == "Tokens deleted: 1"
+    assert JobToken.objects.get().execution == open_still

@@ -15,6 +15,7 @@ NEEDED = {
     "audit.seal_entries",
     "console.tick",
     "events.ensure_partitions",
+    "jobs.forget_ended_tokens",
     "jobs.sweep_artefacts",
     "jobs.sweep_leases",
     "jobs.sweep_start_deadlines",

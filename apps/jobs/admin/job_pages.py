@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.access import Links
-from apps.core.admin.panels import AnyPanel, Facts, Panel, Text
+from apps.core.admin.panels import AnyPanel, Facts, Panel, Table, Text
 from apps.jobs.admin import artefacts, states
 from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.models.why import Obstacle, why_job
@@ -20,6 +20,8 @@ from apps.robots.models import Robot
 
 #: How many robots the *Why?* panel lists, those nearest to taking the job first.
 ROBOTS_SHOWN = 10
+#: How many of the jobs that it has started the page of a job lists.
+CHILDREN_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
     if job.status == JobStatus.COMPLETED:
         panels.append(Text.of_json("Result", job.result, empty="It returned nothing.", icon="output"))
     panels.append(attempts_panel(executions, link))
+    panels += children_panels(job, actor)
     if executions:
         panels.append(artefacts.panel(Artefact.objects.filter(job=job), with_tries=len(executions) > 1))
     panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
@@ -88,6 +91,23 @@ def attempts_panel(executions: Sequence[Execution], link: Links) -> Panel:
     return Panel(
         "Tries", "jobs/attempts.html", {"attempts": [_attempt(one, link) for one in executions]}, icon="timeline"
     )
+
+
+def children_panels(job: Job, actor: Actor) -> list[AnyPanel]:
+    """Return the jobs that it has started, oldest first, as far as the reader may see them; nothing where none are."""
+    children = Job.objects.visible_to(actor).filter(parent=job).select_related("process").order_by("pk")
+    rows = [
+        [
+            display.link(child, f"{child.process.name} {display.short(child.pk)}"),
+            states.with_reason(states.job_badge(child), child.reason),
+            display.moment(child.created_at),
+            states.took(child),
+        ]
+        for child in children[: CHILDREN_SHOWN + 1]
+    ]
+    title = "Jobs it has started" if len(rows) <= CHILDREN_SHOWN else f"The first {CHILDREN_SHOWN} jobs it has started"
+    headings = ["Job", "Status", "Made", "Took"]
+    return [Table(title, headings, rows[:CHILDREN_SHOWN], icon="account_tree")] if rows else []
 
 
 def progress_of(execution: Execution) -> str:
@@ -150,6 +170,8 @@ def _request(job: Job, link: Links) -> Facts:
         ("Asked for by", job.created_by),
         ("Id", job.pk),
     ]
+    if job.parent is not None:
+        rows.insert(1, ("Started by", link(job.parent)))
     if job.retry_of is not None:
         rows.insert(1, ("Again after", link(job.retry_of)))
     if job.dedupe_key:

@@ -31,6 +31,7 @@ _HELD = (
     "It waits for a person: its last try was lost, and what that did outside is unknown. Look there first; "
     "then resume it, or settle it as failed."
 )
+_WITH_CHILDREN = "Unfinished jobs that it has started are cancelled with it."
 
 OPERATIONS = (
     Operation(
@@ -52,9 +53,9 @@ OPERATIONS = (
         service=services.cancel_job,
         explain=lambda job: (
             f"Its robot hears of it on its next contact and kills it {job.kill_grace} s later. "
-            "A success that comes first is kept."
+            f"A success that comes first is kept. {_WITH_CHILDREN}"
             if job.status == JobStatus.RUNNING
-            else "It has not begun, so it is cancelled at once."
+            else f"It has not begun, so it is cancelled at once. {_WITH_CHILDREN}"
         ),
         form=ReasonForm,
         icon="cancel",
@@ -70,7 +71,8 @@ OPERATIONS = (
         title="Kill",
         permission="jobs.cancel_job",
         service=services.kill_job,
-        explain="Takes it away from its robot now, without waiting. What it was doing outside may be left half done.",
+        explain="Takes it away from its robot now, without waiting. What it was doing outside may be left half done. "
+        + _WITH_CHILDREN,
         form=ReasonForm,
         icon="dangerous",
         tone="danger",

@@ -9,12 +9,13 @@ from apps.jobs.models.executions import (
     LateResult,
     with_latest_execution,
 )
-from apps.jobs.models.jobs import BulkAction, BulkChange, BulkStatus, Job, JobStatus
+from apps.jobs.models.jobs import MOST_DEPTH, BulkAction, BulkChange, BulkStatus, Job, JobStatus
 from apps.jobs.models.logs import LogChunk, LogStream
 from apps.jobs.models.plane import Plane
 from apps.jobs.models.robots import RobotStatus, with_open_executions, with_status
 
 __all__ = [
+    "MOST_DEPTH",
     "WATCHED_FOR",
     "Artefact",
     "BulkAction",

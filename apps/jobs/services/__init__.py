@@ -14,9 +14,11 @@ from apps.jobs.services.artefacts import (
     sweep_artefacts,
 )
 from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
+from apps.jobs.services.children import TooDeep, find_child, start_child
 from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
 from apps.jobs.services.controlling import (
     JobEnded,
+    cancel_child,
     cancel_job,
     fail_job,
     kill_job,
@@ -39,7 +41,7 @@ from apps.jobs.services.leases import (
 from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log, watch_log
 from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
 from apps.jobs.services.spans import record_spans
-from apps.jobs.services.sweeping import expire_job, note_sweep, sweep_execution
+from apps.jobs.services.sweeping import expire_job, forget_ended_tokens, note_sweep, sweep_execution
 
 __all__ = [
     "ANYTHING_DUE",
@@ -57,6 +59,7 @@ __all__ = [
     "ProcessDisabled",
     "Report",
     "SessionOver",
+    "TooDeep",
     "TooManyArtefacts",
     "Upload",
     "Wanted",
@@ -65,6 +68,7 @@ __all__ = [
     "append_lines",
     "append_log",
     "artefact_storage",
+    "cancel_child",
     "cancel_job",
     "claim_jobs",
     "create_job",
@@ -73,8 +77,10 @@ __all__ = [
     "ensure_plane",
     "expire_job",
     "fail_job",
+    "find_child",
     "find_lease",
     "finish_execution",
+    "forget_ended_tokens",
     "hand_over_leases",
     "incoming_file",
     "keep_artefact",
@@ -90,6 +96,7 @@ __all__ = [
     "request_bulk_change",
     "resume_job",
     "retry_job",
+    "start_child",
     "start_execution",
     "start_with_token",
     "stop_job",

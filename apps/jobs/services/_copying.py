@@ -28,7 +28,7 @@ _COPY = f"""
             package_version_number, package_sha256, entrypoint_name, command, script_path, kind, executor, parameters,
             priority, available_at, start_deadline, target_machine_id, target_robot_id, dedupe_key, limit_value,
             max_attempts, attempts_used, last_execution_no, timeout, backoff_base, backoff_cap, backoff_jitter, on_lost,
-            lease_ttl, kill_grace, source, created_by, retry_of_id)
+            lease_ttl, kill_grace, source, created_by, retry_of_id, depth)
         SELECT {NEW_ID}, p.tenant_id, p.folder_id, p.id, 'pending', '', %(version)s, %(package_name)s,
             %(version_number)s, %(sha256)s, %(entrypoint)s, %(command)s, p.script_path, %(kind)s, p.executor,
             j.parameters, j.priority, statement_timestamp(),
@@ -36,7 +36,7 @@ _COPY = f"""
             j.target_robot_id, j.dedupe_key, '', j.max_attempts, 0, 0,
             coalesce(j.timeout, p.timeout), p.backoff_base, p.backoff_cap, p.backoff_jitter, p.on_lost,
             coalesce(nullif(p.lease_ttl, 0), %(lease_ttl)s), coalesce(p.kill_grace, %(kill_grace)s), 'retry',
-            %(created_by)s, j.id
+            %(created_by)s, j.id, 0
         FROM jobs_job j JOIN processes_process p ON p.id = j.process_id
         LEFT JOIN robots_robot r ON r.id = j.target_robot_id
         LEFT JOIN robots_machine m ON m.id = j.target_machine_id

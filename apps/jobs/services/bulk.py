@@ -15,11 +15,10 @@ from apps.core.actors import Actor
 from apps.core.errors import DomainError, Invalid, NotSignedIn
 from apps.core.later import later
 from apps.events import services as events
-from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Execution, Job, JobStatus
-from apps.jobs.services import _copying, _making
+from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Job
+from apps.jobs.services import _copying, _making, _trees
 from apps.processes.models import NothingToRun, Process
 from apps.rbac import services as rbac
-from apps.robots import services as robots
 from apps.tenancy.models import Tenant
 
 BATCH = 1000
@@ -99,19 +98,9 @@ def _next_batch(change: BulkChange) -> list[UUID]:
 
 
 def _cancel(change: BulkChange, batch: list[UUID]) -> int:
-    held = Job.objects.select_for_update().filter(pk__in=batch).order_by("pk").values_list("pk", "status")
-    by_status = {status: [pk for pk, its in held if its == status] for status in BulkAction.CANCEL.concerns}
-    idle = by_status[JobStatus.PENDING] + by_status[JobStatus.WAITING]
-    running = by_status[JobStatus.RUNNING]
-    ended = {"reason": "cancelled", "finished_at": Now(), "cancel_requested_at": Now()}
-    done = Job.objects.filter(pk__in=idle).move_all_to(JobStatus.CANCELLED, **ended)
-    facts = {"status": "cancelled", "reason": "cancelled", "bulk": str(change.pk)}
-    events.record_each("job.cancelled", Job.objects.filter(pk__in=idle), data=facts)
-    done += Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
-    events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling"})
-    for robot_id in set(Execution.objects.open().filter(job_id__in=running).values_list("robot_id", flat=True)):
-        robots.call_robot(robot_id)
-    return done
+    locked = _trees.lock_trees(batch)  # With all below them, in one order for the whole batch.
+    concerned = _trees.cancel_all(locked, data={"bulk": str(change.pk)})
+    return len(concerned.intersection(batch))
 
 
 def _prioritise(change: BulkChange, batch: list[UUID]) -> int:

@@ -9,11 +9,11 @@ from django.db.models.functions import Now
 
 from apps.audit import services as audit
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.events import services as events
 from apps.jobs.models import Execution, Job, JobStatus
 from apps.jobs.rules.reports import End, Verdict
-from apps.jobs.services import _settling, _waking
+from apps.jobs.services import _settling, _trees, _waking
 from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.rbac import services as rbac
 from apps.robots import services as robots
@@ -27,11 +27,15 @@ class JobEnded(Conflict):
 
 @transaction.atomic
 def stop_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
-    """Ask a running job to end by itself when it can; one that has not begun is cancelled. Raises ``JobEnded``."""
+    """Ask a running job to end by itself when it can; one that has not begun is cancelled. Raises ``JobEnded``.
+
+    A job that is asked to stop may wait for those it has started; one that is cancelled takes them along.
+    """
     rbac.require(actor, "jobs.cancel_job", job)
     execution = _lock_live(job)
     if execution is None:
         _cancel_at_once(job, "stopped")
+        _trees.cancel_below(job)
     elif job.stop_requested_at is None:
         Job.objects.filter(pk=job.pk).update(stop_requested_at=Now())
         events.record("job.stop_requested", job, data=_settling.facts_of(job, execution))
@@ -45,24 +49,29 @@ def stop_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
 def cancel_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
     """Cancel a job: at once while it waits, otherwise by asking its robot, which kills it after its grace.
 
-    A success that arrives first is kept. Asking again changes nothing. Raises ``JobEnded``.
+    What it has started and has not ended is cancelled with it. A success that arrives first is kept. Asking again
+    changes nothing. Raises ``JobEnded``.
     """
     rbac.require(actor, "jobs.cancel_job", job)
-    execution = _lock_live(job)
-    if execution is None:
-        _cancel_at_once(job, "cancelled")
-    elif job.status == JobStatus.RUNNING:
-        job.move_to(JobStatus.CANCELLING, cancel_requested_at=Now())
-        events.record("job.cancelling", job, data=_settling.facts_of(job, execution))
-        robots.call_robot(execution.robot_id)
-    audit.record(actor, "job.cancelled", job, after={"status": job.status}, reason=reason)
-    job.refresh_from_db()
-    return job
+    return _cancel(job, actor, reason)
+
+
+@transaction.atomic
+def cancel_child(execution: Execution, *, actor: Actor, child: Job) -> Job:
+    """Let a running job cancel one that it has started, with all below it. One that has ended stays as it is."""
+    rbac.require(actor, "jobs.start_children", execution)
+    if child.parent_id != execution.job_id:
+        raise NotFound("This job has started no such job.", code="unknown")
+    child.lock()
+    return child if child.is_final else _cancel(child, actor, "asked for by the job that started it")
 
 
 @transaction.atomic
 def kill_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
-    """Take a job away from its robot now: it is cancelled at once, and the robot learns on its next contact."""
+    """Take a job away from its robot now: it is cancelled at once, and the robot learns on its next contact.
+
+    What it has started is cancelled.
+    """
     rbac.require(actor, "jobs.cancel_job", job)
     execution = _lock_live(job)
     if execution is None:
@@ -71,7 +80,8 @@ def kill_job(job: Job, *, actor: Actor, reason: str = "") -> Job:
         Job.objects.filter(pk=job.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
         _settling.close(job, execution, End.REVOKED, reason="killed")
         robots.call_robot(execution.robot_id)
-    audit.record(actor, "job.killed", job, reason=reason)
+    below = _trees.cancel_below(job)
+    audit.record(actor, "job.killed", job, after={"status": job.status, **_and_below(below)}, reason=reason)
     job.refresh_from_db()
     return job
 
@@ -119,6 +129,24 @@ def prioritise_job(job: Job, *, actor: Actor, priority: int) -> Job:
     audit.record(actor, "job.prioritised", job, before=before, after={"priority": priority})
     events.record("job.prioritised", job, data={**_settling.facts_of(job, None), "priority": priority})
     return job
+
+
+def _cancel(job: Job, actor: Actor, reason: str) -> Job:
+    execution = _lock_live(job)
+    if execution is None:
+        _cancel_at_once(job, "cancelled")
+    elif job.status == JobStatus.RUNNING:
+        job.move_to(JobStatus.CANCELLING, cancel_requested_at=Now())
+        events.record("job.cancelling", job, data=_settling.facts_of(job, execution))
+        robots.call_robot(execution.robot_id)
+    below = _trees.cancel_below(job)
+    audit.record(actor, "job.cancelled", job, after={"status": job.status, **_and_below(below)}, reason=reason)
+    job.refresh_from_db()
+    return job
+
+
+def _and_below(count: int) -> dict[str, int]:
+    return {"children": count} if count else {}
 
 
 def _lock_live(job: Job) -> Execution | None:

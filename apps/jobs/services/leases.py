@@ -99,7 +99,7 @@ def release_execution(execution: Execution, *, actor: Actor, reason: str = "") -
     rbac.require(actor, "jobs.report_execution", execution)
     job = _settling.lock_job_of(execution)
     if execution.status != ExecutionStatus.RELEASED:
-        _require_open(execution)
+        require_open(execution)
         _settling.close(job, execution, End.RELEASED, reason=reason[:40])
         events.record("execution.released", execution, data={"reason": reason})
     return execution
@@ -158,7 +158,7 @@ def hand_over_leases(
 
 def _start(execution: Execution) -> None:
     job = _settling.lock_job_of(execution)
-    _require_open(execution)
+    require_open(execution)
     if execution.started_at is None:
         _refuse_if_ending(job)
         backstop = _backstop(execution, job.timeout) if job.timeout else None
@@ -189,6 +189,7 @@ def _refuse_if_ending(job: Job) -> None:
         raise JobEnding("This job was asked to end before it began. Give the lease back.", current=job.status)
 
 
-def _require_open(execution: Execution) -> None:
+def require_open(execution: Execution) -> None:
+    """Raise ``LeaseOver`` unless an execution, read under its job's lock, is running."""
     if execution.status != ExecutionStatus.RUNNING:
         raise LeaseOver(f"This lease is over: its execution is {execution.status}.", current=execution.status)

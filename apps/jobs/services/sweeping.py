@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from apps.core.actors import Actor
 from apps.events import services as events
-from apps.jobs.models import Execution, Job, Plane
+from apps.jobs.models import Execution, ExecutionStatus, Job, JobToken, Plane
 from apps.jobs.rules.reports import End, Verdict
 from apps.jobs.services import _settling
 from apps.rbac import services as rbac
@@ -50,6 +50,15 @@ def note_sweep(plane: Plane, *, actor: Actor) -> None:
     """Remember when the last sweep ended, which health and metrics show."""
     rbac.require(actor, "jobs.sweep_execution", plane)
     Plane.objects.filter(pk=plane.pk).update(swept_at=Now())
+
+
+@transaction.atomic
+def forget_ended_tokens(*, actor: Actor, limit: int = 10_000) -> int:
+    """Delete up to ``limit`` credentials of executions that have ended, which nothing accepts; returns how many."""
+    rbac.require(actor, "jobs.sweep_execution", rbac.EVERYWHERE)
+    ended = JobToken.objects.exclude(execution__status=ExecutionStatus.RUNNING).order_by()
+    deleted, _ = JobToken.objects.filter(pk__in=ended.values("pk")[:limit]).delete()
+    return deleted
 
 
 def _why_overdue(execution: Execution) -> str:

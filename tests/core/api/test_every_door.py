@@ -76,13 +76,16 @@ def _doors(world: World) -> Iterator[Door]:
         "<str:handle>": world.execution.lease_id,
         "<str:execution_id>": world.execution.pk,
         "<str:version>": world.version.pk,
+        "<str:child>": world.child.pk,
     }
+    of_job = Client(headers={"X-Robot-Token": world.job_token})
     for path in sorted(plain_paths()):
         address = path
         for name, value in parts.items():
             address = address.replace(name, str(value))
-        for method in robot.generic("TRACE", ROOTS[0] + address).headers["Allow"].split(", "):
-            yield Door(method, path, address, robot)
+        caller = of_job if path.startswith("runtime/") else robot
+        for method in caller.generic("TRACE", ROOTS[0] + address).headers["Allow"].split(", "):
+            yield Door(method, path, address, caller)
 
 
 def taking_bodies(doors: list[Door]) -> list[Door]:
