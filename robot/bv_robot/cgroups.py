@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +90,10 @@ def _is_root_of_machine(group: Path) -> bool:
 
 
 def _is_marked(group: Path, mark: str) -> bool:
-    try:
-        return os.getxattr(group, mark) == b"1"
-    except OSError:
-        return False
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.getxattr(group, mark) == b"1"
+    return False
 
 
 def _demand_controllers(group: Path) -> None:

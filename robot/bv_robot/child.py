@@ -54,7 +54,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     close_input()
     die_with_supervisor(request["supervisor"])
-    signal.signal(signal.SIGTERM, on_terminate)
+    heed_endings(on_terminate)
     channel = Channel(request["marker"])
     set_up_output(channel)
     faulthandler.enable()  # What a crash in native code leaves of a traceback goes to the log as well.
@@ -63,7 +63,7 @@ def main() -> None:
         channel.say(told, "WARN")
     connection = connect(request, channel)
     answer = answer_of(request)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    heed_endings(signal.SIG_IGN)
     level = answer.pop("level", "ERROR")
     for text in answer.pop("log", []):
         channel.say(text, level)
@@ -90,6 +90,11 @@ def die_with_supervisor(supervisor: int) -> None:
 def beside(name: str) -> dict[str, Any]:
     """What a file beside this one defines, without a module that the job could find or stumble over."""
     return runpy.run_path(os.path.join(os.path.dirname(__file__), name))
+
+
+def heed_endings(handler: Any) -> None:
+    """Decide what a wish to end does: SIGTERM, or on Windows Ctrl-Break."""
+    signal.signal(getattr(signal, "SIGBREAK", signal.SIGTERM), handler)
 
 
 def on_terminate(number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ Run by its path from ``child.py``, so the same holds: standard library only, and
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from typing import Any
 
 def confine(limits: dict[str, Any]) -> list[str]:
     """Put this process, and all it will start, under its limits, and say which of them this system refuses."""
-    if sys.platform == "win32":  # The supervisor does what is possible there.
+    if os.name == "nt":  # The supervisor does what is possible there.
         return []
+    system: Any = os  # Not each has every one of these.
     steps: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
         (limits["group"], "its control group", join_group),
-        (limits["nice"], "its priority", os.nice),
-        (limits["processors"], "its processors", lambda chosen: os.sched_setaffinity(0, chosen)),
+        (limits["nice"], "its priority", system.nice),
+        (limits["processors"], "its processors", lambda chosen: system.sched_setaffinity(0, chosen)),
         (limits["most_data"], "its memory", limit_data),
         (True, "core files as told", lambda _: limit("RLIMIT_CORE", None if limits["keeps_cores"] else 0)),
     )
@@ -44,8 +46,7 @@ def limit_data(most: int) -> None:
 
 def limit(name: str, most: int | None) -> None:
     """Set a limit of this process, or lift it (None) as far as its user may; never beyond one that is in force."""
-    import resource  # Windows has no such module.
-
+    resource: Any = importlib.import_module("resource")  # Windows has no such module.
     kind = getattr(resource, name)
     known = resource.getrlimit(kind)[1]
     if most is None or (most > known and known != resource.RLIM_INFINITY):

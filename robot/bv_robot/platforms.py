@@ -1,11 +1,13 @@
-"""What differs between operating systems. Every ``sys.platform`` of the robot is in this file.
+"""What differs between operating systems. Every ``sys.platform`` of the robot is in this file, or in what it names.
 
 Linux is what is run and tested. The branches for macOS and Windows are written with care and were not run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import hashlib
 import os
 import platform
@@ -23,6 +25,8 @@ from typing import Any
 
 import psutil
 
+from bv_robot import macos, windows
+
 IS_LINUX = sys.platform == "linux"
 IS_WINDOWS = sys.platform == "win32"
 
@@ -31,21 +35,32 @@ STRAYS_WITHIN = 5.0
 """Seconds after which processes that survive SIGKILL (in the kernel's hands) are left to themselves."""
 MARK_OF_SUPERVISOR = "BV_SUPERVISOR_MARK"
 MARK_OF_JOB = "BV_JOB_MARK"
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT) if IS_WINDOWS else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+if sys.platform == "win32":
+    STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGBREAK)
+else:
+    STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LOCKED_BYTE = 2**30
+"""Which byte of a lock file is locked on Windows: what is locked cannot be read there, and the first ones say whose."""
+REPLACE_WITHIN = 2.0
+"""Seconds for which Windows is asked again to replace a file that somebody reads just now."""
 
 
 def steady() -> float:
     """Seconds of a clock that never jumps, is the same in every process, and counts suspended time too."""
-    if IS_LINUX:
+    if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    else:  # noqa: RET505 - what follows a branch of another system counts as unreachable there
+        return time.monotonic()
 
 
+@functools.cache
 def boot_id() -> str:
     """A text that changes with every start of this machine. ``steady`` can be compared only within one boot."""
     if IS_LINUX:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{platform.node()}-{int(psutil.boot_time())}"
+    if IS_WINDOWS:  # A date would do harm: it moves when the clock is set, and jobs would be given up.
+        return f"{platform.node()}-{windows.registered(windows.BOOT_COUNTER, 'BootId')}"
+    return macos.boot_session() or f"{platform.node()}-{int(psutil.boot_time())}"
 
 
 def host_name() -> str:
@@ -59,6 +74,13 @@ def machine_signature() -> str:
 
 
 def _machine_text() -> str:
+    if IS_WINDOWS:
+        return windows.registered(windows.CRYPTOGRAPHY, "MachineGuid")
+    known = _machine_id() if IS_LINUX else macos.platform_uuid()
+    return known or f"{platform.node()} {uuid.getnode():x}"
+
+
+def _machine_id() -> str:
     for name in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
             text = Path(name).read_text().strip()
@@ -66,7 +88,7 @@ def _machine_text() -> str:
             continue
         if text:
             return text
-    return f"{platform.node()} {uuid.getnode():x}"
+    return ""
 
 
 # Files
@@ -75,10 +97,15 @@ def _machine_text() -> str:
 def try_lock(descriptor: int) -> bool:
     """Take the exclusive lock of an open file without waiting. It goes away with the process, however that ends."""
     try:
-        if IS_WINDOWS:
+        if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            position = os.lseek(descriptor, 0, os.SEEK_CUR)
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(descriptor, position, os.SEEK_SET)
         else:
             import fcntl
 
@@ -86,6 +113,19 @@ def try_lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put ``source`` in the place of ``target``, in one step. Windows may have to be asked again."""
+    give_up_at = steady() + REPLACE_WITHIN
+    while True:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if not IS_WINDOWS or steady() >= give_up_at:
+                raise
+            time.sleep(0.01)
 
 
 def sync_directory(directory: Path) -> None:
@@ -162,22 +202,19 @@ class Exit:
 
     def __init__(self, pid: int) -> None:
         self._descriptor: int | None = None
-        if IS_LINUX:
-            self._open(pid)
-
-    def _open(self, pid: int) -> None:
-        try:
-            self._descriptor = os.pidfd_open(pid)
-        except OSError:  # Gone already, or a kernel before 5.3: the caller's own check decides.
-            return
-        self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLIN)
+        if sys.platform == "linux":
+            try:
+                self._descriptor = os.pidfd_open(pid)
+            except OSError:  # Gone already, or a kernel before 5.3: the caller's own check decides.
+                return
+            self._poll = select.poll()
+            self._poll.register(self._descriptor, select.POLLIN)
 
     def wait(self, seconds: float) -> None:
         """Return at the process's end or after ``seconds``, whichever comes first."""
         if self._descriptor is None:
             time.sleep(min(seconds, 0.05))
-        else:
+        elif sys.platform == "linux":
             self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
@@ -188,8 +225,10 @@ class Exit:
 
 def descendants(mark: str) -> list[psutil.Process]:
     """Every living process below the calling supervisor, whose job carries ``mark``."""
-    found = psutil.Process().children(recursive=True) if IS_LINUX else strays(mark)
-    return [process for process in found if process_start(process.pid) is not None]
+    found = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    if not IS_LINUX:  # Elsewhere orphans are nobody's children, and only their mark tells whose they were.
+        found |= {process.pid: process for process in strays(mark)}
+    return [process for process in found.values() if process_start(process.pid) is not None]
 
 
 def strays(mark: str) -> list[psutil.Process]:
@@ -210,38 +249,54 @@ def kill_strays(mark: str) -> None:
 
 
 def become_subreaper() -> None:
-    """Have orphans among our descendants become our children, so that none can slip away by forking twice."""
-    if IS_LINUX:
+    """Have orphans among our descendants become our children, so that none can slip away by forking twice.
+
+    On Windows they are held together by a job object, which also ends them when we end. macOS has nothing like it.
+    """
+    if sys.platform == "win32":
+        windows.contain_this_process()
+    elif sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def apart() -> dict[str, Any]:
     """Arguments of ``Popen`` that put a process in a session and process group of its own."""
-    if IS_WINDOWS:
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
-    return {"start_new_session": True}
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    else:  # noqa: RET505
+        return {"start_new_session": True}
 
 
 def ask_group_to_end(pid: int) -> None:
-    """SIGTERM to the process group that ``pid`` leads."""
-    if IS_WINDOWS:
-        send([pid], signal.SIGTERM)
-        return
-    try:
-        os.killpg(pid, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):
-        send([pid], signal.SIGTERM)
+    """SIGTERM to the process group that ``pid`` leads; on Windows Ctrl-Break, which arrives there as SIGBREAK."""
+    if sys.platform == "win32":
+        try:
+            os.kill(pid, signal.CTRL_BREAK_EVENT)
+        except OSError:  # Without a console nothing can be asked, only ended.
+            kill_group(pid)
+    else:
+        try:
+            os.killpg(pid, signal.SIGTERM)
+        except (ProcessLookupError, PermissionError):
+            send([pid], signal.SIGTERM)
 
 
 def kill_group(pid: int) -> None:
-    """SIGKILL to the process group that ``pid`` leads."""
-    if IS_WINDOWS:
-        kill(psutil.Process(pid).children(recursive=True))
-        return
+    """SIGKILL to the process group that ``pid`` leads; on Windows the end of it and all below it."""
+    if sys.platform == "win32":
+        kill(tree_of(pid))
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def tree_of(pid: int) -> list[psutil.Process]:
+    """A process and all below it, the lowest first; nothing where it is gone."""
     try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+        process = psutil.Process(pid)
+        return [*reversed(process.children(recursive=True)), process]
+    except psutil.Error:
+        return []
 
 
 def send(pids: Iterable[int], number: int) -> None:
@@ -255,7 +310,7 @@ def send(pids: Iterable[int], number: int) -> None:
 
 def thaw(pid: int) -> None:
     """Let a process go on that somebody stopped with SIGSTOP."""
-    if not IS_WINDOWS:
+    if sys.platform != "win32":
         send([pid], signal.SIGCONT)
 
 
@@ -270,32 +325,28 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 def reap(except_for: int) -> None:
     """Let go of adopted orphans that have ended. ``except_for`` is the child whose exit code somebody waits for."""
-    if IS_WINDOWS:
-        return
-    for child in psutil.Process().children():
-        if child.pid != except_for and process_start(child.pid) is None:
-            try:
-                os.waitpid(child.pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
+    if sys.platform != "win32":
+        for child in psutil.Process().children():
+            if child.pid != except_for and process_start(child.pid) is None:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child.pid, os.WNOHANG)
 
 
 def has_left_core(pid: int) -> bool | None:
     """Whether a child of ours left a core file at its end; None while it runs. It stays to be waited for."""
-    if not IS_LINUX:
-        return False
-    try:
-        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # Waited for already.
-        return False
-    return None if end is None else end.si_code == os.CLD_DUMPED
+    if sys.platform == "linux":
+        with contextlib.suppress(ChildProcessError):  # Waited for already.
+            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return None if end is None else end.si_code == os.CLD_DUMPED
+    return False
 
 
 def some_processors(count: int | None) -> list[int] | None:
     """So many of the processors we may use, any of them, so that jobs do not all crowd on the first; None for all."""
     if count is None or not hasattr(psutil.Process, "cpu_affinity"):  # macOS has no such thing.
         return None
-    ours = psutil.Process().cpu_affinity()
+    process: Any = psutil.Process()
+    ours = process.cpu_affinity()
     return random.sample(ours, min(count, len(ours)))
 
 
@@ -304,9 +355,9 @@ def confine(pid: int, *, nice: int, processors: list[int] | None) -> None:
     if not IS_WINDOWS:
         return
     try:
-        process = psutil.Process(pid)
+        process: Any = psutil.Process(pid)
         if nice:
-            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+            process.nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS"))  # noqa: B009 - it is there on Windows only
         if processors:
             process.cpu_affinity(processors)
     except psutil.Error:  # It has ended already.
@@ -321,7 +372,8 @@ def memory_of(processes: Iterable[psutil.Process]) -> int:
 def _proportional_memory(process: psutil.Process) -> int:
     try:
         if IS_LINUX:
-            return int(process.memory_full_info().pss)
+            told: Any = process.memory_full_info()
+            return int(told.pss)
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
@@ -329,9 +381,10 @@ def _proportional_memory(process: psutil.Process) -> int:
 
 def usage_of_children() -> tuple[float, int]:
     """CPU seconds and the largest resident memory (bytes) of all children that have ended."""
-    if IS_WINDOWS:
+    if sys.platform == "win32":
         return 0.0, 0
-    import resource
+    else:  # noqa: RET505
+        import resource
 
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * (1024 if IS_LINUX else 1)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime, used.ru_maxrss * (1024 if IS_LINUX else 1)

@@ -62,7 +62,7 @@ def write_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        staged.replace(path)
+        platforms.replace(staged, path)
     except OSError:
         staged.unlink(missing_ok=True)
         raise
@@ -101,7 +101,7 @@ def write_note(path: Path, note: Record) -> None:
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w") as file:
         file.write(json.dumps(note))
-    staged.replace(path)
+    platforms.replace(staged, path)
 
 
 def change_note(path: Path, note: Record) -> None:
