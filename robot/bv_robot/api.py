@@ -26,6 +26,11 @@ def register_robot(http: Client, enrolment: dict[str, Any]) -> dict[str, Any]:
     return client.body_of(answer, "robot_id", "machine_id", "name", "api_token")
 
 
+def deregister(http: Client, session: str | None) -> None:
+    """Leave the orchestrator for good: the token is dead afterwards, the name free."""
+    http.call("POST", "/runner/deregister", json={"session": session})
+
+
 def open_session(http: Client, opening: dict[str, Any]) -> dict[str, Any]:
     answer = http.call("POST", "/runner/sessions", json=opening)
     return client.body_of(answer, "session", "resume_secret", "robot", "leases", "settings", "epoch", "tick")

@@ -30,6 +30,11 @@ def check(home: Home, settings: Config, environ: Mapping[str, str]) -> Iterator[
     yield check_home(home)
     yield check_disk(home, settings.disk_reserve_bytes)
     yield check_uv(environments.uv_binary())
+    yield from check_robot(home, environ)
+
+
+def check_robot(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Check what each robot of a machine has of its own."""
     yield check_credential(home, environ)
     yield check_listener(home)
     yield check_limits(home)
@@ -93,7 +98,8 @@ def check_uv(binary: str) -> Finding:
         versions = environments.listed_pythons(binary)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         advice = "Install the robot anew (pip install --force-reinstall uv); until then pip builds environments"
-        return Finding.warning("uv, Python", f"Python {environments.own_version()}; uv cannot be used: {error}", advice)
+        own = ", ".join(environments.own_versions()) or "none"
+        return Finding.warning("uv, Python", f"Python {own}; uv cannot be used: {error}", advice)
     told = f"uv {measuring.uv_version()} ({binary})"
     return Finding("uv, Python", f"{told}; Python {', '.join(versions)}")
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from bv_robot import (
     __version__,
@@ -18,18 +15,22 @@ from bv_robot import (
     enrolling,
     listener,
     operating,
-    orders,
-    problems,
+    running_once,
+    several,
     showing_config,
     showing_logs,
-    spool,
+    showing_status,
     telling,
+    template,
+    tending,
 )
 from bv_robot.client import Client, Refusal, Trouble, Unreachable
-from bv_robot.config import Config, ConfigError, Home, Identity
+from bv_robot.config import ConfigError, Home
 from bv_robot.maintaining import cleanup, doctor, kept, prewarm
 from bv_robot.packages import building, checking, publishing
-from bv_robot.spool import AlreadyRunning, HomeLock, Spool
+from bv_robot.services.wanted import NotPossible
+from bv_robot.serving import install_service, uninstall_service
+from bv_robot.spool import AlreadyRunning, HomeLock
 
 log = logging.getLogger("bv_robot")
 
@@ -42,16 +43,29 @@ app.command()(doctor)
 app.command()(cleanup)
 app.command()(kept)
 app.command()(prewarm)
+app.command("install-service")(install_service)
+app.command("uninstall-service")(uninstall_service)
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
 UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
-NameOption = Annotated[str | None, typer.Option("--name", help="The robot's name; the host's by default.")]
+NamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="The robot's name; the host's by default. Several times: several robots."),
+]
+RobotsOption = Annotated[
+    int | None,
+    typer.Option("--robots", min=1, max=several.MOST, help="How many robots to be; their names end in -1, -2 …"),
+]
+OneOption = Annotated[str | None, typer.Option("--name", help="One of several robots; all by default.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="A setting, as NAME=VALUE; may be repeated.")]
 ProjectArgument = Annotated[Path, typer.Argument(exists=True, help="The project's folder, or a .bvpackage file.")]
 FolderArgument = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The project's folder.")]
 
 HINTS = {
-    "bad_machine_key": "A machine's key (bvm_…) is shown once, when the machine is added or its key is regenerated.",
+    "bad_machine_key": "A machine's key (bvm_…) is shown once, when the machine is added or its key is regenerated; "
+    "an enrolment key (bvt_…) may have expired or been revoked.",
+    "enrolment_network": "The enrolment key is good in certain networks only, which its page names.",
+    "enrolment_used_up": "The enrolment key has made as many machines as it may: make another, or raise its number.",
     "machine_mismatch": "Each host needs a machine, and a key, of its own.",
     "robot_elsewhere": "Choose another name by --name.",
 }
@@ -66,7 +80,15 @@ def main() -> None:
         _end(f"{error}. Is the address right, and does the orchestrator run?", error)
     except Refusal as error:
         _end(f"{error}. {HINTS[error.code]}" if error.code in HINTS else str(error), error)
-    except (ConfigError, AlreadyRunning, Trouble, listener.LoopDied, building.NotBuilt, showing_logs.NoLog) as error:
+    except (
+        ConfigError,
+        AlreadyRunning,
+        Trouble,
+        listener.LoopDied,
+        building.NotBuilt,
+        showing_logs.NoLog,
+        NotPossible,
+    ) as error:
         _end(str(error), error)
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), error)
@@ -87,117 +109,104 @@ def _known_level(name: str) -> str:
 @app.command()
 def enroll(
     url: Annotated[str, typer.Argument(help="The orchestrator's address.")],
-    key: Annotated[str, typer.Option("--key", envvar="ORCHESTRATOR_API_KEY", help="The machine's enrolment key.")],
-    name: NameOption = None,
+    key: Annotated[str, typer.Option("--key", envvar="ORCHESTRATOR_API_KEY", help="An enrolment or a machine's key.")],
+    name: NamesOption = None,
+    robots: RobotsOption = None,
     home: HomeOption = None,
 ) -> None:
-    """Become a robot of an orchestrator."""
+    """Become a robot of an orchestrator, or several."""
     place = Home.at(home, os.environ)
     place.make()
-    identity = enrolling.enrol(place, config.load(place, os.environ, url=url, name=name), key)
-    telling.say(f"Enrolled as {identity.name} at {identity.url}. Start with: bv-robot run", name=identity.name)
+    flags = _flags(None, url, name, robots)
+    settings = config.load(place, os.environ, **flags)
+    names = several.names_of(settings)
+    places = [tending.prepared(place, each) for each in names] or [place]
+    for each in places:
+        own = flags | ({"name": each.root.name} if names else {})
+        identity = enrolling.enrol(each, config.load(each, os.environ, **own), key)
+        telling.say(f"Enrolled as {identity.name} at {identity.url}. Start with: bv-robot run", name=identity.name)
 
 
 @app.command()
 def run(
     url: UrlOption = None,
     key: Annotated[str | None, typer.Option("--key", help="The enrolment key (ORCHESTRATOR_API_KEY).")] = None,
-    name: NameOption = None,
+    name: NamesOption = None,
+    robots: RobotsOption = None,
     home: HomeOption = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End once there is nothing to do.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Run one job, then leave the orchestrator for good.")] = False,
+    idle_timeout: Annotated[
+        float | None, typer.Option("--idle-timeout", min=0, help="With --once: give up after so many seconds.")
+    ] = None,
     log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL", callback=_known_level)] = "INFO",
     given: SetOption = None,
 ) -> None:
     """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key."""
     telling.set_up_logging(log_level)
+    flags = _flags(given, url, name, robots)
+    if once:
+        if until_idle:
+            raise typer.BadParameter("--once ends by itself: leave --until-idle out")
+        given_home = Home.at(home, os.environ) if home or os.environ.get("BV_ROBOT_HOME") else None
+        raise typer.Exit(running_once.come_and_go(given_home, flags, key, idle_timeout=idle_timeout))
+    if idle_timeout is not None:
+        raise typer.BadParameter("--idle-timeout goes with --once")
     place = Home.at(home, os.environ)
     place.make()
-    settings = config.load(place, os.environ, **_flags(given, url, name))
-    known_key = key or os.environ.get("ORCHESTRATOR_API_KEY")
+    settings = config.load(place, os.environ, **flags)
+    known_key = enrolling.key_from(place, settings, os.environ, flag=key)
+    if names := several.names_of(settings):
+        tending.keep(place, names, tending.Request(flags, known_key, log_level, until_idle))
+        return
     # Before enrolling, which may wait long: orders reach whoever holds the home.
     HomeLock(place.lock_file).take()
-    if identity := _identity(place, settings, known_key):
+    if identity := enrolling.identity_for(place, settings, known_key):
+        place.key_file.unlink(missing_ok=True)
         listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
 
 
-def _flags(given: list[str] | None, url: str | None, name: str | None) -> dict[str, str]:
+@app.command(hidden=True)
+def member(home: Annotated[Path, typer.Option("--home")]) -> None:
+    """Be one of several robots, for the process that keeps them."""
+    tending.serve(Home.at(home, os.environ))
+
+
+def _flags(
+    given: list[str] | None, url: str | None, names: list[str] | None, robots: int | None = None
+) -> dict[str, str]:
     """The settings among the flags. One that has a flag of its own is strongest there."""
-    own = {"url": url, "name": name}
+    names = names or []
+    if len(names) > 1 and robots is not None:
+        raise ConfigError("--robots and several --name: give the number, or the names")
+    own = {"url": url, "name": names[0] if len(names) == 1 else None, "robots": str(robots) if robots else None}
+    if len(names) > 1:
+        own["robots"] = os.pathsep.join(names)
     return config.parsed_flags(given or []) | {flag: value for flag, value in own.items() if value is not None}
 
 
-def _identity(home: Home, settings: Config, key: str | None) -> Identity | None:
-    """The stored identity where it fits the address asked for, else a fresh one; None where told to end meanwhile.
-
-    Raises:
-        ConfigError: when neither is possible.
-    """
-    known = config.read_identity(home)
-    if known and settings.url in {"", known.url} and settings.name in {"", known.name}:
-        return known
-    if settings.url and key:
-        return enrolling.enrol_patiently(home, settings, key)
-    if known:
-        asked = f"{settings.name or known.name} at {settings.url or known.url}"
-        raise ConfigError(f"This robot is enrolled as {known.name} at {known.url}, not as {asked}: enrol it again")
-    raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
-
-
 @app.command()
-def status(home: HomeOption = None) -> None:
-    """Show who this robot is, whether it runs, and what it has in hand."""
-    facts = _status(Home.at(home, os.environ))
-    if not telling.is_for_a_person():
-        telling.say("status", **facts)
-        return
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_shown(value)))
-    telling.console.print(table)
-
-
-def _status(home: Home) -> dict[str, Any]:
-    identity = config.read_identity(home)
-    facts: dict[str, Any] = {"version": __version__, "home": str(home.root), "enrolled": identity is not None}
-    facts["paused"] = orders.is_paused(home)
-    note, is_running = spool.read_note(home.status_file), operating.runs(home)
-    if identity is None:
-        waits = {name: note.get(name) for name in ("pid", "trouble")} if is_running else {}
-        return facts | {"running": is_running} | waits
-    memory = Spool(home.spool)
-    waiting = [files for files in memory.executions() if files.has_result() and not files.is_delivered()]
-    facts |= {"robot": identity.name, "orchestrator": identity.url, "running": is_running}
-    facts |= {"undelivered": len(waiting), "quarantined": memory.quarantined()}
-    if is_running:
-        shown = ("pid", "session", "slots", "labels", "accepting", "problem", "trouble", "last_sync", "jobs")
-        facts |= {name: note.get(name) for name in shown}
-        facts["advice"] = problems.sentence(str(note.get("problem") or ""))
-    return facts
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return "\n".join(map(_line, value)) or "none"
-    if isinstance(value, float):
-        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
-    return str(value if value not in (None, "") else "–")
-
-
-def _line(part: Any) -> str:
-    """One line of a list: a job, something in quarantine, or a label."""
-    if not isinstance(part, dict):
-        return str(part)
-    return f"{part['phase']}: {part['what']}" if "phase" in part else f"{part['path']}: {part['why']}"
+def status(home: HomeOption = None, name: OneOption = None) -> None:
+    """Show who this robot is, whether it runs, and what it has in hand; of several robots each."""
+    showing_status.show(Home.at(home, os.environ), name=name)
 
 
 @app.command("config")
 def show_config(
-    url: UrlOption = None, name: NameOption = None, home: HomeOption = None, given: SetOption = None
+    url: UrlOption = None,
+    name: NamesOption = None,
+    robots: RobotsOption = None,
+    home: HomeOption = None,
+    given: SetOption = None,
+    as_template: Annotated[
+        bool, typer.Option("--template", help="Print a config.yaml with every setting and what it is for.")
+    ] = False,
 ) -> None:
     """Show each setting, its value and where it comes from. Takes the flags of `run`, to try them out."""
-    flags = _flags(given, url, name)
+    if as_template:
+        typer.echo(template.text(), nl=False)
+        return
+    flags = _flags(given, url, name, robots)
     showing_config.show(Home.at(home, os.environ), os.environ, home_flag=home is not None, flags=flags)
 
 
@@ -206,39 +215,45 @@ def show_logs(
     job: Annotated[str | None, typer.Option("--job", help="A job's or execution's id; the newest by default.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution has ended.")] = False,
     home: HomeOption = None,
+    name: OneOption = None,
 ) -> None:
     """Print the log of an execution, as far as it is on this machine."""
-    showing_logs.show(Home.at(home, os.environ), job=job, is_followed=follow)
+    showing_logs.show(Home.at(home, os.environ), job=job, is_followed=follow, name=name)
 
 
 # Orders
 
 
 @app.command()
-def pause(home: HomeOption = None) -> None:
+def pause(home: HomeOption = None, name: OneOption = None) -> None:
     """Take nothing new until resumed, also after a restart. What runs goes on."""
-    operating.pause(Home.at(home, os.environ))
+    for place in several.homes(Home.at(home, os.environ), name):
+        operating.pause(place)
 
 
 @app.command()
-def resume(home: HomeOption = None) -> None:
+def resume(home: HomeOption = None, name: OneOption = None) -> None:
     """Take work again after a pause."""
-    operating.resume(Home.at(home, os.environ))
+    for place in several.homes(Home.at(home, os.environ), name):
+        operating.resume(place)
 
 
 @app.command()
-def drain(home: HomeOption = None) -> None:
+def drain(home: HomeOption = None, name: OneOption = None) -> None:
     """Finish what runs, take nothing new, then end."""
-    operating.drain(Home.at(home, os.environ))
+    for place in several.homes(Home.at(home, os.environ), name):
+        operating.drain(place)
 
 
 @app.command()
 def stop(
     now: Annotated[bool, typer.Option("--now", help="End what runs, instead of finishing it.")] = False,
     home: HomeOption = None,
+    name: OneOption = None,
 ) -> None:
     """End the robot as SIGTERM does: what runs is finished; asked again, it is ended and reported."""
-    operating.stop(Home.at(home, os.environ), is_urgent=now)
+    for place in several.homes(Home.at(home, os.environ), name):
+        operating.stop(place, is_urgent=now)
 
 
 # Packages

@@ -39,12 +39,60 @@ class Home:
         Raises:
             ConfigError: when that is not possible.
         """
-        for directory in (self.root, self.spool, self.packages, self.environments, self.work, self.kept, self.author):
+        above = (self.caches, self.root.parent) if self.is_one_of_several else ()
+        own = (self.root, self.spool, self.work, self.kept, self.author)
+        for directory in (*above, *own, self.packages, self.environments):
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
                 told = f"{directory}: {error.strerror}; name a directory that can be written by --home or BV_ROBOT_HOME"
                 raise ConfigError(told) from error
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether this is the home of one of several robots, which lies below the home they share."""
+        return self.root.parent.name == "robots" and Home(self.root.parent.parent).several_file.is_file()
+
+    @property
+    def caches(self) -> Path:
+        """Where packages and environments are kept: several robots share those of the home above them."""
+        return self.root.parent.parent if self.is_one_of_several else self.root
+
+    @property
+    def members(self) -> list[Home]:
+        """The homes of several robots, by name; none where this is the home of one."""
+        if not self.several_file.is_file():
+            return []
+        return [Home(directory) for directory in sorted((self.root / "robots").glob("*")) if directory.is_dir()]
+
+    def member(self, name: str) -> Home:
+        """The home of one of several robots below this one."""
+        return Home(self.root / "robots" / name)
+
+    @property
+    def several_file(self) -> Path:
+        """Which robots the process that keeps several has, as a note; it makes this a home of several."""
+        return self.root / "robots.json"
+
+    @property
+    def several_lock_file(self) -> Path:
+        """Held by the process that keeps several robots."""
+        return self.root / "robots.lock"
+
+    @property
+    def key_file(self) -> Path:
+        """An enrolment key left for the first start, which removes it once it has enrolled."""
+        return self.root / "enrolment.key"
+
+    @property
+    def environment_file(self) -> Path:
+        """Variables for the service that runs the robot, such as proxies, where an operator wrote any."""
+        return self.root / "service.env"
+
+    @property
+    def ephemeral_file(self) -> Path:
+        """Marks the home of a robot that came for one job, with its name."""
+        return self.root / "ephemeral.json"
 
     @property
     def config_file(self) -> Path:
@@ -76,11 +124,11 @@ class Home:
 
     @property
     def packages(self) -> Path:
-        return self.root / "packages"
+        return self.caches / "packages"
 
     @property
     def environments(self) -> Path:
-        return self.root / "environments"
+        return self.caches / "environments"
 
     @property
     def work(self) -> Path:
@@ -105,6 +153,8 @@ class Config:
     Attributes:
         url: The orchestrator's address.
         name: The robot's name; the host's when empty.
+        robots: How many robots this machine runs (names end in -1, -2 …), or their names; one when empty.
+        key_file: A file with an enrolment key, read whenever the robot has to enrol. None by default.
         ca_file: A file of certificates to trust instead of the usual ones.
         machine_name: What the orchestrator calls this machine. Where it is set, a key of another machine is refused.
         machine_signature: A stable text for this host where its own would not do (containers).
@@ -126,6 +176,8 @@ class Config:
 
     url: str = ""
     name: str = ""
+    robots: list[str] = dataclasses.field(default_factory=list)
+    key_file: str = ""
     ca_file: str = ""
     machine_name: str = ""
     machine_signature: str = ""
@@ -178,7 +230,10 @@ def settings_of(home: Home, environ: Mapping[str, str], **flags: Any) -> list[Se
         ConfigError: when a setting is unknown or of the wrong kind.
     """
     settings = {name: Setting(name, value) for name, value in dataclasses.asdict(Config()).items()}
-    of_the_file = _from_file(home.config_file)
+    # Several robots share the settings of the home above them; a file of its own is stronger.
+    of_the_file = [
+        setting for place in {home.caches: 0, home.root: 0} for setting in _from_file(Home(place).config_file)
+    ]
     of_the_flags = [Setting(name, value, "flag", _flag(name)) for name, value in flags.items() if value is not None]
     for given in [*of_the_file, *_from_environment(environ), *of_the_flags]:
         settings[given.name] = dataclasses.replace(given, value=_checked(given))
@@ -187,7 +242,7 @@ def settings_of(home: Home, environ: Mapping[str, str], **flags: Any) -> list[Se
 
 
 def _flag(name: str) -> str:
-    return f"--{name}" if name in {"url", "name"} else f"--set {name}"
+    return f"--{name}" if name in {"url", "name", "robots"} else f"--set {name}"
 
 
 def parsed_flags(assignments: list[str]) -> dict[str, str]:

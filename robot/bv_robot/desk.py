@@ -78,6 +78,9 @@ class Desk:
         """Set once, when every loop is to stop."""
         self.look_back = threading.Event()
         """Set where results that were delivered in an earlier epoch may have to be offered again."""
+        self.most_jobs: int | None = None
+        """How many jobs this process may run at all; None for as many as come."""
+        self.jobs_taken = 0
         self.wants_drain = False
         """The operator of this machine asked to finish what runs and take nothing new."""
         self.is_paused = orders.is_paused(home)
@@ -122,6 +125,7 @@ class Desk:
         """Add work and begin with it."""
         with self._lock:
             self._assignments[assignment.lease_id] = assignment
+            self.jobs_taken += 1
         threading.Thread(target=self._carry_out, args=[assignment], name=assignment.lease_id, daemon=True).start()
 
     def _carry_out(self, assignment: Assignment) -> None:
@@ -134,6 +138,8 @@ class Desk:
         finally:
             with self._lock:
                 self._assignments.pop(assignment.lease_id, None)
+                if not assignment.files.has_result():  # It went back, so it was none of ours.
+                    self.jobs_taken -= 1
             self.wake.set()
 
     def put_aside(self, files: ExecutionFiles, why: str) -> None:
@@ -144,6 +150,16 @@ class Desk:
     def assignments(self) -> list[Assignment]:
         with self._lock:
             return list(self._assignments.values())
+
+    def free_slots(self) -> int:
+        """How many more jobs may be taken now."""
+        free = self.slots - len(self.occupied())
+        return free if self.most_jobs is None else min(free, self.most_jobs - self.jobs_taken)
+
+    def has_done_its_work(self) -> bool:
+        """Say whether every job that this process may run has been run and answered for."""
+        with self._lock:
+            return self.most_jobs is not None and self.jobs_taken >= self.most_jobs and not self._assignments
 
     def occupied(self) -> list[Assignment]:
         """The work that holds a slot: everything but what waits for its result to be delivered."""

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
-from bv_robot import checks_of_host, checks_of_server, config
+from bv_robot import checks_of_host, checks_of_server, config, several
 from bv_robot.config import Config, ConfigError, Home
 from bv_robot.findings import Finding
 
 WIDTH_OF_STATE, WIDTH_OF_NAME = 8, 14
 
 
-def examine(home: Home, environ: Mapping[str, str], *, url: str | None = None) -> list[Finding]:
-    """Check everything. Nothing is changed, and no secret is among what is found."""
+def examine(
+    home: Home, environ: Mapping[str, str], *, url: str | None = None, name: str | None = None
+) -> list[Finding]:
+    """Check everything, of several robots each one's own part too. Nothing is changed; no secret is among it."""
+    try:
+        first, *others = several.homes(home, name)
+    except ConfigError as error:
+        return [*_examine(home, environ, url), Finding.problem("robots", str(error), "Name another by --name")]
+    own = [
+        dataclasses.replace(found, found=f"{several.name_of(place) or 'the one of this home'}: {found.found}")
+        for place in others
+        for found in checks_of_host.check_robot(place, environ)
+    ]
+    return [*_examine(first, environ, url), *own]
+
+
+def _examine(home: Home, environ: Mapping[str, str], url: str | None) -> list[Finding]:
     try:
         settings = config.load(home, environ, url=url)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Becoming a robot of an orchestrator, by a machine's key."""
+"""Becoming a robot of an orchestrator, by the key of a machine or by one for enrolling machines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from bv_robot import __version__, api, client, config, orders, platforms, spool
 from bv_robot.client import Backoff, Client
@@ -27,7 +29,7 @@ def enrol(home: Home, settings: Config, key: str) -> Identity:
     """
     http = Client(settings.url, ca_file=settings.ca_file)
     try:
-        answer = api.register_robot(http, _enrolment(settings, key))
+        answer = api.register_robot(http, _enrolment(home, settings, key))
     finally:
         http.close()
     identity = Identity(
@@ -84,15 +86,51 @@ def _pause(home: Home, seconds: float) -> None:
         time.sleep(min(LOOK_EVERY, seconds))
 
 
+def identity_for(home: Home, settings: Config, key: str | None) -> Identity | None:
+    """The stored identity where it fits the address asked for, else a fresh one; None where told to end meanwhile.
+
+    Raises:
+        ConfigError: when neither is possible.
+        Refusal: when the orchestrator says no.
+    """
+    known = config.read_identity(home)
+    if known and settings.url in {"", known.url} and settings.name in {"", known.name}:
+        return known
+    if settings.url and key:
+        return enrol_patiently(home, settings, key)
+    if known:
+        asked = f"{settings.name or known.name} at {settings.url or known.url}"
+        raise ConfigError(f"This robot is enrolled as {known.name} at {known.url}, not as {asked}: enrol it again")
+    raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
+
+
+def key_from(home: Home, settings: Config, environ: Mapping[str, str], *, flag: str | None = None) -> str | None:
+    """The enrolment key: of the flag, the environment, the file an installation left, or the file that is set.
+
+    Raises:
+        ConfigError: when the file that is set cannot be read.
+    """
+    if given := flag or environ.get("ORCHESTRATOR_API_KEY"):
+        return given.strip()
+    left = Home(home.caches).key_file
+    named = left if left.is_file() else Path(settings.key_file) if settings.key_file else None
+    try:
+        return named.read_text(encoding="utf-8").strip() if named else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"key_file: {named} cannot be read: {error}") from error
+
+
 def signature(settings: Config) -> str:
     """The text that stands for this host: the operator's, else the host's own."""
     return settings.machine_signature or platforms.machine_signature()
 
 
-def _enrolment(settings: Config, key: str) -> dict[str, object]:
+def _enrolment(home: Home, settings: Config, key: str) -> dict[str, object]:
     host = platform.node() or "robot"
-    named = {"machine_name": settings.machine_name} if settings.machine_name else {}
-    return named | {
+    more: dict[str, object] = {"machine_name": settings.machine_name} if settings.machine_name else {}
+    if home.ephemeral_file.exists():
+        more["ephemeral"] = True
+    return more | {
         "name": settings.name or host,
         "machine_key": key,
         "machine_signature": signature(settings),

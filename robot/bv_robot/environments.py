@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uv
 
-from bv_robot import locks, platforms, spool
+from bv_robot import itself, locks, platforms, spool
 
 SPECIFIER = re.compile(r"[0-9.*<>=!~,\s]+")
 """What a package may ask for of a Python: 3.11, 3.11.4, >=3.10,<3.13. Anything else uv might take for a path."""
@@ -25,6 +25,8 @@ CAUSE = re.compile(r"^\s*(?:╰─▶|Caused by:|cause:)\s*(.+)$", re.MULTILINE)
 UNBROKEN = {"COLUMNS": "2000"}
 """Have installers leave their sentences in one line each."""
 CANNOT_RUN = 127
+ANY = ">=3.8"
+"""What jobs can do with where their package does not say."""
 UV_SECONDS = 30.0
 LAST_LINES = 30
 """Of what an installer said, so many lines are told; the reason is at its end."""
@@ -127,9 +129,9 @@ def base_python(version: str, workshop: Workshop) -> Path:
     Raises:
         EnvironmentFailed: when this machine has none.
     """
-    wanted = version.strip()
+    wanted = version.strip() or (ANY if itself.is_frozen() else "")
     own = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
-    if not wanted or is_own_version(wanted):
+    if not itself.is_frozen() and (not wanted or is_own_version(wanted)):
         return own
     if not SPECIFIER.fullmatch(wanted):
         raise EnvironmentFailed(f"The package's python_version {wanted!r} is none: write it like 3.11 or >=3.10,<3.13.")
@@ -163,7 +165,7 @@ def _download_python(wanted: str, workshop: Workshop) -> None:
 
 
 def _no_python(wanted: str) -> str:
-    there = ", ".join(installed_pythons())
+    there = ", ".join(installed_pythons()) or "none"
     told = f"The package asks for Python {wanted}, which this machine does not have; it has {there}."
     return f"{told} Install one that fits, or set python_downloads for the robot."
 
@@ -173,7 +175,7 @@ def installed_pythons() -> list[str]:
     try:
         return listed_pythons(uv_binary())
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
-        return [own_version()]
+        return own_versions()
 
 
 def listed_pythons(binary: str) -> list[str]:
@@ -192,7 +194,12 @@ def listed_pythons(binary: str) -> list[str]:
         env=installer_environment(os.environ),
     )
     versions = {str(python["version"]) for python in json.loads(done.stdout)}
-    return sorted(versions | {own_version()}, key=_by_number)
+    return sorted(versions | {*own_versions()}, key=_by_number)
+
+
+def own_versions() -> list[str]:
+    """The robot's own Python; none where it is a single executable, whose Python is for itself alone."""
+    return [] if itself.is_frozen() else [own_version()]
 
 
 def own_version() -> str:
@@ -310,6 +317,8 @@ def _installer(command: list[str], workshop: Workshop, **variables: str) -> _Don
 
 def uv_binary() -> str:
     """The uv that came with the robot, else whatever the path has; a missing one fails like any installer."""
+    if beside := itself.beside("uv"):
+        return str(beside)
     try:
         return uv.find_uv_bin()
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bv_robot import api, client, delivering, keeping, logs, platforms, preparing, results, runner, spool
+from bv_robot import api, client, delivering, itself, keeping, logs, platforms, preparing, results, runner, spool
 from bv_robot.artefacts import Artefacts
 from bv_robot.cgroups import JobGroup
 from bv_robot.desk import Desk
@@ -302,14 +302,13 @@ class Assignment:
         spool.write_note(self.files.launch, asdict(plan))
         with self._asking:
             self._write_control()
-        environment = {name: value for name, value in os.environ.items() if name != "ORCHESTRATOR_API_KEY"}
         with (self.files.directory / "supervisor.txt").open("ab") as said:
             return subprocess.Popen(
-                [*preparing.interpreter(), "-m", "bv_robot.runner", str(self.files.directory)],
+                itself.supervisor_command(self.files.directory),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                env=environment | {platforms.MARK_OF_SUPERVISOR: self.mark},
+                env=itself.environment(os.environ) | {platforms.MARK_OF_SUPERVISOR: self.mark},
                 **platforms.apart(),
             )
 

@@ -44,6 +44,8 @@ FIRST_OFFERS = 10.0
 """Seconds for which opening a session waits for results from before to be offered once."""
 LAST_OFFERS = 30.0
 """Seconds for which a drained robot goes on delivering; what is left waits in the spool for the next start."""
+REST_WITHIN = 10.0
+"""Seconds for which a listener that has ended waits for its last call."""
 STOP_WITHIN = 7.0
 """Seconds in which a robot that is stopped at once ends its jobs and reports them."""
 
@@ -61,17 +63,31 @@ class Listener:
         identity: Who the robot is.
         key: The machine's key where it is known; with it a token that is no longer good is replaced.
         is_until_idle: Whether to end by itself once there is nothing to do.
+        most_jobs: After how many jobs to end by itself; a first SIGTERM then ends what runs. None for never.
+        idle_timeout: Seconds without any job after which to end by itself. None for never.
+        asked: How urgently whoever started this process wants it to end, beside signals and orders; 0 for not at all.
     """
 
     def __init__(
-        self, home: Home, settings: Config, identity: Identity, *, key: str | None = None, is_until_idle: bool = False
+        self,
+        home: Home,
+        settings: Config,
+        identity: Identity,
+        *,
+        key: str | None = None,
+        is_until_idle: bool = False,
+        most_jobs: int | None = None,
+        idle_timeout: float | None = None,
+        asked: Callable[[], int] = lambda: 0,
     ) -> None:
         self._home, self._settings, self._key = home, settings, key
-        self._is_until_idle = is_until_idle
+        self._idle_timeout, self._begun_at = idle_timeout, platforms.steady()
+        self._is_until_idle, self._asked = is_until_idle, asked
         self._signals = self._urgency = 0
         self._stop_asked_at = self._last_occupied_at = 0.0
         self._desk = Desk(home, settings, identity)
         self._refused: set[str] = set()
+        self._desk.most_jobs = most_jobs
         self._ticks: dict[str, float] = {}
 
     def run(self) -> None:
@@ -101,6 +117,22 @@ class Listener:
             self._desk.ended.set()
             self._desk.wake.set()
             self._write_status()
+
+    def come_to_rest(self) -> None:
+        """After ``run``: wait until the last sync is over, and what it may have brought has gone back."""
+        self._loop.join(REST_WITHIN)
+        deadline = platforms.steady() + REST_WITHIN
+        while self._desk.occupied() and platforms.steady() < deadline:
+            time.sleep(TICK)
+
+    @property
+    def session(self) -> str | None:
+        return self._desk.session
+
+    @property
+    def was_asked_to_end(self) -> bool:
+        """Whether it ended because somebody wanted it to."""
+        return self._asked_urgency() > 0
 
     # Taking over
 
@@ -162,6 +194,8 @@ class Listener:
 
     def _enrol_again(self) -> bool:
         """Find a token that may be good where the one in use is not; False where there is none."""
+        if self._desk.ended.is_set():  # Who leaves must not come back.
+            return False
         self._refused.add(self._desk.identity.api_token)
         if another := rotating.another_identity(self._home, self._refused):
             self._desk.sign_in(another)
@@ -200,6 +234,8 @@ class Listener:
     def _is_done(self) -> bool:
         if self._is_until_idle and self._syncing.is_idle.is_set():
             return True
+        if self._desk.has_done_its_work():
+            return True
         if not self._urgency:
             return False
         if self._urgency > DRAIN:
@@ -225,11 +261,18 @@ class Listener:
         self._signals += 2
 
     def _asked_urgency(self) -> int:
-        return max(min(self._signals, orders.AT_ONCE), orders.urgency_of_stop(self._home))
+        is_urgent = self._signals and self._desk.most_jobs is not None
+        by_signal = orders.AT_ONCE if is_urgent else min(self._signals, orders.AT_ONCE)
+        return max(by_signal, orders.urgency_of_stop(self._home), self._asked())
+
+    def _waits_in_vain(self) -> bool:
+        if self._idle_timeout is None or self._desk.jobs_taken:
+            return False
+        return platforms.steady() >= self._begun_at + self._idle_timeout
 
     def _heed_stop(self) -> None:
         """Act on signals here and not in their handlers, which may interrupt a thread that holds a lock."""
-        urgency = self._asked_urgency()
+        urgency = max(self._asked_urgency(), orders.AT_ONCE if self._waits_in_vain() else 0)
         if urgency > self._urgency:
             self._urgency = urgency
             self._stop()
@@ -318,10 +361,18 @@ def control_groups() -> Path | None:
     return group
 
 
-def listen(home: Home, settings: Config, identity: Identity, *, key: str | None, is_until_idle: bool) -> None:
+def listen(
+    home: Home,
+    settings: Config,
+    identity: Identity,
+    *,
+    key: str | None,
+    is_until_idle: bool,
+    asked: Callable[[], int] = lambda: 0,
+) -> None:
     """Run the robot of a home, whose lock the caller has taken.
 
     Raises:
         LoopDied: when it failed by a fault of ours.
     """
-    Listener(home, settings, identity, key=key, is_until_idle=is_until_idle).run()
+    Listener(home, settings, identity, key=key, is_until_idle=is_until_idle, asked=asked).run()

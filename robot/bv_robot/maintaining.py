@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bv_robot import several
 from bv_robot.cleanup import clean_up, parsed_size, show_kept
 from bv_robot.config import Home
 from bv_robot.doctor import examine, table
@@ -17,9 +18,10 @@ from bv_robot.prewarming import prewarm as make_ready
 def doctor(
     home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
     url: Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="One of several robots; all by default.")] = None,
 ) -> None:
     """Check what this robot needs and say what to do; exit code 0 only where nothing needs attention."""
-    findings = examine(Home.at(home, os.environ), os.environ, url=url)
+    findings = examine(Home.at(home, os.environ), os.environ, url=url, name=name)
     typer.echo(table(findings))
     if any(finding.needs_attention for finding in findings):
         raise typer.Exit(1)
@@ -43,16 +45,20 @@ def cleanup(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="One of several robots, which share the caches.")] = None,
 ) -> None:
     """Remove cached environments and packages no job needs, and directories of failed jobs; also while it runs."""
-    clean_up(Home.at(home, os.environ), older_than=older_than, max_size=max_size, is_dry_run=dry_run)
+    for place in several.homes(Home.at(home, os.environ), name):
+        clean_up(place, older_than=older_than, max_size=max_size, is_dry_run=dry_run)
 
 
 def kept(
     home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="One of several robots; all by default.")] = None,
 ) -> None:
     """List the working directories of failed jobs: when, size, what ran, and where it lies."""
-    show_kept(Home.at(home, os.environ))
+    for place in several.homes(Home.at(home, os.environ), name):
+        show_kept(place)
 
 
 def prewarm(
@@ -61,7 +67,9 @@ def prewarm(
         typer.Option("--process", metavar="NAME", help="A process, by name or id; may be repeated. All by default."),
     ] = None,
     home: Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="One of several robots; all by default.")] = None,
 ) -> None:
     """Build the environments of what this robot may run, also while it runs; exit code 0 only where all are ready."""
-    if not make_ready(Home.at(home, os.environ), process or []):
+    ready = [make_ready(place, process or []) for place in several.homes(Home.at(home, os.environ), name)]
+    if not all(ready):
         raise typer.Exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bv_robot import orders, spool, telling
+from typing import Any
+
+from bv_robot import orders, several, spool, telling
 from bv_robot.config import Home
 from bv_robot.spool import HomeLock
 
@@ -15,7 +17,7 @@ def pause(home: Home) -> None:
     effect = (
         "what runs goes on, nothing new is taken" if is_running else f"{_nobody(home)}; its next start takes no work"
     )
-    telling.say(f"Paused: {effect}. Take work again by: bv-robot resume", paused=True, running=is_running)
+    _say(home, f"Paused: {effect}. Take work again by: bv-robot resume", paused=True, running=is_running)
 
 
 def resume(home: Home) -> None:
@@ -23,7 +25,7 @@ def resume(home: Home) -> None:
     was_paused, is_running = orders.resume(home), runs(home)
     told = "Resumed: work is taken again" if was_paused else "It was not paused"
     told = told if is_running else f"{told}; {_nobody(home)}, so start it with: bv-robot run"
-    telling.say(told, paused=False, running=is_running)
+    _say(home, told, paused=False, running=is_running)
 
 
 def drain(home: Home) -> None:
@@ -37,8 +39,8 @@ def stop(home: Home, *, is_urgent: bool) -> None:
 
 
 def runs(home: Home) -> bool:
-    """Say whether a listener runs in this home."""
-    return home.lock_file.exists() and HomeLock(home.lock_file).is_held()
+    """Say whether a listener runs in this home, or is started again there in a moment."""
+    return (home.lock_file.exists() and HomeLock(home.lock_file).is_held()) or several.is_kept(home)
 
 
 def _nobody(home: Home) -> str:
@@ -57,12 +59,18 @@ def _order_to_stop(home: Home, urgency: int) -> None:
             _tell_what_happens(home)
             return
         orders.forget_stop(home)  # It ended by itself meanwhile; the order must not reach its next start.
-    telling.say(f"Nothing to stop: {_nobody(home)}. See what it left by: bv-robot status", running=False)
+    _say(home, f"Nothing to stop: {_nobody(home)}. See what it left by: bv-robot status", running=False)
 
 
 def _tell_what_happens(home: Home) -> None:
     if orders.urgency_of_stop(home) == orders.AT_ONCE:
-        telling.say("Stopping now: what runs is ended and reported.", running=True, stopping="at once")
+        _say(home, "Stopping now: what runs is ended and reported.", running=True, stopping="at once")
         return
     told = "Draining: what runs is finished, nothing new is taken, then the robot ends. Watch it by: bv-robot status. "
-    telling.say(f"{told}End what runs by: bv-robot stop --now", running=True, stopping="drain")
+    _say(home, f"{told}End what runs by: bv-robot stop --now", running=True, stopping="drain")
+
+
+def _say(home: Home, told: str, **facts: Any) -> None:
+    """Tell what was done; among several robots, to which."""
+    name = several.name_of(home)
+    telling.say(f"{name}: {told}" if name else told, **facts, **({"robot": name} if name else {}))

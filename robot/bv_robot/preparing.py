@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import ssl
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -300,8 +299,3 @@ def progress_of(told: Mapping[str, Any]) -> Record:
         if isinstance(told.get(name), str):
             progress[name] = logs.clean(told[name])[:longest]
     return progress
-
-
-def interpreter() -> list[str]:
-    """The robot's own Python, told not to look for modules in the working directory."""
-    return [sys.executable, "-P"]

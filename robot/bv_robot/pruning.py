@@ -165,10 +165,16 @@ def _delete(path: Path) -> None:
 
 
 def needed(home: Home) -> set[str]:
-    """The keys of everything that an execution may still use: those not answered for, and those that still run."""
-    if not home.spool.is_dir():
-        return set()
-    memory = Spool(home.spool)
+    """The keys of everything that an execution may still use: those not answered for, and those that still run.
+
+    Of several robots that share the caches each counts.
+    """
+    shared = Home(home.caches)
+    spools = [place.spool for place in (shared, *shared.members) if place.spool.is_dir()]
+    return {key for spool_directory in spools for key in _needed_by(Spool(spool_directory))}
+
+
+def _needed_by(memory: Spool) -> set[str]:
     unanswered = {files for files in memory.executions() if not files.is_delivered()}
     known = [*memory.executions(), *map(ExecutionFiles, memory.quarantine.iterdir())]
     running = {files for files in known if (owner := files.owner()) and platforms.still_runs(owner)}

@@ -93,7 +93,7 @@ class Outcome:
 
 
 def main() -> None:
-    files = ExecutionFiles(Path(sys.argv[1]))
+    files = ExecutionFiles(Path(sys.argv[-1]))
     platforms.become_subreaper()
     if files.take_ownership(platforms.own_identity()):
         Supervision(files).carry_out()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bv_robot import telling
+from bv_robot import several, telling
 from bv_robot.config import Home
 from bv_robot.spool import CorruptRecord, ExecutionFiles, Record, Spool
 
@@ -24,17 +24,19 @@ class NoLog(Exception):
     """There is no log to show. The message says why, and what to do."""
 
 
-def show(home: Home, *, job: str | None, is_followed: bool) -> None:
+def show(home: Home, *, job: str | None, is_followed: bool, name: str | None = None) -> None:
     """Print the log of a job's last execution here, or of the newest one.
 
     Args:
+        name: Which of several robots ran it; None for whichever did.
         job: The id of a job or of an execution; None for the newest execution.
         is_followed: Whether to go on with each new line until the execution has ended.
 
     Raises:
         NoLog: when there is no such execution, or it has not written anything.
+        ConfigError: when no robot is called so.
     """
-    files = _chosen(home, job)
+    files = _chosen(home, job, several.homes(home, name))
     is_empty = True
     for line in _followed(files) if is_followed else _lines(files.log, 0):
         telling.console.file.write(plain(line) + "\n")
@@ -61,8 +63,9 @@ def _fields(fields: dict[str, Any]) -> list[str]:
 # Which one
 
 
-def _chosen(home: Home, job: str | None) -> ExecutionFiles:
-    known = sorted(Spool(home.spool).executions(), key=_granted_at) if home.spool.is_dir() else []
+def _chosen(home: Home, job: str | None, places: list[Home]) -> ExecutionFiles:
+    spools = [Spool(place.spool) for place in places if place.spool.is_dir()]
+    known = sorted((files for each in spools for files in each.executions()), key=_granted_at)
     if not known:
         raise NoLog(
             f"No execution is in {home.root}. Has its robot run a job yet, and is it the right --home? Logs stay here "

@@ -200,7 +200,7 @@ class Syncing:
         first = sorted(self._desk.held(), key=lambda assignment: not assignment.occupies_slot)[:MOST_AT_ONCE]
         held = {assignment.lease_id: assignment for assignment in first}
         is_accepting = self._desk.is_accepting()
-        self._wish(self._desk.slots - len(self._desk.occupied()) if is_accepting else 0)
+        self._wish(self._desk.free_slots() if is_accepting else 0)
         self._seq += 1
         sent = platforms.steady()
         self._in_doubt.update(self._wishes)

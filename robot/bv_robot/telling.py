@@ -21,13 +21,17 @@ problems = Console(stderr=True)
 class JsonLines(logging.Formatter):
     """One JSON object per record, for whatever collects a service's output."""
 
+    def __init__(self, robot: str = "") -> None:
+        super().__init__()
+        self._robot = {"robot": robot} if robot else {}
+
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
             "t": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "message": record.getMessage(),
             "thread": record.threadName,
-        }
+        } | self._robot
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
         return json.dumps(told)
@@ -37,14 +41,15 @@ def is_for_a_person() -> bool:
     return sys.stdout.isatty()
 
 
-def set_up_logging(level: str) -> None:
-    """Have the robot's log go to standard output."""
+def set_up_logging(level: str, *, robot: str = "") -> None:
+    """Have the robot's log go to standard output; each line names the robot where several write there."""
     handler: logging.Handler
     if is_for_a_person():
         handler = RichHandler(console=console, show_path=False, omit_repeated_times=False)
+        handler.setFormatter(logging.Formatter(f"{robot}: %(message)s" if robot else "%(message)s"))
     else:
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonLines(robot))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())

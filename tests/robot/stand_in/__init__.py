@@ -19,14 +19,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.robot.stand_in.decisions import API_KEY, MACHINE_KEY, Decisions, Request
+from tests.robot.stand_in.decisions import API_KEY, ENROLMENT_KEY, MACHINE_KEY, Decisions, Request
 from tests.robot.stand_in.faults import Answer, DropConnection, Refused
 from tests.robot.stand_in.records import Job
 
 LITTLE = 70_000
 """Bytes that a trickling answer sends at a time."""
 
-__all__ = ["API_KEY", "MACHINE_KEY", "Job", "StandIn"]
+__all__ = ["API_KEY", "ENROLMENT_KEY", "MACHINE_KEY", "Job", "StandIn"]
 
 
 class StandIn(Decisions):
@@ -200,6 +200,10 @@ class StandIn(Decisions):
                 return self._noted("register", headers, raw, self._register)
             case "POST", ["api", "v1", "runner", "rotate-token"]:
                 return self._noted("rotate", headers, raw, self._signed(headers, lambda _: self._rotate(headers)))
+            case "POST", ["api", "v1", "runner", "deregister"]:
+                token = headers.get("x-robot-token", "")
+                act_leave = self._signed(headers, lambda body: self._deregister(body, token))
+                return self._noted("deregister", headers, raw, act_leave)
             case "POST", ["api", "v1", "runner", "sessions"]:
                 return self._noted("sessions", headers, raw, self._signed(headers, self._open_session))
             case "POST", ["api", "v1", "runner", "sync"]:
@@ -252,6 +256,7 @@ class StandIn(Decisions):
         def call(body: Any) -> Answer:
             if headers.get("x-robot-token") not in {*self.tokens.values(), *self.former_tokens}:
                 raise Refused(401, "bad_token")
+            self.here = self.presences[headers["x-robot-token"]]
             return act(body)
 
         return call

@@ -11,7 +11,8 @@ import threading
 import time
 import uuid
 import zlib
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.robot.stand_in.faults import Answer, Faults, Refused
@@ -19,6 +20,7 @@ from tests.robot.stand_in.of_jobs import OfJobs
 from tests.robot.stand_in.records import Execution, Job
 
 MACHINE_KEY = "bvm_for_tests"
+ENROLMENT_KEY = "bvt_for_tests"
 API_KEY = "bvk_for_tests"
 MACHINE_NAME = "host-1"
 ROBOT_ID = str(uuid.UUID(int=2))
@@ -42,6 +44,18 @@ class Request:
     endpoint: str
     body: Any
     headers: dict[str, str]
+
+
+@dataclass
+class Presence:
+    """What the stand-in remembers of one robot."""
+
+    session: str | None = None
+    instance: str | None = None
+    resume_secret: str | None = None
+    last_sync: tuple[int, bytes] | None = None
+    last_contact: float = 0.0
+    sessions: set[str] = field(default_factory=set)
 
 
 class Decisions(OfJobs):
@@ -75,17 +89,23 @@ class Decisions(OfJobs):
         self.processes: dict[str, dict[str, Any]] = {}
         self.children: dict[str, Job] = {}
         self.epoch, self.tick = 1, 0
-        self.session: str | None = None
-        self.instance: str | None = None
-        self.resume_secret: str | None = None
-        self.last_sync: tuple[int, bytes] | None = None
-        self.last_contact = 0.0
+        self.presences: defaultdict[str, Presence] = defaultdict(Presence)
+        self.here = Presence()
+        """The robot that speaks; between two calls the one that spoke last."""
         self._wakes = 0
+
+    @property
+    def session(self) -> str | None:
+        return self.here.session
+
+    @session.setter
+    def session(self, session: str | None) -> None:
+        self.here.session = session
 
     # Enrolling and sessions
 
     def _register(self, body: dict[str, Any]) -> Answer:
-        if body["machine_key"] != MACHINE_KEY:
+        if body["machine_key"] not in {MACHINE_KEY, ENROLMENT_KEY}:
             raise Refused(401, "bad_machine_key")
         signature = normalised(body["machine_signature"])
         if body.get("machine_name", MACHINE_NAME) != MACHINE_NAME:
@@ -104,8 +124,15 @@ class Decisions(OfJobs):
         name = next(iter(self.tokens))
         self.former_tokens.add(headers["x-robot-token"])
         self.tokens[name] = f"bvr_{secrets.token_hex(16)}"
+        self.presences[self.tokens[name]] = self.here
         self.token_expires_in = self.lifetime_of_fresh_tokens
         return Answer(200, {"api_token": self.tokens[name], "expires_in": self.token_expires_in})
+
+    def _deregister(self, body: dict[str, Any], token: str) -> Answer:
+        if self._open_executions():
+            raise Refused(409, "robot_busy")
+        self.tokens = {name: known for name, known in self.tokens.items() if known != token}
+        return Answer(200, {"answer": "deregistered"})
 
     def _open_session(self, body: dict[str, Any]) -> Answer:
         if not self.speaks & set(body["protocols"]):
@@ -113,9 +140,9 @@ class Decisions(OfJobs):
             raise Refused(409, "robot_too_old" if is_old else "robot_too_new", detail=f"Wanted: {min(self.speaks)}.")
         if normalised(body["machine_signature"]) != self.signature:
             raise Refused(403, "machine_mismatch")
-        is_resumed = body["resume_secret"] is not None and body["resume_secret"] == self.resume_secret
-        is_fresh = time.monotonic() - self.last_contact < 30
-        if self.session and is_fresh and not is_resumed and body["instance_id"] != self.instance:
+        is_resumed = body["resume_secret"] is not None and body["resume_secret"] == self.here.resume_secret
+        is_fresh = time.monotonic() - self.here.last_contact < 30
+        if self.here.session and is_fresh and not is_resumed and body["instance_id"] != self.here.instance:
             raise Refused(409, "session_in_use", headers={"Retry-After": "1"})
         verdicts = dict.fromkeys(body["running"], "lost")
         for execution in self._open_executions():
@@ -124,12 +151,13 @@ class Decisions(OfJobs):
                 continue
             execution.status = "lost" if execution.is_started else "released"
             execution.job.status = "cancelled" if execution.job.status == "cancelling" else "pending"
-        self.session, self.instance = str(uuid.uuid4()), body["instance_id"]
-        self.resume_secret, self.last_sync = secrets.token_hex(8), None
-        self.last_contact = time.monotonic()
+        self.here.session, self.here.instance = str(uuid.uuid4()), body["instance_id"]
+        self.here.sessions.add(self.here.session)
+        self.here.resume_secret, self.here.last_sync = secrets.token_hex(8), None
+        self.here.last_contact = time.monotonic()
         return Answer(201, {
             "session": self.session,
-            "resume_secret": self.resume_secret,
+            "resume_secret": self.here.resume_secret,
             "robot": {"id": ROBOT_ID, "name": "robot", "tenant": "acme", "slots": self.slots, "labels": [],
                       "token_expires_in": self.token_expires_in},
             "protocol": 1,
@@ -145,7 +173,10 @@ class Decisions(OfJobs):
         return self.tick
 
     def _open_executions(self) -> list[Execution]:
-        return [job.last for job in self.jobs if job.executions and job.last.status == "open"]
+        last = [job.last for job in self.jobs if job.executions]
+        return [
+            execution for execution in last if execution.status == "open" and execution.session in self.here.sessions
+        ]
 
     # Sync
 
@@ -153,7 +184,7 @@ class Decisions(OfJobs):
         if body["session"] != self.session:
             raise Refused(409, "session_over")
         self._check_sequence(body["seq"], raw)
-        self.last_contact = time.monotonic()
+        self.here.last_contact = time.monotonic()
         leases = {told["lease"]: self._renew(told) for told in body["leases"]}
         grants = [grant for wish in body["wishes"] if (grant := self._grant(wish))]
         return Answer(200, {
@@ -173,9 +204,9 @@ class Decisions(OfJobs):
         return told | {"token_expires_in": self.token_expires_in}
 
     def _check_sequence(self, seq: int, raw: bytes) -> None:
-        if self.last_sync and self.last_sync[0] == seq and self.last_sync[1] != raw:
+        if self.here.last_sync and self.here.last_sync[0] == seq and self.here.last_sync[1] != raw:
             raise Refused(409, "sequence_conflict")
-        self.last_sync = (seq, raw)
+        self.here.last_sync = (seq, raw)
 
     def _renew(self, told: dict[str, Any]) -> str:
         execution = self._execution(told["lease"])
