@@ -271,7 +271,8 @@ class Robot(TenantRow):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        # A row that was read in part is not read again for its name.
+        return f"{self.name} (deregistered)" if self.__dict__.get("deleted_at") else self.name
 
 
 class RobotFolder(TenantRow):

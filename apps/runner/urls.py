@@ -1,7 +1,7 @@
 """Addresses of the robot API: the canonical ones below ``/api/v1/``, and those of existing clients."""
 
 from apps.core.api.routes import api_path
-from apps.runner.views import artefacts, children, robots
+from apps.runner.views import artefacts, belonging, children, robots
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.bv import spans
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
@@ -35,6 +35,9 @@ urlpatterns = [
     api_path("runner/leases/<str:lease>/release", robots.release),
     api_path("runner/leases/<str:lease>/log", robots.log),
     api_path("runner/leases/<str:lease>/artefacts", artefacts.keep),
+    api_path("runner/deregister", belonging.deregister),
+    api_path("runner/rotate-token", belonging.rotate_token),
+    api_path("runner/packages", belonging.list_packages),
     api_path("runner/packages/<str:version>/download", robots.download),
     *_CALLS,
 ]

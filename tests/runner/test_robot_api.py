@@ -17,6 +17,7 @@ from apps.jobs import services as jobs
 from apps.jobs.models import Execution, JobStatus, LateResult
 from apps.robots import services as robots
 from apps.robots.models import Robot, RobotSession
+from apps.tenancy import services as tenancy
 from tests import make
 from tests.jobs.reports import job_of
 
@@ -303,7 +304,9 @@ def test_a_packed_piece_is_inflated_no_further_than_a_piece_may_be_long(worker, 
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-def test_a_robot_downloads_only_what_it_runs(worker, stranger, execution):
+def test_a_robot_downloads_only_what_it_runs_or_could_run(worker, process, execution):
+    elsewhere = tenancy.create_folder(process.tenant, actor=make.SYSTEM, name="Elsewhere")
+    stranger = Worker(*make.robot_with_token(of=process.tenant, folders=[elsewhere]))
     path = f"{ROOT}/packages/{execution.job.package_version_id}/download"
 
     taken, refused = worker.client.get(path), stranger.client.get(path)

@@ -17,6 +17,7 @@ from apps.robots.services.enrolment_keys import (
     revoke_enrolment_key,
     update_enrolment_key,
 )
+from apps.robots.services.leaving import RobotBusy, delete_robot, deregister_robot
 from apps.robots.services.machines import (
     MachineHasRobots,
     create_machine,
@@ -27,14 +28,15 @@ from apps.robots.services.machines import (
     update_machine,
 )
 from apps.robots.services.robots import (
+    REFUSED,
     clear_error,
     create_robot,
-    delete_robot,
     disable_robot,
     drain_robot,
     enable_robot,
     end_maintenance,
     flag_error,
+    forgive_refusal,
     start_maintenance,
     stop_draining,
     update_robot,
@@ -51,11 +53,13 @@ from apps.robots.services.sessions import (
 __all__ = [
     "ENROLMENT_KEY_FIELDS",
     "MOST_ROBOTS",
+    "REFUSED",
     "ROBOT_CALLED",
     "EnrolmentUsedUp",
     "Host",
     "MachineHasRobots",
     "Newcomer",
+    "RobotBusy",
     "RobotChange",
     "SessionInUse",
     "TokenRotated",
@@ -67,6 +71,7 @@ __all__ = [
     "create_robot",
     "delete_machine",
     "delete_robot",
+    "deregister_robot",
     "disable_robot",
     "drain_robot",
     "enable_robot",
@@ -76,6 +81,7 @@ __all__ = [
     "enrol_robot",
     "flag_error",
     "forget_old_sessions",
+    "forgive_refusal",
     "machine_of_key",
     "meet_machine",
     "register_robot",

@@ -15,9 +15,12 @@ from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
-from apps.robots.models import Machine, Robot, RobotSession, RobotToken
+from apps.robots.models import Machine, Robot
 from apps.robots.services import _checks, _making, _waking
 from apps.tenancy.models import Folder
+
+#: How the error of a robot begins whose program was turned away; it goes with the next session.
+REFUSED = "turned away: "
 
 
 @transaction.atomic
@@ -155,17 +158,12 @@ def flag_error(robot: Robot, *, actor: Actor, error: str) -> None:
 
 
 @transaction.atomic
-def delete_robot(robot: Robot, *, actor: Actor) -> None:
-    """Take a robot out of every list; its name is free again, its tokens end, its history stays."""
-    rbac.require(actor, "robots.delete_robot", robot)
-    if robot.executions.filter(status="running").exists():
-        raise Conflict(f"“{robot.name}” is running jobs. Drain it first, or kill them.")
-    Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
-    RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
-    current = RobotSession.objects.filter(robot=robot, ended_at=None)
-    current.update(ended_at=Now(), end_reason="deleted", waits_until=None)
-    audit.record(actor, "robot.deleted", robot, before=_making.facts(robot))
-    events.record("robot.deleted", robot)
+def forgive_refusal(robot: Robot, *, actor: Actor) -> None:
+    """Take back that a robot's program was refused: one that is not has come."""
+    rbac.require(actor, "robots.report_robot", robot)
+    if Robot.objects.filter(pk=robot.pk, error__startswith=REFUSED).update(error="", error_at=None):
+        audit.record(actor, "robot.error_cleared", robot, reason="a program that is spoken with has come")
+        events.record("robot.changed", robot, data={"action": "robot.error_cleared"})
 
 
 def _change(robot: Robot, actor: Actor, action: str, *, reason: str = "", **changes: Any) -> Robot:

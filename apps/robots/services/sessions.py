@@ -45,6 +45,8 @@ class Newcomer:
     agent: dict[str, Any] = field(default_factory=dict)
     capabilities: dict[str, Any] = field(default_factory=dict)
     is_classic: bool = False
+    #: The versions of the robot API that it speaks.
+    protocols: tuple[int, ...] = (1,)
 
 
 @transaction.atomic
@@ -111,7 +113,7 @@ def _begin(robot: Robot, newcomer: Newcomer, *, took_over: bool) -> tuple[RobotS
         instance_id=newcomer.instance_id,
         boot_id=newcomer.boot_id,
         resume_digest=_digest(secret),
-        agent=newcomer.agent,
+        agent=newcomer.agent if newcomer.is_classic else {**newcomer.agent, "protocols": list(newcomer.protocols)},
         version=rules.version_numbers(str(newcomer.agent.get("version", ""))),
         capabilities=newcomer.capabilities,
         executors=newcomer.capabilities.get("executors", ["robot"]),

@@ -66,7 +66,7 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
         "queue_item_ids": [],
         "entrypoint": {"name": row["entrypoint_name"], "command": row["command"]},
         "script_path": row["script_path"] or None,
-        "package": _package(row) if row["version_id"] else None,
+        "package": package_body(row) if row["version_id"] else None,
     }
 
 
@@ -76,7 +76,8 @@ def _limits(row: dict[str, Any]) -> dict[str, Any]:
     return {"memory": memory and memory * MEBIBYTE, "cpu": row["cpu_limit"], "nice": row["niceness"]}
 
 
-def _package(row: dict[str, Any]) -> dict[str, Any]:
+def package_body(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a robot is told of the package that it shall run."""
     return {
         "id": row["version_id"],
         "name": row["package_name"],

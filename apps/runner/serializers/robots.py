@@ -14,7 +14,7 @@ from apps.jobs.services import Report
 from apps.robots.services import Newcomer
 from apps.runner.services import Presence, Renewal
 
-MOST_LEASES = 64
+MOST_LEASES = MOST_PROTOCOLS = 64
 OUTCOMES = {"completed": End.COMPLETED, "failed": End.FAILED, "cancelled": End.CANCELLED}
 #: What of an error is kept; a longer traceback loses its middle.
 LONGEST_MESSAGE, LONGEST_TRACEBACK = 10_000, 100_000
@@ -134,6 +134,7 @@ def read_newcomer(data: Mapping[str, Any]) -> tuple[Newcomer, str, list[UUID], t
         resume_secret=body.take("resume_secret", text, "the text the last session gave, or null", default=""),
         agent=body.take("agent", table, "an object", default={}),
         capabilities=body.take("capabilities", _capabilities, "an object with a list “executors”", default={}),
+        protocols=body.take("protocols", _protocols, "a list of at most 64 version numbers", default=(1,)),
     )
     signature = body.take("machine_signature", lambda v: text(v, 1000), "a text", default="")
     running = body.take("running", uuids, "a list of at most 64 lease ids", default=[])
@@ -208,6 +209,12 @@ def _capabilities(value: Any) -> dict[str, Any]:
     if not isinstance(executors, list) or not all(isinstance(name, str) and len(name) <= 16 for name in executors):
         raise ValueError(value)
     return {**value, "executors": executors}
+
+
+def _protocols(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MOST_PROTOCOLS:
+        raise ValueError(value)
+    return tuple(whole(version) for version in value)
 
 
 def _highest(value: Any) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from apps.runner.services._pacing import TICKET_SALT
 from apps.runner.services.classic import connect_machine, next_job, note_presence, note_receipt, settle_job
+from apps.runner.services.protocols import NoCommonProtocol, turn_away
 from apps.runner.services.sessions import Opened, connect_classic, disable_robot, open_session, regenerate_key
 from apps.runner.services.syncing import Answered, Presence, Renewal, SequenceConflict, sync_robot
 
 __all__ = [
     "TICKET_SALT",
     "Answered",
+    "NoCommonProtocol",
     "Opened",
     "Presence",
     "Renewal",
@@ -22,4 +24,5 @@ __all__ = [
     "regenerate_key",
     "settle_job",
     "sync_robot",
+    "turn_away",
 ]

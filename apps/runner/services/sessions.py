@@ -40,6 +40,7 @@ def open_session(
     _refuse_unwelcome(robot)
     if signature:
         robots.meet_machine(robot.machine, actor=actor, signature=signature)
+    robots.forgive_refusal(robot, actor=actor)
     session, secret, ended = robots.start_session(robot, actor=actor, newcomer=newcomer)
     kept = jobs.hand_over_leases(
         robot, actor=actor, ended=ended, reason="robot_restarted", session=session, still_running=running

@@ -27,9 +27,10 @@ from apps.jobs.services import Answer
 from apps.packages import services as packages
 from apps.robots import services as robots
 from apps.robots.models import Robot
-from apps.runner import services
+from apps.runner import rules, services
 from apps.runner.authentication import caller_of, token_of
 from apps.runner.serializers.leases import leases_of
+from apps.runner.serializers.packages import version_for
 from apps.runner.serializers.robots import Body, read_newcomer, read_presence, read_report, table, text, truth
 
 KIBIBYTE: Final = 1024
@@ -83,6 +84,12 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
     """Open a session for a robot's process."""
     caller = caller_of(request)
     newcomer, signature, running, highest = read_newcomer(read_json(request))
+    protocol = rules.common(newcomer.protocols, rules.spoken())
+    if protocol is None:
+        program = str(newcomer.agent.get("version", ""))[:40]
+        raise services.turn_away(
+            caller.robot, actor=caller.actor, protocols=newcomer.protocols, program=program
+        )  # Once what it stored has been committed.
     _notice(highest)
     opened = services.open_session(
         caller.robot, actor=caller.actor, newcomer=newcomer, signature=signature, running=running
@@ -98,7 +105,9 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
             "tenant": robot.tenant.slug,
             "slots": robot.slots,
             "labels": _labels(robot),
+            "token_expires_in": caller.token_expires_in,
         },
+        "protocol": protocol,
         "leases": opened.leases,
         "settings": _durations(),
         "config": _config(robot, caller.token_expires_in),
@@ -191,9 +200,9 @@ def log(request: HttpRequest, lease: str) -> HttpResponseBase:
 
 @api_view("GET", "HEAD")
 def download(request: HttpRequest, version: str) -> HttpResponseBase:
-    """Give a robot the package that an open execution of its own names."""
+    """Give a robot the package that an open execution of its own names, or that it could be asked to run now."""
     caller = caller_of(request)
-    found = packages.version_for_robot(parse_id(version), actor=caller.actor, robot=caller.robot)
+    found = version_for(caller.robot, parse_id(version), actor=caller.actor)
     etag = f'"{found.sha256}"'
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304, headers={"ETag": etag})

@@ -1,0 +1,65 @@
+"""How robots go: taken out by somebody, or by themselves. Their history stays, and their names are free again."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from apps.audit import services as audit
+from apps.core.actors import Actor
+from apps.core.errors import Conflict
+from apps.events import services as events
+from apps.rbac import services as rbac
+from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession, RobotToken
+from apps.robots.services import _checks, _making
+
+
+class RobotBusy(Conflict):
+    """A robot goes only after what it runs."""
+
+    code = "robot_busy"
+
+
+@transaction.atomic
+def delete_robot(robot: Robot, *, actor: Actor) -> None:
+    """Take a robot out of every list; its name is free again, its tokens end, its history stays."""
+    rbac.require(actor, "robots.delete_robot", robot)
+    _take_out(robot, f"“{robot.name}” is running jobs. Drain it first, or kill them.", "deleted")
+    audit.record(actor, "robot.deleted", robot, before=_making.facts(robot))
+    events.record("robot.deleted", robot)
+
+
+@transaction.atomic
+def deregister_robot(robot: Robot, *, actor: Actor, session: UUID | None = None) -> None:
+    """Let a robot leave by itself, with its machine where an enrolment key made that and no other robot is on it.
+
+    ``session`` is the one that it speaks in, if any. Raises ``RobotBusy``, and ``Conflict`` where another process
+    speaks for the robot.
+    """
+    rbac.require(actor, "robots.report_robot", robot)
+    # In the order in which enrolling takes its locks, so that no robot enrols on a machine that goes.
+    EnrolmentKey.objects.select_for_update(of=("self",)).filter(machines=robot.machine_id).first()
+    machine = Machine.objects.select_for_update(of=("self",)).get(pk=robot.machine_id)
+    _checks.lock(robot)
+    if session and RobotSession.objects.filter(robot=robot, ended_at=None).exclude(pk=session).exists():
+        raise Conflict("This session has ended: another process speaks for the robot.", code="session_over")
+    _take_out(robot, "This robot still runs a job. Finish or release it first.", "deregistered")
+    audit.record(actor, "robot.deregistered", robot, before=_making.facts(robot))
+    events.record("robot.deleted", robot, data={"by": "itself"})
+    if machine.made_by_id is not None and not Robot.objects.alive().filter(machine=machine).exists():
+        Machine.objects.filter(pk=machine.pk).update(deleted_at=Now())
+        audit.record(actor, "machine.deregistered", machine)
+        events.record("machine.deleted", machine)
+
+
+def _take_out(robot: Robot, busy: str, reason: str) -> None:
+    """End a robot's session, then look what it runs: a claim holds the session, so none comes in between."""
+    current = RobotSession.objects.filter(robot=robot, ended_at=None)
+    current.update(ended_at=Now(), end_reason=reason, waits_until=None)
+    if robot.executions.filter(status="running").exists():
+        raise RobotBusy(busy)
+    Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
+    RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
+    RobotToken.objects.filter(robot=robot, revoked_at__gt=Now()).update(revoked_at=Now())
