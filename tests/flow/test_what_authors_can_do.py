@@ -1,0 +1,121 @@
+"""The examples of what an author can do, and the released runtime, on a real server and a real robot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from apps.jobs.models import Execution, Span
+from tests.flows import Flow
+from tests.robot.packages import MANIFEST, package
+
+RELEASED = "bv-runtime==2026.2.81610\n"
+SPEAKS_THROUGH_THE_RUNTIME = """
+    from bv.runtime import LogLevel, context, log_message, start_span
+
+    def main():
+        log_message("said through the runtime", LogLevel.WARN)
+        with start_span("step", input_payload={"n": 1}, tags={"colour": "red"}) as span:
+            span.output_payload = {"n": 2}
+        return [context.get_execution_id(), context.get_tenant_id(), context.is_runner_mode()]
+"""
+ASKS_FOR_MORE = """
+    from bv.runtime import assets, queue
+
+    def main(calls):
+        return {call: answer_to(call) for call in calls}
+
+    def answer_to(call):
+        try:
+            return repr(eval(call))
+        except RuntimeError as error:
+            return f"{type(error).__name__}: {error}"
+"""
+NOT_OFFERED = "OrchestratorError: Orchestrator error 404"
+#: What the released runtime can ask for, and how the server answers a job that asks for it today.
+ANSWERS = {
+    "assets.get_asset('rate')": NOT_OFFERED,
+    "assets.set_asset('rate', 2)": NOT_OFFERED,
+    "assets.get_secret('key').value()": NOT_OFFERED,
+    "assets.get_credential('login')": NOT_OFFERED,
+    "queue.add('invoices', {'n': 1})": NOT_OFFERED,
+    "queue.get('invoices')": NOT_OFFERED,
+}
+
+
+@pytest.fixture(scope="module")
+def robot(flow: Flow):
+    """A robot with three slots, so that a parent can wait for its children."""
+    return flow.robot(slots=3)
+
+
+def package_of(flow: Flow, name: str, source: str, tmp_path: Path) -> str:
+    """Publish a package that pins the released runtime; returns its id."""
+    file = tmp_path / f"{name}.bvpackage"
+    manifest = MANIFEST.replace("invoices", name)
+    file.write_bytes(package(source, lock=RELEASED, bvproject__yaml=manifest))
+    return str(flow.upload(file)["package"]["id"])
+
+
+def spans_of(flow: Flow, job: str) -> list:
+    execution = Execution.objects.filter(job=job).latest("number")
+    return list(Span.of(execution.pk).order_by("id"))
+
+
+# Examples
+
+
+def test_log_lines_carry_their_fields(flow, robot):
+    job = flow.run(flow.process(package=flow.example("log-fields")), parameters={"least": 0})
+
+    assert flow.wait(job)["result"] == {"P-1": 120.0, "P-3": 80.5}
+    flow.wait_for_log(job, "all payments are done")
+    assert "payment left out" in flow.log(job)
+
+
+def test_files_can_be_downloaded_afterwards(flow, robot):
+    job = flow.run(flow.process(package=flow.example("report-files")), parameters={"text": "b a b"})
+
+    flow.wait(job)
+    flow.until(lambda: len(flow.call("GET", f"/jobs/{job}/artefacts")["items"]) == 2)
+    found = {row["name"]: row for row in flow.call("GET", f"/jobs/{job}/artefacts")["items"]}
+    assert sorted(found) == ["words.csv", "words.png"]
+    assert flow.call("GET", f"/artefacts/{found['words.csv']['id']}/download").split() == ["word,count", "b,2", "a,1"]
+
+
+def test_steps_are_kept_in_their_order_and_nesting(flow, robot):
+    job = flow.run(flow.process(package=flow.example("traced-steps")))
+
+    flow.wait(job)
+    flow.until(lambda: len(spans_of(flow, job)) == 4)
+    spans = spans_of(flow, job)
+    answer = next(span for span in spans if span.name == "answer")
+    assert sorted(span.name for span in spans) == ["answer", "find words", "look up", "look up"]
+    assert {span.parent_span_id for span in spans if span is not answer} == {answer.span_id}
+    assert answer.tags == {"model": "none"}
+
+
+# The released runtime
+
+
+def test_the_released_runtime_works_unchanged(flow, robot, tmp_path):
+    job = flow.run(flow.process(package=package_of(flow, "speaks", SPEAKS_THROUGH_THE_RUNTIME, tmp_path)))
+
+    ended = flow.wait(job)
+    assert ended["status"] == "completed", json.dumps(ended["error"])
+    assert ended["result"] == [flow.executions(job)[-1]["id"], flow.tenant.slug, True]
+    flow.wait_for_log(job, "said through the runtime")
+    flow.until(lambda: spans_of(flow, job))
+    (span,) = spans_of(flow, job)
+    assert (span.name, span.input, span.output) == ("step", {"n": 1}, {"n": 2})
+
+
+def test_what_the_server_does_not_offer_is_an_ordinary_exception(flow, robot, tmp_path):
+    process = flow.process(package=package_of(flow, "asks", ASKS_FOR_MORE, tmp_path))
+
+    job = flow.run(process, parameters={"calls": list(ANSWERS)})
+
+    answers = flow.wait(job)["result"]
+    assert {call: answers[call][: len(expected)] for call, expected in ANSWERS.items()} == ANSWERS
