@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from apps.triggers.rules import silences
+from apps.triggers.rules.silences import Days, Period, Weekly
+
+BERLIN = ZoneInfo("Europe/Berlin")
+WEEKEND = Weekly("Weekend", frozenset({5, 6}))
+NIGHTS = Weekly("Night", frozenset({0, 1, 2, 3, 4}), time(22), time(6))
+LUNCH = Weekly("Lunch", frozenset(range(7)), time(12), time(13))
+CHRISTMAS = Days("Christmas", date(2020, 12, 24), date(2020, 12, 27), every_year=True)
+NEW_YEAR = Days("Turn of the year", date(2020, 12, 31), date(2021, 1, 2), every_year=True)
+LEAP = Days("Leap day", date(2024, 2, 29), date(2024, 3, 1), every_year=True)
+MOVE = Period("Move", datetime.fromisoformat("2026-05-04T15:00"), datetime.fromisoformat("2026-05-05T09:30"))
+
+
+@pytest.mark.parametrize(
+    ("silence", "local", "is_silent"),
+    [
+        (WEEKEND, "2026-01-03T00:00", True),
+        (WEEKEND, "2026-01-05T00:00", False),
+        (NIGHTS, "2026-01-05T22:00", True),
+        (NIGHTS, "2026-01-06T05:59", True),
+        (NIGHTS, "2026-01-06T06:00", False),
+        (NIGHTS, "2026-01-05T05:00", False),  # Sunday's night is none of them.
+        (LUNCH, "2026-01-05T12:59:59", True),
+        (LUNCH, "2026-01-05T13:00", False),
+        (CHRISTMAS, "2031-12-26T23:59", True),
+        (CHRISTMAS, "2031-12-27T00:00", False),
+        (NEW_YEAR, "2027-01-01T12:00", True),
+        (NEW_YEAR, "2027-01-02T00:00", False),
+        (LEAP, "2028-02-29T12:00", True),
+        (LEAP, "2027-03-01T12:00", False),
+        (MOVE, "2026-05-05T09:29", True),
+        (MOVE, "2026-05-05T09:30", False),
+        (MOVE, "2027-05-05T09:00", False),
+    ],
+)
+def test_a_stretch_covers_its_own_time_and_no_more(silence, local, is_silent):
+    moment = datetime.fromisoformat(local).replace(tzinfo=BERLIN)
+
+    assert (silences.silence_at([silence], moment, BERLIN) is silence) is is_silent
+
+
+def test_the_clocks_of_the_calendar_count():
+    late_sunday_in_berlin = datetime(2026, 1, 4, 22, 30, tzinfo=UTC)
+
+    assert silences.silence_at([WEEKEND], late_sunday_in_berlin, BERLIN) is WEEKEND
+    assert silences.silence_at([WEEKEND], late_sunday_in_berlin, ZoneInfo("Asia/Tokyo")) is None
+
+
+def test_the_days_of_a_month_are_shown_with_what_touches_them():
+    shown = silences.silent_days([WEEKEND, CHRISTMAS], date(2026, 12, 24), 4)
+
+    assert shown == {
+        date(2026, 12, 24): ["Christmas"],
+        date(2026, 12, 25): ["Christmas"],
+        date(2026, 12, 26): ["Weekend", "Christmas"],
+        date(2026, 12, 27): ["Weekend"],
+    }
