@@ -23,6 +23,8 @@ from apps.packages.models import PackageVersion
 from apps.packages.rules import validation
 from apps.processes import services as processes
 from apps.processes.models import Process
+from apps.queues import services as queues
+from apps.queues.models import ItemLease, Queue, QueueItem
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession
@@ -187,6 +189,35 @@ def spans(of: Execution, *names: str, **facts: Any) -> list[Span]:
     told = [traces.Traced(**{"span_id": name, "name": name} | facts) for name in names]
     jobs.record_spans(of, actor=acting(of.robot), spans=told)
     return list(Span.of(of.pk).order_by("seq"))
+
+
+def queue(inside: Folder | None = None, **fields: Any) -> Queue:
+    """A queue."""
+    name = fields.pop("name", f"queue-{next(_numbers)}")
+    return queues.create_queue(inside or folder(), actor=SYSTEM, name=name, **fields)
+
+
+def items(of: Queue | None = None, *payloads: Any, **wanted: Any) -> list[QueueItem]:
+    """Items that wait in a queue, one for each payload."""
+    asked = [queues.Wanted(payload=payload, **wanted) for payload in payloads or ({},)]
+    return queues.add_items(of or queue(), actor=SYSTEM, wanted=asked)
+
+
+def item(of: Queue | None = None, **wanted: Any) -> QueueItem:
+    """An item that waits in a queue."""
+    return items(of, wanted.pop("payload", {}), **wanted)[0]
+
+
+def holder(**facts: Any) -> queues.Holder:
+    """Somebody who works on items."""
+    return queues.Holder(**{"kind": "service", "id": uuid.uuid4()} | facts)
+
+
+def taken(of: Queue | None = None, **how: Any) -> ItemLease:
+    """The lease of the next item of a queue, which somebody works on now; an item is added where none is given."""
+    source = of or item().queue
+    [lease] = queues.take_items(source, actor=SYSTEM, holder=how.pop("holder", holder()), **how)
+    return lease
 
 
 def _named(permissions: tuple[str, ...]) -> list[Permission]:

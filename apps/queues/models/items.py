@@ -180,6 +180,7 @@ class ItemLease(TenantRow):
     closed_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=16, blank=True, help_text="done, failed, abandoned, released or expired.")
     result_digest = models.CharField(max_length=64, blank=True)
+    late_report = models.JSONField(null=True, help_text="What its holder said when it no longer counted.")
 
     class Meta:
         constraints = [

@@ -1,0 +1,1 @@
+"""What becomes of items. Pure: facts in, verdicts out."""
