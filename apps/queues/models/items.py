@@ -153,6 +153,7 @@ class QueueItem(Stateful, TenantRow):
             ("take_queueitem", "Can take items to work on them"),
             ("requeue_queueitem", "Can requeue, postpone and prioritise items"),
             ("review_queueitem", "Can review items"),
+            ("sweep_queueitem", "Can take items back from holders that vanished"),
         ]
 
     def __str__(self) -> str:

@@ -1,12 +1,8 @@
 """Everything that can happen to queues and their items."""
 
-from apps.queues.services.adding import (
-    DuplicateReference,
-    QueueClosed,
-    Wanted,
-    add_items,
-    problems_of,
-)
+from apps.queues.services._checking import Wanted, problems_of
+from apps.queues.services._settling import Answer, Report, Settled
+from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
 from apps.queues.services.changing import (
     HasSuccessor,
     ItemBegun,
@@ -26,15 +22,7 @@ from apps.queues.services.queues import (
     resume_queue,
     update_queue,
 )
-from apps.queues.services.settling import (
-    Answer,
-    LeaseOver,
-    Report,
-    Settled,
-    find_lease,
-    finish_item,
-    renew_item,
-)
+from apps.queues.services.settling import LeaseOver, find_lease, finish_item, renew_item
 from apps.queues.services.sweeping import settle_execution, sweep_lease
 from apps.queues.services.taking import Holder, QueuePaused, take_items
 

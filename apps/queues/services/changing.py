@@ -15,8 +15,8 @@ from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.queues.models import ItemStatus, QueueItem, ReviewStatus
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from apps.queues.services._settling import retry
 from apps.queues.services._telling import facts_of
-from apps.queues.services.settling import retry
 from apps.rbac import services as rbac
 
 FURTHEST_AHEAD = timedelta(days=366)

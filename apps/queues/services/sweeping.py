@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from apps.core.actors import Actor
 from apps.queues.models import ErrorType, ItemLease, QueueItem
 from apps.queues.rules.outcomes import Outcome
-from apps.queues.services.settling import Report, lock_of, settle
+from apps.queues.services._settling import Report, lock_of, settle
 from apps.rbac import services as rbac
 
 _VANISHED = Report(Outcome.EXPIRED, error_type=ErrorType.SYSTEM, error_reason="Its holder vanished too often.")
@@ -19,7 +19,7 @@ _VANISHED = Report(Outcome.EXPIRED, error_type=ErrorType.SYSTEM, error_reason="I
 @transaction.atomic
 def sweep_lease(lease: ItemLease, *, actor: Actor) -> bool:
     """Close a lease that ran out and give its item back, or park it. Returns whether there was anything to do."""
-    rbac.require(actor, "queues.take_queueitem", lease.queue)
+    rbac.require(actor, "queues.sweep_queueitem", lease.queue)
     item, lease = lock_of(lease)
     if not ItemLease.objects.filter(pk=lease.pk, closed_at=None, expires_at__lt=Now()).exists():
         return False
@@ -37,7 +37,6 @@ def settle_execution(execution_id: UUID, *, actor: Actor, end: str, error_reason
     held = ItemLease.objects.filter(execution_id=execution_id, closed_at=None).select_related("queue").order_by("item")
     settled = []
     for lease in held:
-        rbac.require(actor, "queues.take_queueitem", lease.queue)
         item, current = lock_of(lease)
         if current.closed_at is None:
             settle(item, current, _report_of(item, end, error_reason))

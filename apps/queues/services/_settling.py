@@ -1,0 +1,151 @@
+"""Closing leases and moving their items: the one place where an end is turned into an item's next state.
+
+Everything here runs inside the caller's transaction, with the item locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.db.models.functions import Now
+
+from apps.core import ids
+from apps.core.errors import Invalid, Problem
+from apps.events import services as events
+from apps.processes import rules as process_rules
+from apps.queues.models import ErrorType, ItemLease, ItemStatus, QueueItem
+from apps.queues.rules.outcomes import ItemFacts, Outcome, Verdict, verdict
+from apps.queues.services._telling import facts_of
+
+LARGEST_RESULT = 1024 * 1024
+LONGEST_REASON = 10_000
+LONGEST_CODE = 100
+
+
+class Answer(StrEnum):
+    """What a report was worth. The last two do not count, and are kept aside with the lease."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    ADOPTED = "adopted"
+    LATE = "late"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How work on an item ended, as its holder says."""
+
+    outcome: str  # done, failed, abandoned or released
+    result: Any = None
+    error_type: str = ""
+    error_code: str = ""
+    error_reason: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What tells the same report again from another."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a report: the item, and the new try that it led to, if any."""
+
+    answer: Answer
+    item: QueueItem
+    successor: QueueItem | None = None
+
+
+def refuse_malformed(report: Report) -> None:
+    """Raise ``Invalid`` where a report does not say what its outcome needs, or says too much."""
+    problems = []
+    if report.outcome not in {Outcome.DONE, Outcome.FAILED, Outcome.ABANDONED, Outcome.RELEASED}:
+        problems.append(Problem("status", "say done, failed, abandoned or released."))
+    if report.outcome == Outcome.DONE and (report.error_type or report.error_reason or report.error_code):
+        problems.append(Problem("error_type", "an item that is done has no error."))
+    if report.outcome == Outcome.FAILED and report.error_type not in {ErrorType.APPLICATION, ErrorType.BUSINESS}:
+        problems.append(Problem("error_type", "say application or business."))
+    if report.outcome in {Outcome.FAILED, Outcome.ABANDONED} and not report.error_reason:
+        problems.append(Problem("error_reason", "say in words what went wrong."))
+    if len(report.error_reason) > LONGEST_REASON:
+        problems.append(Problem("error_reason", f"has more than {LONGEST_REASON} characters."))
+    if len(report.error_code) > LONGEST_CODE:
+        problems.append(Problem("error_code", f"has more than {LONGEST_CODE} characters."))
+    if len(json.dumps(report.result, default=str).encode()) > LARGEST_RESULT:
+        problems.append(Problem("result", f"has more than {LARGEST_RESULT} bytes. Put large data into a file."))
+    if problems:
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+
+
+def lock_of(lease: ItemLease) -> tuple[QueueItem, ItemLease]:
+    """Lock an item, then read the lease again: what it was before the wait may be stale."""
+    item = QueueItem.objects.select_related("queue").select_for_update(of=("self",)).get(pk=lease.item_id)
+    lease.refresh_from_db()
+    return item, lease
+
+
+def settle(item: QueueItem, lease: ItemLease, report: Report) -> Settled:
+    """Close a lease and move its locked item. Runs inside the caller's transaction."""
+    facts = ItemFacts(item.attempt, item.queue.max_attempts, item.crashes, item.queue.most_crashes)
+    decided = verdict(Outcome(report.outcome), facts, error_type=report.error_type, code=report.error_code)
+    changes = {"closed_at": Now(), "outcome": report.outcome}
+    if report.outcome != Outcome.EXPIRED:
+        changes["result_digest"] = report.digest
+    ItemLease.objects.filter(pk=lease.pk).update(**changes)
+    move(item, decided, report)
+    return Settled(Answer.ACCEPTED, item, retry(item) if decided.is_retried else None)
+
+
+def move(item: QueueItem, decided: Verdict, report: Report) -> None:
+    """Put a locked item into the state that was decided, and tell whoever follows."""
+    changes: dict[str, Any] = {"crashes": item.crashes + decided.crashed}
+    if decided.status == ItemStatus.NEW:
+        changes |= {"available_at": Now()}
+    else:
+        changes |= {
+            "finished_at": Now(),
+            "result": report.result,
+            "error_type": decided.error_type,
+            "error_code": decided.code,
+            "error_reason": report.error_reason,
+        }
+    item.move_to(decided.status, **changes)
+    name = "item.returned" if decided.status == ItemStatus.NEW else f"item.{decided.status}"
+    events.record(name, item, data=facts_of(item, error_type=decided.error_type, error_code=decided.code))
+
+
+def retry(item: QueueItem, *, attempt: int | None = None, delayed: bool = True) -> QueueItem:
+    """Make the next try at a failed item: a new one that points at it and keeps its reference."""
+    queue, key = item.queue, ids.uuid7()
+    wait = process_rules.backoff_seconds(
+        item.attempt, base=queue.backoff_base, cap=queue.backoff_cap, jitter=queue.backoff_jitter
+    )
+    successor = QueueItem(
+        id=key,
+        lineage=item.lineage,
+        retry_of=item,
+        attempt=attempt if attempt is not None else item.attempt + 1,
+        tenant_id=item.tenant_id,
+        folder_id=item.folder_id,
+        queue=queue,
+        schema_id=item.schema_id,
+        reference=item.reference,
+        payload=item.payload,
+        priority=item.priority,
+        **({"available_at": Now() + timedelta(seconds=wait)} if delayed else {}),
+        deadline=item.deadline,
+        late_at=item.late_at,
+        tags=item.tags,
+        created_by=item.created_by,
+    )
+    QueueItem.objects.bulk_create([successor])
+    successor.refresh_from_db()
+    successor.queue = queue
+    events.record("item.retried", successor, data=facts_of(successor, retry_of=item.pk))
+    return successor
