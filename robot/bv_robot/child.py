@@ -11,7 +11,6 @@ import asyncio
 import ctypes
 import faulthandler
 import importlib
-import importlib.util
 import inspect
 import json
 import logging
@@ -89,7 +88,11 @@ def die_with_supervisor(supervisor: int) -> None:
 
 def beside(name: str) -> dict[str, Any]:
     """What a file beside this one defines, without a module that the job could find or stumble over."""
-    return runpy.run_path(os.path.join(os.path.dirname(__file__), name))
+    return runpy.run_path(path_beside(name))
+
+
+def path_beside(name: str) -> str:
+    return os.path.join(os.path.dirname(__file__), name)
 
 
 def heed_endings(handler: Any) -> None:
@@ -113,43 +116,6 @@ def connect(request: dict[str, Any], channel: Channel) -> Any:
     connection.at_end = []
     sys.modules[CONNECTION] = connection
     return connection
-
-
-def introduce(request: dict[str, Any]) -> None:
-    """Have the ``bv.runtime`` that the package brings speak for this job, whichever generation it is."""
-    token, facts = request.get("token"), request.get("orchestrator")
-    if not (token and facts) or importlib.util.find_spec("bv") is None:
-        return
-    try:
-        set_runtime_context = importlib.import_module("bv.runtime.context").set_runtime_context
-    except (ImportError, AttributeError):
-        introduce_by_environment(token, facts)
-        return
-    try:
-        set_runtime_context(
-            base_url=facts["base_url"],
-            robot_token=token,
-            execution_id=facts["execution"],
-            robot_name=facts["robot"],
-            machine_name=facts["machine"],
-            tenant_id=facts["tenant"],
-            folder_id=facts["folder"],
-            project_type=facts["project_type"],
-        )
-    except (TypeError, ValueError) as error:
-        logging.getLogger("bv_robot").warning("The installed bv.runtime cannot be told who this job is: %s", error)
-
-
-def introduce_by_environment(token: str, facts: dict[str, Any]) -> None:
-    """For runtimes that read variables. Only this process and those it starts have them."""
-    os.environ.update(
-        BV_ORCHESTRATOR_URL=facts["url"],
-        BV_ROBOT_TOKEN=token,
-        BV_ROBOT_NAME=facts["robot"],
-        BV_MACHINE_NAME=facts["machine"],
-        BV_JOB_EXECUTION_ID=facts["execution"],
-        BV_SDK_RUN="1",
-    )
 
 
 # Calling
@@ -200,7 +166,7 @@ def answer_of_exception(error: BaseException) -> Answer:
 def without_us(trace: TracebackType | None) -> TracebackType | None:
     """Leave the robot's own frames out of a traceback, unless there are no others."""
     modules = (runpy, importlib, asyncio.runners, asyncio.base_events)
-    ours = {__file__, *(module.__file__ for module in modules)}
+    ours = {__file__, path_beside("child_runtime.py"), *(module.__file__ for module in modules)}
     theirs = trace
     while theirs is not None and (name := theirs.tb_frame.f_code.co_filename):
         if name not in ours and not name.startswith("<frozen "):
@@ -217,7 +183,7 @@ def failed(kind: str, message: str, code: str = "application_error", trace: str 
 
 def run(request: dict[str, Any]) -> Any:
     sys.path[:1] = request["path"]
-    introduce(request)
+    beside("child_runtime.py")["introduce"](request.get("token"), request.get("orchestrator"))
     if request["kind"] == "script":
         return run_script(request["target"], request["parameters"])
     return run_function(request["target"], request["parameters"])

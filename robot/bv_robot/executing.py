@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bv_robot import api, client, delivering, itself, keeping, logs, platforms, preparing, results, runner, spool
+from bv_robot import api, client, delivering, itself, keeping, logs, outcomes, platforms, preparing, results, spool
 from bv_robot.artefacts import Artefacts
 from bv_robot.cgroups import JobGroup
 from bv_robot.desk import Desk
@@ -22,13 +22,13 @@ from bv_robot.logs import LogFile
 from bv_robot.packages.archives import UnsafeArchive
 from bv_robot.packages.fetching import WrongPackage
 from bv_robot.preparing import NotBegun, Preparation, UnusableSource
-from bv_robot.runner import Plan
+from bv_robot.runner import MARGIN, Plan
 from bv_robot.spool import ExecutionFiles, Record
 from bv_robot.uploading import Uploading
 
 log = logging.getLogger("bv_robot")
 
-SAFE_PART = 1 - runner.MARGIN
+SAFE_PART = 1 - MARGIN
 """Of a lease's time to live, this much is trusted; the rest is the margin in which a job is ended."""
 NOT_RENEWED = {"kill", "lost"}
 """With these words the server did not extend the lease."""
@@ -132,8 +132,8 @@ class Assignment:
         """Pass something on to the job's supervisor. What ends a job is never taken back, whichever loop asked."""
         with self._asking:
             if asked != self.asked and asked != "continue":
-                log.info("%s: %s", self, runner.ENDINGS.get(asked, "it was asked to end by itself"))
-            if self.asked not in runner.ENDINGS or asked in {"kill", "lost"}:
+                log.info("%s: %s", self, outcomes.ENDINGS.get(asked, "it was asked to end by itself"))
+            if self.asked not in outcomes.ENDINGS or asked in {"kill", "lost"}:
                 self.asked = asked
             self._write_control()
 
@@ -278,7 +278,7 @@ class Assignment:
 
     def _report(self, outcome: str, error: Record | None) -> None:
         report = results.report(self._lease, outcome, log=logs.extent_of(self.files.log), error=error)
-        runner.write_for_certain(self.files, report)
+        outcomes.write_for_certain(self.files, report)
 
     def _give_back(self, reason: str) -> None:
         """Release the lease. Where that does not work it runs out by itself."""
@@ -325,7 +325,7 @@ class Assignment:
     def _force_if_stuck(self, pid: int) -> None:
         """End the job from here when its supervisor does not, because somebody stopped or froze it."""
         now = platforms.steady()
-        if self.asked not in runner.ENDINGS and now < self.deadline:
+        if self.asked not in outcomes.ENDINGS and now < self.deadline:
             return
         self._should_end_at = self._should_end_at or now + self._lease["kill_grace"] + FORCE_AFTER
         if now >= self._should_end_at:

@@ -19,11 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bv_robot import deaths, keeping, platforms, results, spool
+from bv_robot import deaths, keeping, outcomes, platforms, results, spool
 from bv_robot.confining import Confinement
 from bv_robot.deaths import Death
 from bv_robot.limits import Limits
 from bv_robot.logs import LogFile
+from bv_robot.outcomes import Outcome
 from bv_robot.output import Output
 from bv_robot.spool import ExecutionFiles
 
@@ -36,18 +37,6 @@ SHORT_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL, but for a cancel and a time-out, which have the grace the lease names."""
 LAST_RESORT = 10.0
 """Seconds for which a process that survives SIGKILL (in the kernel's hands) is waited for."""
-
-ENDINGS = {
-    "cancel": "it was cancelled",
-    "kill": "it was killed on request",
-    "lost": "the lease is no longer ours",
-    "robot_stopped": "the robot is being stopped",
-}
-"""What the listener may ask that ends the job, in words."""
-ENDINGS_SEEN_HERE = {
-    "timeout": "it ran longer than its timeout",
-    "memory": "it uses more memory than it may",
-}
 
 
 @dataclass(frozen=True)
@@ -81,15 +70,6 @@ class Ending:
 
     reason: str
     kill_at: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of the job, before it is put into a report."""
-
-    outcome: str
-    result: Any = None
-    error: dict[str, Any] | None = None
 
 
 def main() -> None:
@@ -135,8 +115,7 @@ class Supervision:
         except OSError as error:
             told = f"The job's process could not be started: {error}"
             self._log.say(told, "ERROR")
-            failed = results.error("CannotStart", told, code="environment_error")
-            self._report(Outcome("failed", error=failed), None)
+            self._report(outcomes.failed("CannotStart", told, "environment_error"), None)
             return
         self._confinement.confine_from_outside(child.pid)
         readers = Output(self._log, self._marker).listen(child)
@@ -200,13 +179,13 @@ class Supervision:
 
     def _consider_ending(self, child: subprocess.Popen[bytes], now: float) -> None:
         control = self._control()
-        if control.get("ask") in {"stop", *ENDINGS}:
+        if control.get("ask") in {"stop", *outcomes.ENDINGS}:
             self._tell_job()
         reason = self._reason_to_end(control, now)
         if reason and self._ending is None:
             self._ending = Ending(reason, self._kill_at(reason, now))
             self._tell_job()
-            self._log.say(f"Ending the job: {(ENDINGS | ENDINGS_SEEN_HERE)[reason]}.", "WARN")
+            self._log.say(f"Ending the job: {(outcomes.ENDINGS | outcomes.ENDINGS_SEEN_HERE)[reason]}.", "WARN")
             platforms.ask_group_to_end(child.pid)
         elif reason and self._ending and reason != self._ending.reason:
             self._ending.kill_at = min(self._ending.kill_at, self._kill_at(reason, now))
@@ -225,7 +204,7 @@ class Supervision:
     def _reason_to_end(self, control: spool.Record, now: float) -> str | None:
         asked = control.get("ask")
         # Where a job's time is up the server says "kill" too, and that must not shorten its grace.
-        if asked in ENDINGS and not (asked == "kill" and self._is_out_of_time(now)):
+        if asked in outcomes.ENDINGS and not (asked == "kill" and self._is_out_of_time(now)):
             return str(asked)
         # Without a control file the spool was cleared under us: nobody holds the lease any more.
         if now >= control.get("deadline", 0.0):
@@ -303,7 +282,8 @@ class Supervision:
     def _conclude(self, death: Death) -> Outcome:
         answer = self._answer()
         if answer.get("outcome") == "completed":
-            return self._completed(answer.get("result"))
+            # Also when it comes while the job is being ended.
+            return outcomes.completed(answer.get("result"), self._plan.result_limit)
         if self._ending:
             return self._ended(self._ending.reason)
         if death.was_killed and self._reason_to_end(self._control(), platforms.steady()) == "lost":
@@ -315,14 +295,14 @@ class Supervision:
         if death.exit_code == 0 and self._plan.kind == "script":
             return Outcome("completed")
         if death.was_killed and (told := self._confinement.kill_by_kernel()):
-            return Outcome("failed", error=results.error("OutOfMemory", told, code="resource_limit"))
-        return Outcome("failed", error=results.error("ProcessDied", deaths.in_words(death, Path(self._plan.work))))
+            return outcomes.failed("OutOfMemory", told, "resource_limit")
+        return outcomes.failed("ProcessDied", deaths.in_words(death, Path(self._plan.work)))
 
     def _raised(self, told: dict[str, Any]) -> Outcome:
         message, code = told["message"], told["code"]
         if told["type"] == "MemoryError" and (refusal := self._confinement.refusal()):
             message, code = refusal, "resource_limit"
-        return Outcome("failed", error=results.error(told["type"], message, code=code, traceback=told["traceback"]))
+        return outcomes.failed(told["type"], message, code, told["traceback"])
 
     def _answer(self) -> dict[str, Any]:
         path = self._files.channel / "answer.json"
@@ -332,31 +312,12 @@ class Supervision:
             return {}
         return {"too_large": True} if too_large else spool.read_note(path)
 
-    def _completed(self, result: Any) -> Outcome:
-        """A success counts even when it comes while the job is being ended, provided that its result can travel."""
-        if len(results.canonical(result)) > self._plan.result_limit:
-            return Outcome("failed", error=results.too_large(self._plan.result_limit))
-        if reason := results.unfit(result):
-            return Outcome("failed", error=results.error("ResultNotJson", f"The result cannot be sent: {reason}."))
-        return Outcome("completed", result)
-
     def _ended(self, reason: str) -> Outcome:
-        timeout = self._plan.timeout
-        if reason == "cancel":
-            return Outcome("cancelled")
         if reason == "timeout" or (reason == "kill" and self._is_out_of_time(platforms.steady())):
-            message = f"The job ran longer than its timeout of {timeout:g} seconds and was ended."
-            return Outcome("failed", error=results.error("Timeout", message, code="timeout"))
+            return outcomes.timed_out(self._plan.timeout or 0.0)
         if reason == "memory":
-            error = results.error("OutOfMemory", self._confinement.excess(), code="resource_limit")
-            return Outcome("failed", error=error)
-        if reason == "lost":
-            message = "The robot no longer held the lease, so it ended the job."
-            return Outcome("failed", error=results.error("LeaseLost", message, code="killed"))
-        if reason == "kill":
-            return Outcome("failed", error=results.error("Killed", "The job was killed on request.", code="killed"))
-        message = "The robot was stopped while the job ran."
-        return Outcome("failed", error=results.error("RobotStopped", message, code="robot_stopped"))
+            return outcomes.failed("OutOfMemory", self._confinement.excess(), "resource_limit")
+        return outcomes.ended(reason)
 
     def _report(self, outcome: Outcome, exit_code: int | None) -> None:
         self._confinement.end()
@@ -379,19 +340,7 @@ class Supervision:
             exit_code=exit_code,
             usage=usage,
         )
-        write_for_certain(self._files, report)
-
-
-def write_for_certain(files: ExecutionFiles, report: results.Report) -> None:
-    """Bring a result to the disk; while that is full the result waits here, in memory."""
-    while files.directory.exists():  # Where the spool was cleared away nobody waits for it any more.
-        try:
-            files.write_result(report)
-        except OSError:
-            files.note_in_memory()
-            time.sleep(1)
-        else:
-            return
+        outcomes.write_for_certain(self._files, report)
 
 
 if __name__ == "__main__":
