@@ -307,6 +307,11 @@ class RobotToken(Token):
     def __str__(self) -> str:
         return f"token of {self.robot}"
 
+    @classmethod
+    def good_after(cls, moment: Any) -> Q:
+        """Return the condition under which a row is not revoked by a moment; its life may be over all the same."""
+        return Q(revoked_at=None) | Q(revoked_at__gt=moment)
+
 
 class RobotSample(Stream):
     """What a robot measured of its machine, about once a minute. Shares are between 0 and 1, sizes bytes."""

@@ -26,7 +26,8 @@ _ROBOT = """
     SELECT r.id, r.name, r.tenant_id, r.machine_id, r.enabled, n.status AS tenant_status,
         t.id AS token, t.digest, t.expires_at, t.revoked_at,
         extract(epoch FROM t.expires_at - statement_timestamp())::float AS expires_in,
-        coalesce(t.last_used_at < statement_timestamp() - %(every)s::interval, true) AS use_is_old
+        coalesce(t.last_used_at < statement_timestamp() - %(every)s::interval, true) AS use_is_old,
+        t.last_used_at IS NULL AS is_first_use
     FROM robots_robottoken t
     JOIN robots_robot r ON r.id = t.robot_id AND r.deleted_at IS NULL
     JOIN tenancy_tenant n ON n.id = r.tenant_id
@@ -101,7 +102,7 @@ def caller_of(request: HttpRequest) -> Caller:
     actor = Actor.robot(robot.pk, robot.name, robot.tenant_id)
     _admit(actor, facts)
     if facts["use_is_old"]:
-        RobotToken.objects.filter(pk=facts["token"]).update(last_used_at=Now())
+        _note_use(robot, facts)
     return Caller(robot, actor, facts["expires_in"])
 
 
@@ -161,6 +162,15 @@ def _admit(actor: Actor, facts: dict[str, Any]) -> None:
         raise NotAllowed("This robot is disabled. Ask an operator to enable it.", code="robot_disabled")
     if facts["tenant_status"] != TenantStatus.ACTIVE:
         raise NotAllowed("This tenant is suspended.", code="tenant_suspended")
+
+
+def _note_use(robot: Robot, facts: dict[str, Any]) -> None:
+    """Remember that a token is in use; with the first use the one before it has only the overlap of a rotation left."""
+    RobotToken.objects.filter(pk=facts["token"]).update(last_used_at=Now())
+    if facts["is_first_use"]:
+        end = Now() + tokens.ROTATION_OVERLAP
+        former = RobotToken.objects.filter(robot=robot, revoked_at__gt=end).exclude(pk=facts["token"])
+        former.update(revoked_at=end)
 
 
 def _robot_of(text: str) -> tuple[Robot, dict[str, Any]] | None:

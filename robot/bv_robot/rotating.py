@@ -1,7 +1,7 @@
 """Taking a fresh token in good time, so that no operator has to enrol the robot again.
 
 A new token is stored before the former one is let go of, and the former one stays beside it: whatever dies in between,
-the next start finds a token that is good. The orchestrator honours the former one for ten minutes more.
+the next start finds a token that is good. The orchestrator honours the former one until the new one was used.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Rotating:
             former_token=self._desk.identity.api_token,
             token_lifetime=answer["expires_in"],
         )
-        self._store(fresh)
-        self._desk.sign_in(fresh)
-        log.info("The robot's token was replaced by a fresh one")
+        if self._store(fresh):  # Else the former one is used on, for the next start will know only that.
+            self._desk.sign_in(fresh)
+            log.info("The robot's token was replaced by a fresh one")
 
     def _store(self, identity: Identity) -> bool:
         desk, was_stored = self._desk, self._desk.is_identity_stored

@@ -46,14 +46,43 @@ def at_work(**fields):
 
 
 class TestRotating:
-    def test_the_new_token_works_and_the_old_one_ten_minutes_longer(self):
+    def test_once_the_new_token_is_used_the_old_one_works_ten_minutes_longer(self):
         robot, old = make.robot_with_token()
 
         new = call(old, "rotate-token").json()["api_token"]
+        assert ask(new, "packages").status_code == 200
 
         assert [RobotToken.matching(token).robot for token in (old, new)] == [robot] * 2
         RobotToken.objects.filter(revoked_at__isnull=False).update(revoked_at=F("revoked_at") - ROTATION_OVERLAP)
         assert (call(old, "rotate-token").status_code, RobotToken.matching(new).robot) == (401, robot)
+
+    def test_a_robot_that_lost_the_answer_has_a_week_to_ask_again(self):
+        _, old = make.robot_with_token()
+        lost = call(old, "rotate-token").json()["api_token"]
+        days = F("revoked_at") - timedelta(days=7) + ROTATION_OVERLAP
+        RobotToken.objects.filter(revoked_at__isnull=False).update(revoked_at=days)
+
+        found = call(old, "rotate-token")
+
+        assert (found.status_code, found.json()["api_token"]) == (200, lost)
+
+    def test_what_an_operator_rotates_ends_in_ten_minutes_whatever_was_used(self, system):
+        robot, old = make.robot_with_token()
+        unused = call(old, "rotate-token").json()["api_token"]
+
+        robots.rotate_token(robot, actor=system)
+
+        RobotToken.objects.filter(revoked_at__isnull=False).update(revoked_at=F("revoked_at") - ROTATION_OVERLAP)
+        assert [RobotToken.matching(token) for token in (old, unused)] == [None, None]
+
+    def test_a_new_key_for_the_machine_ends_also_the_token_before(self, system):
+        machine, key = robots.create_machine(make.tenant(), actor=system, name="m")
+        _, old = robots.register_robot(machine, actor=system, key=key, name="r")
+        call(old, "rotate-token")
+
+        robots.replace_key(machine, actor=system)
+
+        assert RobotToken.matching(old) is None
 
     def test_the_same_call_again_gives_the_same_token_for_an_answer_may_be_lost(self):
         _, old = make.robot_with_token()

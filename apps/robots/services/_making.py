@@ -100,8 +100,8 @@ def next_generation(robot: Robot) -> None:
 
 def end_tokens(robot: Robot, **which: Any) -> None:
     """Let a robot's tokens end once the overlap of a rotation is over; those that end sooner still do."""
-    old = RobotToken.objects.filter(robot=robot, revoked_at=None, **which)
-    old.update(revoked_at=Now() + tokens.ROTATION_OVERLAP)
+    end = Now() + tokens.ROTATION_OVERLAP
+    RobotToken.objects.filter(RobotToken.good_after(end), robot=robot, **which).update(revoked_at=end)
 
 
 def end_of_life() -> datetime | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.audit import services as audit
@@ -13,6 +16,9 @@ from apps.core.errors import Conflict, NotSignedIn
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot, RobotToken
 from apps.robots.services import _checks, _making
+
+#: How long a robot's old token works while the one it took in its place was never used.
+UNUSED_OVERLAP = timedelta(days=7)
 
 
 class TokenRotated(Conflict):
@@ -64,9 +70,10 @@ def rotate_token(robot: Robot, *, actor: Actor) -> str:
 def rotate_own_token(robot: Robot, *, actor: Actor, token: str) -> tuple[str, int | None]:
     """Let a robot replace the ``token`` it speaks with; returns the new text and its life in seconds, if it has one.
 
-    The old one works ten minutes longer, in which the same call gives the same answer. The new one ends with the
-    machine's key if the old one came from it. Raises ``NotSignedIn``, and ``TokenRotated`` where somebody else has
-    rotated it: whoever stole a token cannot save it from that.
+    The old one works until ten minutes after the new one was first used, a week at most, and gives the same answer
+    again: a robot that dies before it has stored the new one is not locked out. The new one ends with the machine's key
+    if the old one came from it. Raises ``NotSignedIn``, and ``TokenRotated`` where somebody else has rotated it:
+    whoever stole a token cannot save it from that.
     """
     rbac.require(actor, "robots.report_robot", robot)
     _checks.lock(robot)  # So that the same call twice at once finds what the first has stored.
@@ -87,6 +94,7 @@ def _successor(old: RobotToken, plain: tokens.PlainToken) -> RobotToken:
     robot = old.robot
     _making.next_generation(robot)
     _making.end_tokens(robot)
+    RobotToken.objects.filter(pk=old.pk).update(revoked_at=Now() + UNUSED_OVERLAP)
     new = RobotToken.holding(plain, robot=robot, tenant_id=robot.tenant_id, is_derived=old.is_derived)
     new.expires_at = _making.end_of_life() or (old.expires_at and timezone.now() + _making.TOKEN_LIFE)
     new.save()

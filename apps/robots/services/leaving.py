@@ -61,5 +61,4 @@ def _take_out(robot: Robot, busy: str, reason: str) -> None:
     if robot.executions.filter(status="running").exists():
         raise RobotBusy(busy)
     Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
-    RobotToken.objects.filter(robot=robot, revoked_at=None).update(revoked_at=Now())
-    RobotToken.objects.filter(robot=robot, revoked_at__gt=Now()).update(revoked_at=Now())
+    RobotToken.objects.filter(RobotToken.good_after(Now()), robot=robot).update(revoked_at=Now())

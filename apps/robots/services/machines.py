@@ -140,7 +140,7 @@ def _make_key(machine: Machine) -> str:
 
 
 def _revoke_derived_tokens(machine: Machine) -> None:
-    from_key = RobotToken.objects.filter(robot__machine=machine, is_derived=True, revoked_at=None)
+    from_key = RobotToken.objects.filter(RobotToken.good_after(Now()), robot__machine=machine, is_derived=True)
     from_key.update(revoked_at=Now())
 
 
