@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.robots import services as robots
 from tests import api, make
 from tests.api_routes import World, headers, plain_paths, routes
 
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.django_db
 #: Where the same views answer: each kind of input is tried at all doors below one of these.
 ROOTS = ("/api/v1/", "/api/", "/acme/orchestrator_/", "/some/acme/orchestrator_/")
 JSON = "application/json"
-#: Pieces of logs are bytes, and are asked first where they belong.
-LOG = "runner/leases/<str:lease>/log"
+#: Pieces of logs and files are bytes, and are asked first where they belong.
+LOG, FILE = "runner/leases/<str:lease>/log", "runner/leases/<str:lease>/artefacts"
 BODIES = {
     "NUL": rb'{"name": "a\u0000b"}',
     "NUL in a key": rb'{"na\u0000me": "a"}',
@@ -69,7 +70,7 @@ def _doors(world: World) -> Iterator[Door]:
     person.defaults |= {"HTTP_X_TENANT": headers(world.tenant)["X-Tenant"]}
     for one in routes():
         yield Door(one.method, one.path, one.address(world.rows), person)
-    _, token = make.robot_with_token(world.machine)
+    token = robots.rotate_token(world.execution.robot, actor=make.SYSTEM)
     robot = Client(headers={"X-Robot-Token": token})
     parts = {
         "<str:lease>": world.execution.lease_id,
@@ -120,7 +121,7 @@ def test_no_door_takes_a_body_that_is_not_clean(doors, body, root):
 @pytest.mark.parametrize(("kind", "root"), at_some_root(KINDS), ids=KINDS)
 def test_no_door_takes_a_body_of_another_kind(doors, kind, root):
     send = partial(Door.answer, root=root, body=b'{"name": "a"}', kind=kind)
-    wanted = [door for door in taking_bodies(doors) if door.path != LOG]
+    wanted = [door for door in taking_bodies(doors) if door.path not in (LOG, FILE)]
 
     assert unclean(wanted, send, {415}) == {}
 
@@ -128,7 +129,7 @@ def test_no_door_takes_a_body_of_another_kind(doors, kind, root):
 def test_no_door_takes_a_body_beyond_its_limit(doors):
     body = b'{"name": "' + b"x" * 5 * 1024 * 1024 + b'"}'
     send = partial(Door.answer, root=ROOTS[0], body=body)
-    wanted = [door for door in taking_bodies(doors) if door.path != LOG]
+    wanted = [door for door in taking_bodies(doors) if door.path not in (LOG, FILE)]
 
     assert unclean(wanted, send, {400, 413, 415}) == {}
 
