@@ -33,6 +33,7 @@ BELOW = "the trail lies below the floor that knows permissions; only the system'
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
 NOT_OPERATIONS = {
     "audit.record": WORDS,
+    "audit.record_each": WORDS,
     "audit.record_refusal": WORDS,
     "events.record": WORDS,
     "events.record_each": WORDS,

@@ -96,6 +96,18 @@ def test_each_tenant_gets_one_entry_and_each_robot_that_changed_an_event(fleet, 
     assert Event.objects.filter(type="robot.changed").count() - before == 3
 
 
+def test_a_robot_s_own_history_says_so_too(fleet, system):
+    services.drain_robot(fleet[0], actor=system)
+
+    services.change_robots(those(fleet), actor=system, change=RobotChange.DRAIN, reason="power cut")
+
+    history = [AuditEntry.objects.about(robot).filter(reason="power cut").values_list() for robot in fleet]
+    assert [len(entries) for entries in history] == [0, 1, 1]
+    told = AuditEntry.objects.about(fleet[1]).first()
+    assert (told.action, told.before, told.after) == ("robot.drained", {"draining": False}, {"draining": True})
+    assert (told.target_name, told.tenant_id) == (fleet[1].name, fleet[1].tenant_id)
+
+
 def test_where_all_is_so_already_nothing_is_written_down(fleet, system):
     services.change_robots(those(fleet), actor=system, change=RobotChange.UNDRAIN)
 

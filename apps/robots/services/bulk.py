@@ -40,8 +40,9 @@ def change_robots(
 ) -> list[UUID]:
     """Do ``change`` to those of ``robots`` that the actor may change, and return the ids of all those.
 
-    Whatever is so already stays as it is, without an event. Each tenant concerned gets one audit entry, each robot that
-    changed an event. ``reason`` and ``until`` are for maintenance. Raises ``Invalid``, also for too many robots.
+    Whatever is so already stays as it is and is not told of. Each robot that changed gets an event and an audit entry,
+    each tenant concerned an entry with the names of all. ``reason`` and ``until`` are for maintenance. Raises
+    ``Invalid``, also for too many robots.
     """
     rbac.require(actor, "robots.change_robot", None)
     columns = _columns(change, reason, until)
@@ -83,3 +84,5 @@ def _write_down(
         names = sorted(row.name for row in by_tenant[tenant.pk])
         facts = {"count": len(names), "robots": names, **columns}
         audit.record(actor, f"robots.{change.label}", tenant, after=facts, reason=reason, tenant_id=tenant.pk)
+    each = [(row, {name: getattr(row, name) for name in columns}, columns) for row in changed]
+    audit.record_each(actor, f"robot.{change.label}", each, reason=reason)
