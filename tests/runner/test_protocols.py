@@ -90,7 +90,22 @@ def test_a_robot_that_works_is_not_put_aside_by_another_process(client, robot_an
 
     robot.refresh_from_db()
     assert (refused.status_code, robot.error) == (409, "")
-    assert Event.objects.filter(type="robot.refused").count() == 1
+    assert not Event.objects.filter(type="robot.refused").exists()
+
+
+def test_a_robot_that_tries_again_and_again_is_told_of_once(client, robot_and_token):
+    robot, token = robot_and_token
+
+    refused = [open_session(client, token, protocols=[4]).status_code for _ in range(3)]
+    again = open_session(client, token, protocols=[5])
+
+    robot.refresh_from_db()
+    assert (refused, again.status_code) == ([409, 409, 409], 409)
+    assert "speaks version 5" in robot.error
+    assert [event.data["protocols"] for event in Event.objects.filter(type="robot.refused").order_by("seq")] == [
+        [4],
+        [5],
+    ]
 
 
 @pytest.mark.parametrize("wrong", [[], "1", [1.5], [-1], [True], list(range(65))])

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -149,12 +150,18 @@ def clear_error(robot: Robot, *, actor: Actor) -> Robot:
 
 
 @transaction.atomic
-def flag_error(robot: Robot, *, actor: Actor, error: str) -> None:
-    """Put a robot aside: it keeps what it runs, takes nothing new, and shows why."""
+def flag_error(robot: Robot, *, actor: Actor, error: str) -> bool:
+    """Put a robot aside: it keeps what it runs, takes nothing new, and shows why; says whether that is news.
+
+    Why it was put aside first stays; only that its program was refused gives way to how it is refused now.
+    """
     rbac.require(actor, "robots.report_robot", robot)
-    if Robot.objects.filter(pk=robot.pk, error="").update(error=error, error_at=Now()):
+    gives_way = Q(error="") | (Q(error__startswith=REFUSED) & ~Q(error=error))
+    is_news = Robot.objects.filter(gives_way, pk=robot.pk).update(error=error, error_at=Now()) > 0
+    if is_news:
         audit.record(actor, "robot.failed", robot, reason=error)
         events.record("robot.error", robot, data={"error": error})
+    return is_news
 
 
 @transaction.atomic

@@ -26,14 +26,15 @@ class NoCommonProtocol(Conflict):
 def turn_away(robot: Robot, *, actor: Actor, protocols: Sequence[int], program: str) -> NoCommonProtocol:
     """Note that a robot was refused for the versions it speaks, and return what to raise once that is stored.
 
-    The robot shows why until a session of it opens. One whose other process works at this moment is not put aside.
+    The robot shows why until a session of it opens, however often it tries again; only the first refusal is told of.
+    One whose other process works at this moment is not put aside: what the other is told is in its own log.
     """
     rbac.require(actor, "robots.report_robot", robot)
     ours = rules.spoken()
     text = rules.refusal(protocols, ours, program)
     code = "robot_too_new" if rules.is_too_new(protocols, ours) else "robot_too_old"
     heard = Now() - timedelta(seconds=settings.SESSION_SILENCE)
-    if not RobotSession.objects.filter(robot=robot, ended_at=None, last_seen_at__gt=heard).exists():
-        robots.flag_error(robot, actor=actor, error=f"{robots.REFUSED}{text}")
-    events.record("robot.refused", robot, data={"reason": code, "protocols": list(protocols), "version": program})
+    is_working = RobotSession.objects.filter(robot=robot, ended_at=None, last_seen_at__gt=heard).exists()
+    if not is_working and robots.flag_error(robot, actor=actor, error=f"{robots.REFUSED}{text}"):
+        events.record("robot.refused", robot, data={"reason": code, "protocols": list(protocols), "version": program})
     return NoCommonProtocol(text, code=code)
