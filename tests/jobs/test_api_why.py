@@ -135,6 +135,23 @@ class TestRobots:
         assert "robot_online" in [obstacle["name"] for obstacle in told["obstacles"]]
         assert told["summary"].startswith("It takes no work because")
 
+    @pytest.mark.parametrize(
+        ("problem", "says", "fix"),
+        [
+            ("spool_full", "its disk is almost full", "make room on its machine"),
+            ("", "it says that it takes nothing new, but not why", "look at its log"),
+        ],
+    )
+    def test_what_a_robot_reports_is_said_in_words(self, problem, says, fix):
+        robot = make.robot()
+        make.session(robot)
+        robot.sessions.update(accepting=False, problem=problem)
+
+        told = api.root().get(f"robots/{robot.pk}/why").json()
+
+        assert told["summary"].startswith(f"It takes no work because {says}")
+        assert told["obstacles"][0]["fix"].startswith(fix)
+
     def test_a_robot_without_work_says_so(self):
         robot = make.robot()
         make.session(robot)

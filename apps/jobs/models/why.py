@@ -17,6 +17,7 @@ from apps.jobs.models.executions import Execution
 from apps.jobs.models.jobs import Job, JobStatus
 from apps.jobs.rules import eligibility
 from apps.jobs.rules.eligibility import About, Predicate
+from apps.robots import rules as robot_rules
 from apps.robots.models import Robot
 
 MOST_ROBOTS, MOST_JOBS = 50, 20
@@ -175,12 +176,19 @@ def _query(statement: str, **facts: Any) -> list[dict[str, Any]]:
 
 def _obstacles(row: dict[str, Any], *about: About) -> list[Obstacle]:
     told = {name: _to_the_second(value) if isinstance(value, datetime) else value for name, value in row.items()}
+    told |= _in_words(row["problem"])
     failing = (one for one in eligibility.PREDICATES if not about or one.about in about)
     return [_obstacle(one, told) for one in failing if not row[one.name]]
 
 
 def _obstacle(predicate: Predicate, row: dict[str, Any]) -> Obstacle:
     return Obstacle(predicate.name, predicate.fails.format_map(row), predicate.fix.format_map(row))
+
+
+def _in_words(problem: str) -> dict[str, str]:
+    """Return what a robot reports as part of a sentence, and what to do about it."""
+    trouble = robot_rules.trouble_of(problem)
+    return {"trouble": _as_part(trouble.says), "trouble_fix": _as_part(trouble.fix)}
 
 
 def _to_the_second(moment: datetime) -> str:
@@ -247,6 +255,10 @@ def _not_waiting(job: Job) -> str:
             robot = execution.robot.name if execution else "a robot"
             return f"It is {job.status} on {robot}."
     return f"It has ended: {job.status}."
+
+
+def _as_part(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:]}".removesuffix(".")
 
 
 def _sentence(text: str) -> str:

@@ -69,7 +69,7 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     ),
     Predicate(
         "robot_accepting", About.ROBOT, "coalesce(s.accepting, true)",
-        "the robot reports that it takes no work: {problem}", "mend what it reports",
+        "{trouble}", "{trouble_fix}",
     ),
     Predicate(
         "free_slot", About.ROBOT, f"(SELECT count(*) {_OPEN} e.robot_id = r.id) < r.slots",
