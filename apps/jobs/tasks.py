@@ -12,6 +12,8 @@ from apps.core.actors import Actor
 from apps.core.errors import DomainError
 from apps.jobs import services
 from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, Plane
+from apps.robots import services as robots
+from apps.robots.models import Robot
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,14 @@ def sweep_artefacts() -> int:
     return services.sweep_artefacts(timezone.now() - YOUNGEST_ORPHAN, actor=Actor.system("sweep"))
 
 
+@shared_task(name="jobs.sweep_ephemeral_robots")
+def sweep_ephemeral_robots() -> int:
+    """Let robots go that came for one job and died. Waits while the plane itself has just come back."""
+    if Plane.is_frozen():
+        return 0
+    return sum(_swept(robot) for robot in Robot.objects.gone().order_by("pk")[:BATCH])
+
+
 @shared_task(name="jobs.work_off_bulk_changes")
 def work_off_bulk_changes() -> int:
     """Work off what was asked for many jobs at once, a batch after the other."""
@@ -65,6 +75,14 @@ def forget_ended_tokens() -> int:
     while count := services.forget_ended_tokens(actor=actor):
         deleted += count
     return deleted
+
+
+def _swept(robot: Robot) -> bool:
+    try:
+        return robots.sweep_ephemeral_robot(robot, actor=Actor.system("sweep"))
+    except DomainError as refusal:
+        log.info("ephemeral_robot_stays", robot=str(robot.pk), refusal=str(refusal))
+        return False
 
 
 def _next_batch(change: BulkChange) -> int | None:

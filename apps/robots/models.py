@@ -17,6 +17,8 @@ from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.streams import Period, Stream
 from apps.core.tokens import Token
 from apps.rbac import services as rbac
+from apps.robots import rules
+from apps.tenancy.models import TenantStatus
 
 
 class MachineQuerySet(models.QuerySet["Machine"]):
@@ -215,6 +217,14 @@ class RobotQuerySet(models.QuerySet["Robot"]):
         """Narrow to robots that have a label, of their own or of their machine."""
         wanted = [label.lower()]
         return self.filter(Q(labels__contains=wanted) | Q(machine__labels__contains=wanted))
+
+    def gone(self) -> RobotQuerySet:
+        """Narrow to robots that came for one job and left without a word. Whom we turn away cannot speak: it stays."""
+        since = Now() - rules.GONE_AFTER
+        synced = RobotSession.objects.filter(robot=OuterRef("pk"), last_seen_at__gt=since)
+        called = RobotToken.objects.filter(robot=OuterRef("pk"), last_used_at__gt=since)
+        came_for_one_job = self.alive().filter(is_ephemeral=True, enabled=True, tenant__status=TenantStatus.ACTIVE)
+        return came_for_one_job.filter(~Exists(synced), ~Exists(called), created_at__lt=since)
 
     def telling(self, **facts: Any) -> RobotQuerySet:
         """Narrow to robots of whose current session ``facts`` are true, such as ``problem="spool_full"``."""

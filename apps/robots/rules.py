@@ -7,12 +7,17 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
 from typing import Any, Final
 
 #: The most jobs that one robot runs at once.
 MOST_SLOTS = 64
+#: The most robots that introduce themselves on one machine; an operator may make more.
+MOST_ROBOTS_ON_MACHINE = 200
+#: After so long a silence a robot that came for one job is taken for gone. Before, its result may wait for us.
+GONE_AFTER: Final = timedelta(days=1)
 
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._:/=-]{0,62}")
@@ -72,8 +77,9 @@ PROBLEMS: Final = {
 
 def trouble_of(problem: str) -> Trouble:
     """Say in words what a robot reports, or why it was put aside; what is not known stays as it was said."""
+    says = f"It says: {problem}." if problem else "It says that it takes nothing new, but not why."
     return PROBLEMS.get(problem) or Trouble(
-        f"It says: {problem}.", "Look at its log on its machine, and at what bv-robot doctor says there."
+        says, "Look at its log on its machine, and at what bv-robot doctor says there."
     )
 
 

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from apps.audit.models import AuditEntry
+from apps.core import tokens
 from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
 from apps.robots import services
 from apps.robots.models import EnrolmentKey, Machine, Robot, RobotToken
@@ -53,6 +54,26 @@ def test_a_second_robot_of_a_host_costs_nothing():
     robots = [enrol(text, name=name)[0] for name in ("a", "b")]
 
     assert len({robot.machine_id for robot in robots}) == 1
+
+
+def test_a_machine_takes_no_endless_number_of_robots(monkeypatch):
+    monkeypatch.setattr("apps.robots.services._making.MOST_ROBOTS_ON_MACHINE", 2)
+    _, text = make.enrolment_key_with_text()
+    enrolled = [enrol(text, name=name) for name in ("a", "b")]
+
+    with pytest.raises(services.TooManyRobots, match="no more may enrol there"):
+        enrol(text, name="c")
+
+    assert [enrol(text, name=name) for name in ("a", "b")] == enrolled
+    assert enrol(text, host="host-2", name="c")[0].name == "c"
+
+
+def test_a_token_cannot_be_worked_out_from_the_key_and_the_robot_s_id():
+    _, text = make.enrolment_key_with_text()
+
+    robot, token = enrol(text)
+
+    assert str(tokens.derive(RobotToken.KIND, text, f"robot:{robot.pk}:{robot.token_generation}")) != token
 
 
 def test_each_host_is_a_machine_of_its_own_whatever_it_is_called():

@@ -1,5 +1,6 @@
 """Machines, robots, their credentials and their sessions."""
 
+from apps.robots.services._making import TooManyRobots
 from apps.robots.services._waking import ROBOT_CALLED, call_robot
 from apps.robots.services.bulk import MOST_ROBOTS, RobotChange, change_robots
 from apps.robots.services.credentials import (
@@ -17,7 +18,7 @@ from apps.robots.services.enrolment_keys import (
     revoke_enrolment_key,
     update_enrolment_key,
 )
-from apps.robots.services.leaving import RobotBusy, delete_robot, deregister_robot
+from apps.robots.services.leaving import RobotBusy, delete_robot, deregister_robot, sweep_ephemeral_robot
 from apps.robots.services.machines import (
     MachineHasRobots,
     create_machine,
@@ -63,6 +64,7 @@ __all__ = [
     "RobotChange",
     "SessionInUse",
     "TokenRotated",
+    "TooManyRobots",
     "call_robot",
     "change_robots",
     "clear_error",
@@ -94,6 +96,7 @@ __all__ = [
     "start_maintenance",
     "start_session",
     "stop_draining",
+    "sweep_ephemeral_robot",
     "update_enrolment_key",
     "update_machine",
     "update_robot",

@@ -14,10 +14,10 @@ from django.utils import timezone
 from apps.audit import services as audit
 from apps.core import tokens
 from apps.core.actors import Actor
-from apps.core.errors import Invalid
+from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.robots.models import Machine, Robot, RobotFolder, RobotToken
-from apps.robots.rules import MOST_SLOTS
+from apps.robots.rules import MOST_ROBOTS_ON_MACHINE, MOST_SLOTS
 from apps.robots.services import _checks
 from apps.tenancy.models import Folder
 
@@ -36,10 +36,20 @@ def new_robot(machine: Machine, *, name: str, folders: Iterable[Folder] = (), **
     return robot
 
 
+class TooManyRobots(Conflict):
+    """The machine has as many robots as may introduce themselves there; ``limit`` in the answer says how many."""
+
+    code = "too_many_robots"
+
+
 def introduced(machine: Machine, *, actor: Actor, name: str, is_ephemeral: bool, **fields: Any) -> Robot:
-    """Return the robot of that name on a machine, made where there is none. Raises ``Invalid`` if it is elsewhere."""
+    """Return the robot of that name on a machine, made where there is none.
+
+    Raises ``Invalid`` if it is on another machine, ``TooManyRobots``. The caller holds the machine or its key.
+    """
     robot = Robot.objects.alive().filter(tenant_id=machine.tenant_id, name__iexact=_checks.name(name)).first()
     if robot is None:
+        _refuse_crowd(machine)
         robot = new_robot(machine, name=name, is_ephemeral=is_ephemeral, **fields)
         audit.record(actor, "robot.registered", robot, after=facts(robot))
         events.record("robot.created", robot)
@@ -49,6 +59,16 @@ def introduced(machine: Machine, *, actor: Actor, name: str, is_ephemeral: bool,
         Robot.objects.filter(pk=robot.pk).update(is_ephemeral=is_ephemeral)
         robot.is_ephemeral = is_ephemeral
     return robot
+
+
+def _refuse_crowd(machine: Machine) -> None:
+    """Refuse more robots than a machine has use for: whoever has stolen a key makes no endless fleet with it."""
+    if Robot.objects.alive().filter(machine=machine).count() >= MOST_ROBOTS_ON_MACHINE:
+        raise TooManyRobots(
+            f"“{machine.name}” has {MOST_ROBOTS_ON_MACHINE} robots, and no more may enrol there. Delete those that are "
+            "not used any more.",
+            limit=MOST_ROBOTS_ON_MACHINE,
+        )
 
 
 def set_folders(robot: Robot, folders: Iterable[Folder]) -> None:
@@ -130,4 +150,10 @@ def facts(robot: Robot) -> dict[str, Any]:
 
 
 def _derive(robot: Robot, key: str) -> tokens.PlainToken:
-    return tokens.derive(RobotToken.KIND, key, f"robot:{robot.pk}:{robot.token_generation}")
+    """Return the token of a robot under a key. Our own secret is part of it.
+
+    Whoever holds the key and knows a robot's id must still come here for its token, where networks, uses and the
+    host's signature are asked about.
+    """
+    secret = f"{settings.TOKEN_PEPPER}:{key}"
+    return tokens.derive(RobotToken.KIND, secret, f"robot:{robot.pk}:{robot.token_generation}")

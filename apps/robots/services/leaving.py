@@ -39,15 +39,43 @@ def deregister_robot(robot: Robot, *, actor: Actor, session: UUID | None = None)
     speaks for the robot.
     """
     rbac.require(actor, "robots.report_robot", robot)
-    # In the order in which enrolling takes its locks, so that no robot enrols on a machine that goes.
-    EnrolmentKey.objects.select_for_update(of=("self",)).filter(machines=robot.machine_id).first()
-    machine = Machine.objects.select_for_update(of=("self",)).get(pk=robot.machine_id)
-    _checks.lock(robot)
+    machine = _hold(robot)
     if session and RobotSession.objects.filter(robot=robot, ended_at=None).exclude(pk=session).exists():
         raise Conflict("This session has ended: another process speaks for the robot.", code="session_over")
     _take_out(robot, "This robot still runs a job. Finish or release it first.", "deregistered")
     audit.record(actor, "robot.deregistered", robot, before=_making.facts(robot))
     events.record("robot.deleted", robot, data={"by": "itself"})
+    _take_along(machine, actor)
+
+
+@transaction.atomic
+def sweep_ephemeral_robot(robot: Robot, *, actor: Actor) -> bool:
+    """Let a robot go that came for one job and fell silent (``RobotQuerySet.gone``); says whether it was this call.
+
+    Raises ``RobotBusy``.
+    """
+    rbac.require(actor, "robots.delete_robot", robot)
+    machine = _hold(robot)
+    if not Robot.objects.gone().filter(pk=robot.pk).exists():
+        return False
+    _take_out(robot, "This robot still runs a job.", "gone")
+    reason = "It came for one job, and was not heard for a day."
+    audit.record(actor, "robot.deregistered", robot, before=_making.facts(robot), reason=reason)
+    events.record("robot.deleted", robot, data={"by": "silence"})
+    _take_along(machine, actor)
+    return True
+
+
+def _hold(robot: Robot) -> Machine:
+    """Lock a robot with all that enrolling locks, in its order, so that no robot enrols on a machine that goes."""
+    EnrolmentKey.objects.select_for_update(of=("self",)).filter(machines=robot.machine_id).first()
+    machine = Machine.objects.select_for_update(of=("self",)).get(pk=robot.machine_id)
+    _checks.lock(robot)
+    return machine
+
+
+def _take_along(machine: Machine, actor: Actor) -> None:
+    """Take a machine out that an enrolment key made and that no robot is on any more."""
     if machine.made_by_id is not None and not Robot.objects.alive().filter(machine=machine).exists():
         Machine.objects.filter(pk=machine.pk).update(deleted_at=Now())
         audit.record(actor, "machine.deregistered", machine)
