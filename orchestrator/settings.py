@@ -196,6 +196,7 @@ _TICKS = {
     "requests.delete_expired": 3600,
     "packages.sweep_files": 3600,
     "jobs.sweep_artefacts": 86_400,
+    "jobs.sweep_ephemeral_robots": 3600,
     "robots.forget_old_sessions": 3600,
     "jobs.forget_ended_tokens": 86_400,
     "robots.drop_old_samples": 3600,
@@ -372,6 +373,10 @@ RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
 ARTEFACT_LIMIT_BYTES = env.int("ARTEFACT_LIMIT_BYTES", default=100 * 1024 * 1024)
 ARTEFACTS_LIMIT_BYTES = env.int("ARTEFACTS_LIMIT_BYTES", default=1024 * 1024 * 1024)
 ARTEFACTS_MOST = env.int("ARTEFACTS_MOST", default=100)
+SPANS_LIMIT_BYTES = env.int("SPANS_LIMIT_BYTES", default=64 * 1024 * 1024)
+# How many jobs one job may start, and how many there may be of a first job and all that are below it.
+JOB_CHILDREN_MOST = env.int("JOB_CHILDREN_MOST", default=1000)
+JOB_TREE_MOST = env.int("JOB_TREE_MOST", default=10_000)
 
 # The words of `apps.core.logs`, which is not imported here: it takes half a second, and not every process logs.
 LOG_LEVEL = env.choice("LOG_LEVEL", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO")

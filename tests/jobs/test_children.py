@@ -71,6 +71,38 @@ def test_a_running_job_starts_another_of_an_allowed_process(parent, process):
     assert told(child) == ["job.created"]
 
 
+def test_a_job_starts_no_more_than_so_many_whatever_became_of_them(parent, settings):
+    settings.JOB_CHILDREN_MOST = 2
+    services.cancel_job(child_of(parent), actor=make.SYSTEM)
+    child_of(parent)
+
+    with pytest.raises(services.TooManyJobs) as refusal:
+        child_of(parent)
+
+    assert refusal.value.extra == {"limit": 2}
+    assert Job.objects.filter(parent=parent.job).count() == 2
+
+
+def test_a_tree_of_jobs_grows_no_further_than_so_many(parent, settings):
+    settings.JOB_TREE_MOST = 4
+    below = begin(child_of(parent))
+    child_of(below)
+    child_of(parent)
+
+    with pytest.raises(services.TooManyJobs, match="these are 4 jobs"):
+        child_of(parent)
+    with pytest.raises(services.TooManyJobs, match="these are 4 jobs"):
+        child_of(below)
+
+
+def test_the_trees_of_others_are_not_counted(parent, process, settings):
+    settings.JOB_TREE_MOST = 2
+    another = begin(make.job(process))
+    child_of(parent)
+
+    assert child_of(another).depth == 1
+
+
 @pytest.mark.parametrize("named", ["Invoices", "invoices", "INVOICES"])
 def test_a_process_is_named_as_people_write_it(parent, named):
     assert child_of(parent, named).process == parent.job.process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,11 @@ def tell(token: dict[str, str], execution: Any, *spans: Any, root: str = "/api/v
     body = json.dumps({"spans": list(spans), **others})
     path = f"{root}/agent-traces/{execution}/spans"
     return Client().post(path, body, "application/json", headers=token)
+
+
+def incompressible(length: int) -> str:
+    """A text that takes its length wherever it is stored."""
+    return secrets.token_hex(length // 2)
 
 
 @pytest.fixture
@@ -223,6 +229,16 @@ def test_an_execution_has_room_for_so_many_steps_and_then_says_so(job, execution
     answers = [tell(job, execution.pk, *steps).json() for _ in range(3)]
 
     assert answers == [{"accepted": 2}, {"accepted": 1}, {"accepted": False}]
+
+
+def test_once_what_is_stored_fills_the_limit_nothing_more_is_kept(job, execution, settings):
+    settings.SPANS_LIMIT_BYTES = 20_000
+    large = [{"span_id": name, "name": "x", "output_payload": incompressible(15_000)} for name in "abc"]
+
+    answers = [tell(job, execution.pk, span).json() for span in large]
+
+    assert answers == [{"accepted": 1}, {"accepted": 1}, {"accepted": False}]
+    assert Span.of(execution.pk).count() == 2
 
 
 def test_our_own_tokens_are_masked_wherever_they_stand(job, execution):

@@ -61,8 +61,7 @@ def fragment(request: HttpRequest, execution: Execution) -> HttpResponse:
             "last": begin + len(piece),
             "earlier": max(0, begin - STEPS) if begin else None,
             "later": begin + STEPS if begin + STEPS < len(placed) else None,
-            "is_full": Span.of(execution.pk).count() >= traces.MOST_SPANS,
-            "most": traces.MOST_SPANS,
+            "is_full": not Span.room_of(execution.pk),
             "is_open": execution.status == ExecutionStatus.RUNNING,
         },
     )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+from typing import Any, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Count, Func, IntegerField, Sum
+from django.db.models.functions import Coalesce
 
 from apps.core import ids
 from apps.core.actors import Actor
@@ -14,6 +20,7 @@ from apps.core.tokens import Token
 from apps.jobs.models.executions import Execution
 from apps.jobs.models.jobs import Job
 from apps.jobs.models.logs import CLOCKS_DIFFER
+from apps.jobs.rules import traces
 
 
 class JobToken(Token):
@@ -95,6 +102,20 @@ class Span(Stream):
         return cls.objects.filter(execution_id=execution_id, id__gte=oldest)
 
     @classmethod
+    def room_of(cls, execution_id: UUID) -> int:
+        """Return how many more steps of an execution are kept: none once the values of those that are fill the limit.
+
+        Values count as they are stored, compressed or not. A call that finds room may go beyond it.
+        """
+        columns = ("input", "output", "tags", "metadata")
+        sizes = [
+            Coalesce(Func(column, function="pg_column_size", output_field=IntegerField()), 0) for column in columns
+        ]
+        size = reduce(add, sizes[1:], cast("Any", sizes[0]))
+        kept = cls.of(execution_id).aggregate(count=Count("pk"), size=Sum(size, default=0))
+        return max(0, traces.MOST_SPANS - kept["count"]) if kept["size"] < settings.SPANS_LIMIT_BYTES else 0
+
+    @classmethod
     def latest_of(cls, execution_id: UUID) -> models.QuerySet[Span]:
         """Return the steps of one execution; of one that was told again, what was told last."""
         steps = cls.of(execution_id)
@@ -102,3 +123,7 @@ class Span(Stream):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.execution_id}"
+
+
+def _stored_size(column: str) -> Coalesce:
+    return Coalesce(Func(column, function="pg_column_size", output_field=IntegerField()), 0)

@@ -14,7 +14,7 @@ from apps.jobs.services.artefacts import (
     sweep_artefacts,
 )
 from apps.jobs.services.bulk import advance_bulk_change, request_bulk_change
-from apps.jobs.services.children import TooDeep, find_child, start_child
+from apps.jobs.services.children import TooDeep, TooManyJobs, find_child, start_child
 from apps.jobs.services.claiming import ANYTHING_DUE, SessionOver, claim_jobs
 from apps.jobs.services.controlling import (
     JobEnded,
@@ -61,6 +61,7 @@ __all__ = [
     "SessionOver",
     "TooDeep",
     "TooManyArtefacts",
+    "TooManyJobs",
     "Upload",
     "Wanted",
     "advance_bulk_change",

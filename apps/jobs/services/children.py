@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from apps.audit import services as audit
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.jobs.models import MOST_DEPTH, Execution, Job, with_latest_execution
@@ -24,12 +26,35 @@ class TooDeep(Conflict):
     code = "too_deep"
 
 
+class TooManyJobs(Conflict):
+    """The job, or the tree of jobs that it belongs to, has as many as it may; ``limit`` in the answer says how many."""
+
+    code = "too_many_jobs"
+
+
+#: How many the job has started, and how many the first job above it and all below that are. The second is counted no
+#: further than matters; as other jobs of the tree are not held, those that start at this moment may come on top.
+_FAMILY = """
+    WITH RECURSIVE above (id, parent_id) AS (
+        SELECT id, parent_id FROM jobs_job WHERE id = %(job)s
+        UNION ALL
+        SELECT j.id, j.parent_id FROM above a JOIN jobs_job j ON j.id = a.parent_id),
+    tree (id) AS (
+        SELECT id FROM above WHERE parent_id IS NULL
+        UNION ALL
+        SELECT j.id FROM tree t JOIN jobs_job j ON j.parent_id = t.id)
+    SELECT (SELECT count(*) FROM jobs_job WHERE parent_id = %(job)s),
+        (SELECT count(*) FROM (SELECT 1 FROM tree LIMIT %(most)s) AS counted)
+"""
+
+
 @transaction.atomic
 def start_child(execution: Execution, *, actor: Actor, process: str, wanted: Wanted) -> Job:
     """Let a running job start one of a process, by name or id, that its own process allows.
 
     Holds the parent: whoever cancels it waits for this and finds the child, or was first, and there is none. Raises
-    ``LeaseOver``, ``JobEnding``, ``TooDeep``, ``NotFound`` for what is not allowed, and as ``create_job`` does.
+    ``LeaseOver``, ``JobEnding``, ``TooDeep``, ``TooManyJobs``, ``NotFound`` for what is not allowed, and as
+    ``create_job`` does.
     """
     rbac.require(actor, "jobs.start_children", execution)
     parent = _settling.lock_job_of(execution)
@@ -38,6 +63,7 @@ def start_child(execution: Execution, *, actor: Actor, process: str, wanted: Wan
         raise JobEnding("This job was asked to end, so it starts no others.", current=parent.status)
     if parent.depth >= MOST_DEPTH:
         raise TooDeep(f"Jobs start one another at most {MOST_DEPTH} deep, and this one is there.", depth=parent.depth)
+    _refuse_flood(parent)
     child = _making.prepare(_startable(parent, process), [wanted], actor=actor, source="job")[0]
     child.parent, child.depth = parent, parent.depth + 1
     _making.insert([child])
@@ -55,6 +81,20 @@ def find_child(execution: Execution, *, actor: Actor, child_id: UUID) -> Job:
     if child is None:
         raise NotFound("This job has started no such job.", code="unknown")
     return child
+
+
+def _refuse_flood(parent: Job) -> None:
+    """Raise ``TooManyJobs`` before a program that starts jobs without end fills the line for everybody."""
+    most, most_together = settings.JOB_CHILDREN_MOST, settings.JOB_TREE_MOST
+    [(children, together)] = statements.fetch(_FAMILY, {"job": parent.pk, "most": most_together})
+    if children >= most:
+        raise TooManyJobs(f"This job has started {children} others; one starts at most {most}.", limit=most)
+    if together >= most_together:
+        raise TooManyJobs(
+            f"Together with the job above it and all those below, these are {together} jobs; that is the most there "
+            "may be.",
+            limit=most_together,
+        )
 
 
 def _startable(parent: Job, named: str) -> Process:

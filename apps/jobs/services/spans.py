@@ -24,8 +24,7 @@ def record_spans(execution: Execution, *, actor: Actor, spans: Sequence[traces.T
     rbac.require(actor, "jobs.report_execution", execution)
     # Held until the end: two calls at once are counted one after the other, and stored in that order.
     execution = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
-    room = max(0, traces.MOST_SPANS - Span.of(execution.pk).count())
-    rows = [_row(execution, span) for span in spans[:room]]
+    rows = [_row(execution, span) for span in spans[: Span.room_of(execution.pk)]]
     Span.objects.bulk_create(rows, batch_size=_BATCH)
     return len(rows)
 
