@@ -173,6 +173,7 @@ class World:
             "PATCH enrolment-keys/<str:id>": {"slots": 2},
             "POST robots": {"name": "new", "machine": self.machine.pk},
             "PATCH robots/<str:id>": {"slots": 2},
+            "POST robots/bulk": {"action": "drain", "filters": {"robots": [str(self.robot.pk)]}},
             "POST robots/<str:id>/start-maintenance": {"reason": "new disk"},
             "POST processes": {"name": "new", "package": self.version.package_id},
             "PATCH processes/<str:id>": {"priority": 3},

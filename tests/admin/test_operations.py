@@ -15,7 +15,7 @@ from apps.accounts.admin import sharing
 from apps.accounts.models import ApiToken, User
 from apps.audit.models import AuditEntry, Outcome
 from apps.jobs import services as jobs
-from apps.jobs.models import BulkChange, Job, JobStatus
+from apps.jobs.models import Artefact, BulkChange, Job, JobStatus
 from apps.packages import services as packages
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
@@ -96,6 +96,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Job, "prioritise"): (make.job, {"priority": "7"}, "job.prioritised"),
     (Job, "resume"): (held_job, {}, "job.resumed"),
     (Job, "settle"): (held_job, {"reason": "booked by hand"}, "job.failed_by_hand"),
+    (Artefact, "delete"): (make.artefact, {}, "artefact.deleted"),
     (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
     (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
     (Machine, "delete"): (make.machine, {}, "machine.deleted"),

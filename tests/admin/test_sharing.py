@@ -38,6 +38,7 @@ def test_what_can_be_shared_can_be_granted_by_roles_too_and_begins_with_seeing_i
         "processes.view_process",
         "jobs.view_job",
         "robots.view_machine",
+        "robots.view_enrolmentkey",
         "robots.view_robot",
     ]
 

@@ -17,6 +17,8 @@ UPLOAD = "packages/upload"
 #: Their answers hold a secret, which is not kept.
 SHOWN_ONCE = {
     "POST api-keys",
+    "POST enrolment-keys",
+    "POST enrolment-keys/<str:id>/replace",
     "POST machines",
     "POST machines/<str:id>/regenerate-key",
     "POST robots",
