@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import ManyToOneRel
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.audit import services as audit
 from apps.core import ids
 from apps.core.actors import Actor
 from apps.core.columns import refuse_unfit
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
 from apps.rbac import services as rbac
-from apps.tenancy.models import MAX_FOLDER_DEPTH, Folder, Tenant, TenantStatus
+from apps.tenancy.models import MAX_FOLDER_DEPTH, Brake, Folder, Tenant, TenantStatus
 
 DEFAULT_FOLDER_NAME = "Shared"
 LONGEST_SLUG = 63
+LONGEST_REASON = 300
 #: First path segments that are ours; a tenant's slug stands there for released clients.
 RESERVED_SLUGS = {"admin", "api", "health", "live", "metrics", "static", "orchestrator_", "accounts", "sdk-auth"}
 
@@ -131,6 +134,64 @@ def delete_folder(folder: Folder, *, actor: Actor) -> None:
     Folder.objects.filter(pk=folder.pk).update(deleted_at=Now())
     audit.record(actor, "folder.deleted", folder, before={"name": folder.name})
     events.record("folder.deleted", folder)
+
+
+@transaction.atomic
+def set_brake(
+    place: Folder | Tenant | Any,
+    *,
+    actor: Actor,
+    reason: str,
+    until: datetime | None = None,
+    holds_dispatch: bool = True,
+    holds_triggers: bool = True,
+) -> Brake:
+    """Hold jobs, triggers or both in a folder and below, in a tenant, or everywhere (``rbac.EVERYWHERE``).
+
+    What runs goes on. It ends at ``until``, or when it is lifted. Raises ``Invalid``.
+    """
+    rbac.require(actor, "tenancy.add_brake", place)
+    problems = _problems_of_brake(reason, until, holds_something=holds_dispatch or holds_triggers)
+    if problems:
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+    folder = place if isinstance(place, Folder) else None
+    tenant = folder.tenant if folder else place if isinstance(place, Tenant) else None
+    brake = Brake.objects.create(
+        tenant=tenant,
+        folder=folder,
+        reason=reason.strip(),
+        until=until,
+        holds_dispatch=holds_dispatch,
+        holds_triggers=holds_triggers,
+        set_by=actor.name,
+    )
+    audit.record(actor, "brake.set", brake, after={"on": str(brake), "reason": brake.reason, "until": until})
+    if tenant is not None:
+        events.record("brake.set", brake, data={"reason": brake.reason})
+    return brake
+
+
+@transaction.atomic
+def lift_brake(brake: Brake, *, actor: Actor) -> Brake:
+    """Let what a brake held go on. One that is lifted already stays as it is."""
+    rbac.require(actor, "tenancy.lift_brake", brake if brake.tenant_id else rbac.EVERYWHERE)
+    if Brake.objects.filter(pk=brake.pk, lifted_at=None).update(lifted_at=Now(), lifted_by=actor.name):
+        audit.record(actor, "brake.lifted", brake, before={"on": str(brake), "reason": brake.reason})
+        if brake.tenant_id is not None:
+            events.record("brake.lifted", brake)
+    brake.refresh_from_db(fields=["lifted_at", "lifted_by"])
+    return brake
+
+
+def _problems_of_brake(reason: str, until: datetime | None, *, holds_something: bool) -> list[Problem]:
+    problems = []
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        problems.append(Problem("reason", f"say why, in at most {LONGEST_REASON} characters."))
+    if until is not None and until <= timezone.now():
+        problems.append(Problem("until", "lies in the past. Leave it out to lift the brake by hand."))
+    if not holds_something:
+        problems.append(Problem("holds_dispatch", "a brake holds jobs, triggers or both."))
+    return problems
 
 
 def _refuse_filled(folder: Folder) -> None:

@@ -24,13 +24,14 @@ MOST_ROBOTS, MOST_JOBS = 50, 20
 #: A place further back is only told as "more than".
 FURTHEST_PLACE = 1000
 
-_FACTS = """
+_FACTS = f"""
     r.id AS robot_id, r.name AS robot_name, r.error AS robot_error, r.maintenance_reason, r.slots,
     coalesce(s.problem, '') AS problem, p.id AS process_id, p.name AS process_name, p.concurrency_limit,
     p.limit_per_value, p.limit_parameter, p.robot_version_floor AS version_floor,
     (SELECT name FROM tenancy_folder WHERE id = j.folder_id) AS folder_name,
     array_to_string(ARRAY(SELECT unnest(p.required_labels) EXCEPT SELECT unnest(r.labels || m.labels)), ', ')
         AS missing_labels,
+    {eligibility.BRAKE_FACTS}, {eligibility.FOLDER_BRAKE_FACTS}, {eligibility.LIMIT_FACTS},
     j.id AS job_id, j.available_at, j.priority
 """
 _SOURCES = """
@@ -59,7 +60,7 @@ _JOBS_OF_ROBOT = f"""{_PAIRS}
 """
 _ROBOT_ALONE = f"""
     SELECT r.error AS robot_error, r.maintenance_reason, r.slots, coalesce(s.problem, '') AS problem,
-        {eligibility.columns(About.ROBOT)}
+        {eligibility.BRAKE_FACTS}, {eligibility.columns(About.ROBOT)}
     FROM robots_robot r
     JOIN robots_machine m ON m.id = r.machine_id
     JOIN tenancy_tenant n ON n.id = r.tenant_id

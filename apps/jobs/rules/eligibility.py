@@ -41,10 +41,38 @@ _ROBOT_ALIAS, _OTHER = re.compile(r"\b([rms])\."), r"\g<1>2."
 
 _OPEN = "FROM jobs_execution e WHERE e.status = 'running' AND"
 
+#: A brake that is on, and holds jobs.
+_BRAKE = (
+    "FROM tenancy_brake k WHERE k.lifted_at IS NULL AND k.holds_dispatch"
+    " AND coalesce(k.until > statement_timestamp(), true)"
+)
+#: It is on everything or on the whole tenant; on the folder of the process or on one above it.
+_ON_TENANT = "(k.tenant_id IS NULL OR k.tenant_id = r.tenant_id AND k.folder_id IS NULL)"
+_ON_FOLDER = (
+    "k.tenant_id = p.tenant_id AND EXISTS (SELECT 1 FROM tenancy_folder l, tenancy_folder o"
+    " WHERE l.id = p.folder_id AND o.id = k.folder_id AND starts_with(l.path, o.path))"
+)
+#: Why, for the words: the brake that was set first.
+BRAKE_FACTS = f"(SELECT k.reason {_BRAKE} AND {_ON_TENANT} ORDER BY k.id LIMIT 1) AS brake_reason"
+FOLDER_BRAKE_FACTS = f"(SELECT k.reason {_BRAKE} AND {_ON_FOLDER} ORDER BY k.id LIMIT 1) AS folder_brake_reason"
+
+#: The limits a process shares with others and that have too little left for one more of its jobs.
+_FULL_LIMITS = """FROM processes_processlimit q
+    JOIN processes_namedlimit t ON t.id = q.limit_id AND t.deleted_at IS NULL
+    WHERE q.process_id = p.id AND q.units + (
+        SELECT coalesce(sum(u.units), 0) FROM processes_processlimit u
+        JOIN jobs_execution e ON e.process_id = u.process_id AND e.status = 'running' WHERE u.limit_id = t.id
+    ) > t.capacity"""
+LIMIT_FACTS = f"(SELECT string_agg(t.name, ', ' ORDER BY t.name) {_FULL_LIMITS}) AS full_limits"
+
 _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     Predicate(
         "tenant_active", About.ROBOT, "n.status = 'active'",
         "the tenant is suspended", "resume the tenant",
+    ),
+    Predicate(
+        "no_brake", About.ROBOT, f"NOT EXISTS (SELECT 1 {_BRAKE} AND {_ON_TENANT})",
+        "the emergency brake is on: {brake_reason}", "lift the brake",
     ),
     Predicate(
         "robot_enabled", About.ROBOT, "r.enabled AND r.deleted_at IS NULL",
@@ -98,9 +126,17 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
         "its program is older than {version_floor}", "upgrade bv-robot there",
     ),
     Predicate(
+        "no_folder_brake", About.PROCESS, f"NOT EXISTS (SELECT 1 {_BRAKE} AND {_ON_FOLDER})",
+        "the emergency brake is on in its folder: {folder_brake_reason}", "lift the brake",
+    ),
+    Predicate(
         "process_limit", About.PROCESS,
         f"p.concurrency_limit IS NULL OR (SELECT count(*) {_OPEN} e.process_id = p.id) < p.concurrency_limit",
         "the process already runs {concurrency_limit} at once", "wait, or raise its limit", is_limit=True,
+    ),
+    Predicate(
+        "shared_limits", About.PROCESS, f"NOT EXISTS (SELECT 1 {_FULL_LIMITS})",
+        "what it shares with other processes is all in use: {full_limits}", "wait, or raise the limit", is_limit=True,
     ),
     Predicate(
         "legacy_scripts", About.JOB, "j.script_path = '' OR coalesce(s.legacy_scripts, false)",

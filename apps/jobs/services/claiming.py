@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,8 @@ class Candidate:
     limit_value: str
     concurrency_limit: int | None
     limit_per_value: int | None
+    #: What it would use of limits that it shares with others: units by limit.
+    shared: Mapping[str, int]
 
     @property
     def value_key(self) -> tuple[UUID, str] | None:
@@ -91,7 +94,11 @@ _CHOOSE = f"""
         SELECT j.id, j.process_id, j.limit_value, j.priority, j.available_at FROM jobs_job j
         WHERE j.id = ANY(ARRAY(SELECT id FROM line)) AND j.status || '' = 'pending'
         ORDER BY j.priority DESC, j.available_at, j.id LIMIT %(wanted)s FOR UPDATE OF j SKIP LOCKED)
-    SELECT c.id, c.process_id, c.limit_value, p.concurrency_limit, p.limit_per_value, (SELECT count(*) FROM line)
+    SELECT c.id, c.process_id, c.limit_value, p.concurrency_limit, p.limit_per_value,
+        coalesce((SELECT jsonb_object_agg(q.limit_id, q.units) FROM processes_processlimit q
+                  JOIN processes_namedlimit t ON t.id = q.limit_id AND t.deleted_at IS NULL
+                  WHERE q.process_id = p.id), '{{}}'),
+        (SELECT count(*) FROM line)
     FROM chosen c JOIN processes_process p ON p.id = c.process_id
     ORDER BY c.priority DESC, c.available_at, c.id
 """
@@ -110,6 +117,12 @@ _FREE_SLOTS = """
 _OPEN_BY_PROCESS = """
     SELECT process_id, limit_value, count(*) FROM jobs_execution
     WHERE status = 'running' AND process_id = ANY(%(processes)s::uuid[]) GROUP BY process_id, limit_value
+"""
+_UNITS_LEFT = """
+    SELECT t.id, t.capacity - coalesce((
+        SELECT sum(u.units) FROM processes_processlimit u
+        JOIN jobs_execution e ON e.process_id = u.process_id AND e.status = 'running' WHERE u.limit_id = t.id), 0)
+    FROM processes_namedlimit t WHERE t.id = ANY(%(limits)s::uuid[])
 """
 _GRANT = """
     WITH wish AS (
@@ -174,9 +187,9 @@ def _choose(robot_id: UUID, wanted: int) -> list[Candidate]:
     window = WINDOW + wanted
     while True:
         rows = statements.fetch(_CHOOSE, _parameters(robot_id) | {"window": window, "wanted": wanted})
-        seen = rows[0][5] if rows else _length_of_line(robot_id, window)
+        seen = rows[0][6] if rows else _length_of_line(robot_id, window)
         if len(rows) >= wanted or seen < window or window >= WIDEST_WINDOW:
-            return [Candidate(*row[:5]) for row in rows]
+            return [Candidate(*row[:5], shared=json.loads(row[5])) for row in rows]
         window *= 8
 
 
@@ -213,6 +226,7 @@ def _take_limit_locks(robot_id: UUID, candidates: Iterable[Candidate]) -> None:
             keys.add(_lock_number("process", candidate.process_id))
         if candidate.value_key:
             keys.add(_lock_number("value", *candidate.value_key))
+        keys.update(_lock_number("limit", limit_id) for limit_id in candidate.shared)
     statements.execute(_TAKE_LOCKS, {"keys": statements.array(sorted(keys))})
 
 
@@ -225,12 +239,15 @@ def _within_limits(robot_id: UUID, candidates: list[Candidate]) -> Iterable[UUID
     """Yield the jobs that still fit, counting each one given as open."""
     [(free,)] = statements.fetch(_FREE_SLOTS, {"robot": robot_id})
     by_process, by_value = _open_counts({candidate.process_id for candidate in candidates if _is_limited(candidate)})
+    left = _units_left({limit_id for candidate in candidates for limit_id in candidate.shared})
     for candidate in candidates:
         fits = candidate.concurrency_limit is None or by_process[candidate.process_id] < candidate.concurrency_limit
         if candidate.value_key and candidate.limit_per_value is not None:
             fits = fits and by_value[candidate.value_key] < candidate.limit_per_value
+        fits = fits and all(left[limit_id] >= units for limit_id, units in candidate.shared.items())
         if fits and free > 0:
             free -= 1
+            left.subtract(candidate.shared)
             by_process[candidate.process_id] += 1
             by_value[candidate.process_id, candidate.limit_value] += 1
             yield candidate.job_id
@@ -248,6 +265,14 @@ def _open_counts(processes: set[UUID]) -> tuple[Counter[UUID], Counter[tuple[UUI
             by_process[process_id] += count
             by_value[process_id, value] += count
     return by_process, by_value
+
+
+def _units_left(limits: set[str]) -> Counter[str]:
+    left: Counter[str] = Counter()
+    if limits:
+        rows = statements.fetch(_UNITS_LEFT, {"limits": statements.array(UUID(limit_id) for limit_id in limits)})
+        left.update({str(limit_id): units for limit_id, units in rows})
+    return left
 
 
 def _parameters(robot_id: UUID) -> dict[str, Any]:

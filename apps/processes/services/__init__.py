@@ -1,0 +1,25 @@
+"""Everything that can happen to processes and the limits they share."""
+
+from apps.processes.services.limits import create_limit, delete_limit, update_limit
+from apps.processes.services.processes import (
+    SETTABLE,
+    create_process,
+    delete_process,
+    disable_process,
+    enable_process,
+    update_process,
+    upgrade_process,
+)
+
+__all__ = [
+    "SETTABLE",
+    "create_limit",
+    "create_process",
+    "delete_limit",
+    "delete_process",
+    "disable_process",
+    "enable_process",
+    "update_limit",
+    "update_process",
+    "upgrade_process",
+]
