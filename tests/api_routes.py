@@ -121,6 +121,8 @@ class World:
         self.assignment = rbac.assign_role(self.role, actor=make.SYSTEM, user=self.holder, tenant=self.tenant)
         self.account = accounts.create_service_account(self.tenant, actor=make.SYSTEM, name=f"a-{uuid.uuid4().hex[:8]}")
         self.key, _ = accounts.create_api_key(self.account, actor=make.SYSTEM, tenant=self.tenant, name="key")
+        self.brake = tenancy.set_brake(self.tenant, actor=make.SYSTEM, reason="x", holds_dispatch=False)
+        self.limit = processes.create_limit(self.folder, actor=make.SYSTEM, name="licence")
         self.inner = tenancy.create_folder(self.tenant, actor=make.SYSTEM, name="Inner")
         self.change = jobs.request_bulk_change(
             self.tenant,
@@ -135,6 +137,8 @@ class World:
         return {
             "tenants": self.tenant.pk,
             "folders": self.inner.pk,
+            "brakes": self.brake.pk,
+            "limits": self.limit.pk,
             "users": self.account.pk,
             "service-accounts": self.account.pk,
             "api-keys": self.key.pk,
@@ -162,6 +166,9 @@ class World:
             "PATCH tenants/<str:id>": {"name": "Other"},
             "POST folders": {"name": "New"},
             "PATCH folders/<str:id>": {"name": "Other"},
+            "POST brakes": {"reason": "the bank is down", "holds_dispatch": False},
+            "POST limits": {"name": "new", "capacity": 2, "processes": [{"process": self.process.pk, "units": 2}]},
+            "PATCH limits/<str:id>": {"capacity": 3},
             "POST service-accounts": {"name": "new"},
             "POST api-keys": {"name": "new", "user": self.account.pk},
             "POST roles": {"name": "New", "tenant": self.tenant.pk, "permissions": []},

@@ -10,7 +10,7 @@ from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, NameField, OutputSerializer
 from apps.packages.models import Package, PackageVersion
 from apps.packages.serializers import VersionRef
-from apps.processes.models import OnLost, Process, VersionPolicy
+from apps.processes.models import NamedLimit, OnLost, Process, ProcessLimit, VersionPolicy
 from apps.robots.models import Machine, Robot
 from apps.tenancy.models import Folder
 
@@ -151,3 +151,57 @@ class ProcessSignatureOut(serializers.Serializer):
     input_schema = serializers.DictField()
     output_schema = serializers.DictField(allow_null=True)
     defaults = serializers.DictField()
+
+
+class ProcessUnitsOut(OutputSerializer):
+    """A process, and how much each of its running jobs uses of a limit."""
+
+    process = RowRef()
+
+    class Meta:
+        model = ProcessLimit
+        fields = ["process", "units"]
+
+
+class LimitOut(OutputSerializer):
+    """Something that several processes share and that bears only so much at once, such as a licence."""
+
+    folder = RowRef()
+    processes = ProcessUnitsOut(source="seen_processes", many=True, help_text="As far as you see them.")
+
+    class Meta:
+        model = NamedLimit
+        fields = ["id", "tenant", "folder", "name", "description", "capacity", "processes", "created_at"]
+
+
+class ProcessUnits(InputSerializer):
+    process = RowField(Process.objects.alive())
+    units = serializers.IntegerField(min_value=1, max_value=LARGEST, default=1)
+
+
+class CreateLimit(InputSerializer):
+    name = NameField(max_length=100)
+    folder = RowField(Folder.objects.alive(), required=False, help_text="Where it lives.")
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    capacity = serializers.IntegerField(min_value=1, max_value=LARGEST, required=False, help_text="Units at once.")
+    processes = serializers.ListField(
+        child=ProcessUnits(), max_length=1000, required=False, help_text="Who uses how much; replaces what was said."
+    )
+
+    def validate_processes(self, value: list[dict[str, Any]]) -> dict[Process, int]:
+        """Return units by process; naming one twice is a mistake."""
+        units = {one["process"]: one["units"] for one in value}
+        if len(units) < len(value):
+            raise serializers.ValidationError("A process is named twice.")
+        return units
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        checked: dict[str, Any] = super().validate(attrs)
+        return {"units" if name == "processes" else name: value for name, value in checked.items()}
+
+
+class UpdateLimit(ChangeSerializer, CreateLimit):
+    folder = None  # type: ignore[assignment]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return CreateLimit.validate(self, super().validate(attrs))

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
@@ -148,3 +149,8 @@ class Brake(Row):
 
     def __str__(self) -> str:
         return f"brake on {self.folder or self.tenant or 'everything'}"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it holds now, by the clock of this process; what is held is decided by the database's."""
+        return self.lifted_at is None and (self.until is None or self.until > timezone.now())

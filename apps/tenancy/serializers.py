@@ -7,9 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.core.api.rows import RowField
-from apps.core.api.serializers import InputSerializer, NameField, OutputSerializer
-from apps.tenancy.models import Folder, Tenant
+from apps.core.api.rows import RowField, RowRef
+from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
+from apps.tenancy.models import Brake, Folder, Tenant
 
 #: What stands for the name of a folder above that the caller may not see.
 UNSEEN = "…"
@@ -59,3 +59,26 @@ class CreateFolder(InputSerializer):
 
 class RenameFolder(InputSerializer):
     name = NameField(max_length=100)
+
+
+class BrakeOut(OutputSerializer):
+    """An emergency stop: nothing is dispatched, or no trigger fires, in a folder, a tenant or everywhere."""
+
+    tenant = RowRef(allow_null=True, help_text="Null: it holds for the whole installation.")
+    folder = RowRef(allow_null=True, help_text="It reaches down to the folders inside.")
+
+    class Meta:
+        model = Brake
+        fields = [
+            "id", "tenant", "folder", "holds_dispatch", "holds_triggers", "reason", "until", "set_by", "created_at",
+            "lifted_at", "lifted_by",
+        ]  # fmt: skip
+
+
+class SetBrake(InputSerializer):
+    reason = serializers.CharField(max_length=300, help_text="Shown on every page, and to whoever asks why.")
+    folder = RowField(Folder.objects.alive(), required=False, allow_null=True, help_text="It and the folders inside.")
+    everywhere = serializers.BooleanField(default=False, help_text="For the whole installation.")
+    until = MomentField(required=False, allow_null=True, help_text="It lifts itself then. Left out: by hand.")
+    holds_dispatch = serializers.BooleanField(default=True, help_text="No robot is given a job; what runs goes on.")
+    holds_triggers = serializers.BooleanField(default=True, help_text="No trigger fires; each due time says why.")

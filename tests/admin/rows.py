@@ -14,12 +14,13 @@ from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
 from apps.packages.models import Package, PackageVersion
-from apps.processes.models import Process
+from apps.processes import services as processes
+from apps.processes.models import NamedLimit, Process
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
-from apps.tenancy.models import Folder, Tenant
+from apps.tenancy.models import Brake, Folder, Tenant
 from tests import make
 
 
@@ -45,6 +46,14 @@ def execution(of: Tenant) -> Execution:
 
 def artefact(of: Tenant) -> Artefact:
     return make.artefact(execution(of))
+
+
+def limit(of: Tenant) -> NamedLimit:
+    return processes.create_limit(make.folder(of), actor=make.SYSTEM, name=f"limit {NamedLimit.objects.count()}")
+
+
+def brake(of: Tenant) -> Brake:
+    return tenancy.set_brake(of, actor=make.SYSTEM, reason="the bank is down", holds_dispatch=False)
 
 
 def machine(of: Tenant) -> Machine:
@@ -102,6 +111,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Package: (package, "packages.view_package"),
     PackageVersion: (version, ""),
     Process: (process, "processes.view_process"),
+    NamedLimit: (limit, "processes.view_namedlimit"),
     Job: (job, "jobs.view_job"),
     Execution: (execution, ""),
     Artefact: (artefact, ""),
@@ -111,6 +121,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Robot: (robot, "robots.view_robot"),
     Tenant: (tenant, "tenancy.view_tenant"),
     Folder: (folder, "tenancy.view_folder"),
+    Brake: (brake, ""),
     User: (user, ""),
     ApiToken: (api_key, "accounts.view_apitoken"),
     Role: (role, ""),

@@ -32,8 +32,8 @@ def test_a_superuser_sees_every_place():
     everything = entries(superuser())
 
     assert everything == [
-        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Machines", "Enrolment keys", "Robots", "Tenants",
-        "Folders", "Users", "Roles", "Role assignments", "API keys", "Audit", "Events",
+        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Limits", "Machines", "Enrolment keys", "Brakes",
+        "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys", "Audit", "Events",
     ]  # fmt: skip
 
 

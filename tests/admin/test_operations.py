@@ -19,12 +19,12 @@ from apps.jobs.models import Artefact, BulkChange, Job, JobStatus
 from apps.packages import services as packages
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
-from apps.processes.models import Process
+from apps.processes.models import NamedLimit, Process
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
-from apps.tenancy.models import Folder, Tenant
+from apps.tenancy.models import Brake, Folder, Tenant
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import list_of, new, page_of, superuser, text_of, with_permissions
@@ -63,6 +63,19 @@ def some(maker: Callable[[Tenant], Any]) -> Callable[[], Any]:
     return lambda: maker(make.tenant())
 
 
+def limit_beside_a_process() -> NamedLimit:
+    process = make.process()
+    return rows.limit(process.tenant)
+
+
+def shared_limit() -> NamedLimit:
+    limit = limit_beside_a_process()
+    return processes.share_limit(limit, actor=SYSTEM, process=Process.objects.get(tenant=limit.tenant))
+
+
+#: Stands for the first row that a form offers.
+FIRST = object()
+
 #: Model and operation: a row it makes sense for, what its form asks, and what it is called in the trail.
 OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any], str]] = {
     (Tenant, "rename"): (make.tenant, {"name": "Other"}, "tenant.renamed"),
@@ -97,6 +110,11 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Job, "resume"): (held_job, {}, "job.resumed"),
     (Job, "settle"): (held_job, {"reason": "booked by hand"}, "job.failed_by_hand"),
     (Artefact, "delete"): (make.artefact, {}, "artefact.deleted"),
+    (NamedLimit, "share"): (limit_beside_a_process, {"process": FIRST, "units": 1}, "limit.updated"),
+    (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
+    (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
+    (NamedLimit, "delete"): (some(rows.limit), {}, "limit.deleted"),
+    (Brake, "lift"): (some(rows.brake), {}, "brake.lifted"),
     (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
     (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
     (Machine, "delete"): (make.machine, {}, "machine.deleted"),
@@ -133,7 +151,8 @@ def filled(visitor: Any, row: Any, name: str, asked: dict[str, Any]) -> dict[str
     form = visitor.get(page_of(row, name)).context["form"]
     shown = {field.html_name: field.value() for field in form if not isinstance(field.value(), bool)}
     ticked = {field.html_name: "on" for field in form if field.value() is True}
-    return {key: value for key, value in {**shown, **ticked, **asked}.items() if value not in (None, [])}
+    typed = {key: form.fields[key].queryset.first().pk if value is FIRST else value for key, value in asked.items()}
+    return {key: value for key, value in {**shown, **ticked, **typed}.items() if value not in (None, [])}
 
 
 def test_every_operation_is_tried_here():
@@ -209,6 +228,8 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
                     "max_attempts": 1, "backoff_base": 10, "backoff_cap": 3600, "on_lost": "retry"}, "process.created"),
     Machine: (lambda of: {"name": "host-1", "tenant": of.pk, "labels": "linux"}, "machine.created"),
     EnrolmentKey: (lambda of: {"name": "fleet", "tenant": of.pk, "slots": 2}, "enrolment_key.created"),
+    NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
+    Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
     Robot: (lambda of: {"name": "robot-1", "machine": make.machine(of).pk, "slots": 2}, "robot.created"),
     BulkChange: (lambda of: {"action": "cancel"}, "jobs.bulk_change_requested"),
 }  # fmt: skip

@@ -169,6 +169,9 @@ class TestSharedLimits:
             processes.create_limit(folder, actor=SYSTEM, name="SAP", capacity=2, units={ours: 3})
         with pytest.raises(Invalid, match="of this tenant"):
             processes.create_limit(folder, actor=SYSTEM, name="SAP", units={theirs: 1})
+        limit = processes.create_limit(folder, actor=SYSTEM, name="licences", capacity=2, units={ours: 2})
+        with pytest.raises(Invalid, match="would never start"):
+            processes.update_limit(limit, actor=SYSTEM, capacity=1)
         with pytest.raises(Invalid, match="capacity"):
             processes.create_limit(folder, actor=SYSTEM, name="SAP", capacity=0)
 

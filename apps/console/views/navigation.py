@@ -55,6 +55,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
                   beside="jobs_bulkchange_changelist"),
             Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job",
                   beside="jobs_artefact_changelist"),
+            Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),
         ),
     ),
     (
@@ -62,6 +63,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("Machines", "computer", "robots_machine_changelist", "robots.view_machine"),
             Place("Enrolment keys", "vpn_key", "robots_enrolmentkey_changelist", "robots.view_enrolmentkey"),
+            Place("Brakes", "emergency_home", "tenancy_brake_changelist", "tenancy.view_brake"),
             Place("Robots", "smart_toy", "robots_robot_changelist", "robots.view_robot", _failing_robots),
         ),
     ),

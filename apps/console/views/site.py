@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from django.contrib.auth.models import Permission
@@ -14,6 +15,7 @@ from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.rbac.models import Role, RoleAssignment
+from apps.tenancy.models import Brake
 
 
 class _Everything:
@@ -24,6 +26,8 @@ class _Everything:
 
 
 EVERYTHING: Final = _Everything()
+#: A page tells of so many brakes; the list has all of them.
+MOST_BRAKES = 3
 
 
 class ConsoleSite(OperatorSite):
@@ -38,6 +42,11 @@ class ConsoleSite(OperatorSite):
             held = request.permissions_held = permissions_held(request)  # type: ignore[attr-defined]
         return permission in held
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the brakes that are on, which every page tells of; asked only by a page that is drawn."""
+        context: dict[str, Any] = super().each_context(request)
+        return context | {"brakes_on": partial(_brakes_on, request)}
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
         # Imported late: it shows columns of other pages, which register with this site while they are imported.
@@ -50,6 +59,13 @@ class ConsoleSite(OperatorSite):
         """Answer the command palette by pages and rows that the person may open."""
         found = searching.find(request, self, request.GET.get("s", ""))
         return TemplateResponse(request, "console/search_results.html", {"results": found})
+
+
+def _brakes_on(request: HttpRequest) -> list[Brake]:
+    if not request.user.is_authenticated:
+        return []
+    brakes = Brake.objects.visible_to(actor_of(request)).on().select_related("tenant", "folder")
+    return list(brakes.order_by("pk")[:MOST_BRAKES])
 
 
 def permissions_held(request: HttpRequest) -> set[str] | _Everything:

@@ -189,8 +189,12 @@ def _choose(robot_id: UUID, wanted: int) -> list[Candidate]:
         rows = statements.fetch(_CHOOSE, _parameters(robot_id) | {"window": window, "wanted": wanted})
         seen = rows[0][6] if rows else _length_of_line(robot_id, window)
         if len(rows) >= wanted or seen < window or window >= WIDEST_WINDOW:
-            return [Candidate(*row[:5], shared=json.loads(row[5])) for row in rows]
+            return [_candidate(*row) for row in rows]
         window *= 8
+
+
+def _candidate(job: UUID, process: UUID, value: str, limit: int, per_value: int, shared: str, _: int) -> Candidate:
+    return Candidate(job, process, value, limit, per_value, json.loads(shared))
 
 
 def _length_of_line(robot_id: UUID, window: int) -> int:

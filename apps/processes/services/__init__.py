@@ -1,6 +1,12 @@
 """Everything that can happen to processes and the limits they share."""
 
-from apps.processes.services.limits import create_limit, delete_limit, update_limit
+from apps.processes.services.limits import (
+    create_limit,
+    delete_limit,
+    share_limit,
+    unshare_limit,
+    update_limit,
+)
 from apps.processes.services.processes import (
     SETTABLE,
     create_process,
@@ -19,6 +25,8 @@ __all__ = [
     "delete_process",
     "disable_process",
     "enable_process",
+    "share_limit",
+    "unshare_limit",
     "update_limit",
     "update_process",
     "upgrade_process",

@@ -48,15 +48,22 @@ def update_limit(
 ) -> NamedLimit:
     """Change name, capacity or description, and who uses how much (``None`` leaves that); what runs goes on."""
     rbac.require(actor, "processes.change_namedlimit", limit)
-    limit.refresh_from_db(from_queryset=NamedLimit.objects.select_for_update(of=("self",)))
-    before = _facts(limit)
-    _fill(limit, fields)
-    _save(limit)
-    if units is not None:
-        _set_units(limit, units, actor)
-    audit.record(actor, "limit.updated", limit, before=before, after=_facts(limit))
-    events.record("limit.updated", limit)
-    return limit
+    return _change(limit, actor, units, fields)
+
+
+@transaction.atomic
+def share_limit(limit: NamedLimit, *, actor: Actor, process: Process, units: int = 1) -> NamedLimit:
+    """Have each running job of a process use so many units of a limit. Raises ``Invalid``."""
+    rbac.require(actor, "processes.change_namedlimit", limit)
+    return _change(limit, actor, _units(limit) | {process: units}, {})
+
+
+@transaction.atomic
+def unshare_limit(limit: NamedLimit, *, actor: Actor, process: Process) -> NamedLimit:
+    """Have the jobs of a process use nothing of a limit any more."""
+    rbac.require(actor, "processes.change_namedlimit", limit)
+    rest = {one: units for one, units in _units(limit).items() if one.pk != process.pk}
+    return _change(limit, actor, rest, {})
 
 
 @transaction.atomic
@@ -66,6 +73,22 @@ def delete_limit(limit: NamedLimit, *, actor: Actor) -> None:
     NamedLimit.objects.filter(pk=limit.pk).update(deleted_at=Now())
     audit.record(actor, "limit.deleted", limit, before=_facts(limit))
     events.record("limit.deleted", limit)
+
+
+def _change(
+    limit: NamedLimit, actor: Actor, units: Mapping[Process, int] | None, fields: Mapping[str, Any]
+) -> NamedLimit:
+    limit.refresh_from_db(from_queryset=NamedLimit.objects.select_for_update(of=("self",)))
+    before = _facts(limit)
+    _fill(limit, fields)
+    _save(limit)
+    if units is not None:
+        _set_units(limit, units, actor)
+    elif limit.process_limits.filter(units__gt=limit.capacity).exists():
+        raise Invalid.field("capacity", "a process uses more than that for each job: its jobs would never start.")
+    audit.record(actor, "limit.updated", limit, before=before, after=_facts(limit))
+    events.record("limit.updated", limit)
+    return limit
 
 
 def _fill(limit: NamedLimit, fields: Mapping[str, Any]) -> None:
@@ -108,6 +131,10 @@ def _set_units(limit: NamedLimit, units: Mapping[Process, int], actor: Actor) ->
         unique_fields=["process", "limit"],
         update_fields=["units"],
     )
+
+
+def _units(limit: NamedLimit) -> dict[Process, int]:
+    return {one.process: one.units for one in limit.process_limits.select_related("process")}
 
 
 def _facts(limit: NamedLimit) -> dict[str, Any]:

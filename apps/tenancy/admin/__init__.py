@@ -1,5 +1,5 @@
-"""Pages of tenants and folders."""
+"""Pages of tenants, folders and brakes."""
 
-from apps.tenancy.admin import folders, tenants
+from apps.tenancy.admin import brakes, folders, tenants
 
-__all__ = ["folders", "tenants"]
+__all__ = ["brakes", "folders", "tenants"]
