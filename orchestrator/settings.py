@@ -335,6 +335,11 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
         "BulkStatusEnum": "apps.jobs.models.BulkStatus",
         "BulkActionEnum": "apps.jobs.models.BulkAction",
+        "ItemStatusEnum": "apps.queues.models.ItemStatus",
+        "ReviewStatusEnum": "apps.queues.models.ReviewStatus",
+        "ItemErrorEnum": "apps.queues.models.ErrorType",
+        "ReportedItemStatusEnum": "apps.queues.serializers.items.REPORTED_STATUSES",
+        "ReportedItemErrorEnum": "apps.queues.serializers.items.REPORTED_ERRORS",
     },
 }
 

@@ -15,6 +15,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.packages.urls")),
     path("", include("apps.robots.urls")),
     path("", include("apps.processes.urls")),
+    path("", include("apps.queues.urls")),
     path("", include("apps.jobs.urls")),
     path("", include(console)),
 ]

@@ -117,6 +117,9 @@ class World:
         self.enrolment_key = make.enrolment_key(self.tenant)
         self.robot = make.robot(self.machine)
         self.holder = make.user()
+        self.queue = make.queue(self.folder)
+        self.item = make.item(self.queue)
+        self.lease = make.taken(make.item(make.queue(self.folder)).queue)
         self.role = rbac.create_role(f"role-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
         self.assignment = rbac.assign_role(self.role, actor=make.SYSTEM, user=self.holder, tenant=self.tenant)
         self.account = accounts.create_service_account(self.tenant, actor=make.SYSTEM, name=f"a-{uuid.uuid4().hex[:8]}")
@@ -150,6 +153,9 @@ class World:
             "enrolment-keys": self.enrolment_key.pk,
             "robots": self.robot.pk,
             "processes": self.process.pk,
+            "queues": self.queue.pk,
+            "queue-items": self.item.pk,
+            "item-leases": self.lease.lease_id,
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
             "executions": self.execution.pk,
@@ -184,6 +190,14 @@ class World:
             "POST robots/<str:id>/start-maintenance": {"reason": "new disk"},
             "POST processes": {"name": "new", "package": self.version.package_id},
             "PATCH processes/<str:id>": {"priority": 3},
+            "POST queues": {"name": "new"},
+            "PATCH queues/<str:id>": {"max_attempts": 3},
+            "POST queue-items": {"queue": self.queue.pk, "payload": {"number": 1}},
+            "POST queue-items/bulk": {"queue": self.queue.pk, "items": [{}, {"reference": "x"}]},
+            "POST queue-items/<str:id>/postpone": {"until": "2020-01-01T00:00:00Z"},
+            "POST queue-items/<str:id>/prioritise": {"priority": 3},
+            "POST queue-items/<str:id>/review": {"status": "verified"},
+            "POST item-leases/<str:id>/finish": {"status": "done"},
             "POST jobs": {"process": self.process.pk},
             "POST jobs/bulk": {"process": self.process.pk, "jobs": [{}, {}]},
             "POST jobs/<str:id>/prioritise": {"priority": 3},

@@ -60,6 +60,15 @@ def user(*permissions: str, inside: Tenant | Folder | None = None, staff: bool =
     return person
 
 
+def service_account(inside: Tenant, *permissions: str) -> User:
+    """An account for programs that holds exactly ``permissions`` in its tenant."""
+    account = accounts.create_service_account(inside, actor=SYSTEM, name=f"account-{next(_numbers)}")
+    name = f"role-{next(_numbers)}-{uuid.uuid4().hex[:6]}"
+    role = rbac.create_role(name, actor=SYSTEM, permissions=_named(permissions))
+    rbac.assign_role(role, actor=SYSTEM, user=account, tenant=inside)
+    return account
+
+
 def api_key(person: User, of: Tenant) -> str:
     """The text of a key with which ``person``'s programs call the API in a tenant."""
     _, text = accounts.create_api_key(person, actor=SYSTEM, tenant=of, name="test")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from apps.audit.models import AuditEntry
+from apps.core.api.along import AlongId, MomentRangeFilter
 from apps.core.api.filters import ApiFilterSet
 from apps.core.api.identifiers import IdFilter
-from apps.jobs.filters import AlongId, MomentRangeFilter
 
 
 class AuditFilters(ApiFilterSet):

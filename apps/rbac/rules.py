@@ -1,4 +1,6 @@
 """Facts about permissions."""
 
 #: Apps whose permissions an operator may hand out.
-OPERATIONAL_APPS = ("packages", "processes", "jobs", "robots", "audit", "events", "tenancy", "accounts", "rbac")
+OPERATIONAL_APPS = (
+    "packages", "processes", "queues", "jobs", "robots", "audit", "events", "tenancy", "accounts", "rbac",
+)  # fmt: skip

@@ -25,7 +25,7 @@ OTHER = "another correct horse battery"
 #: What only robots and the system ask for.
 NOT_FOR_PEOPLE = {
     "console.add_roleheartbeat", "jobs.change_plane", "jobs.claim_job", "jobs.report_execution", "jobs.sweep_execution",
-    "robots.report_robot",
+    "queues.sweep_queueitem", "robots.report_robot",
 }  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from apps.core.states import Stateful, StatefulQuerySet
 from apps.queues.models.queues import Queue, QueueSchema
 from apps.rbac import services as rbac
 
+LONGEST_REFERENCE, LONGEST_TAG = 200, 63
+#: Of the tries at an item and of its leases so many are shown.
+MOST_SHOWN = 100
+
 
 class ItemStatus(models.TextChoices):
     NEW = "new"
@@ -70,14 +74,14 @@ class QueueItem(Stateful, TenantRow):
     folder = InTenant("tenancy.Folder", related_name="+", db_index=False)
     queue = InTenant(Queue, related_name="items", db_index=False)
     status = models.CharField(max_length=16, choices=ItemStatus, default=ItemStatus.NEW)
-    reference = models.CharField(max_length=200, blank=True)
+    reference = models.CharField(max_length=LONGEST_REFERENCE, blank=True)
     payload = models.JSONField(null=True)
     schema = InTenant(QueueSchema, null=True, related_name="+", db_index=False)
     priority = models.SmallIntegerField(default=0)
     available_at = models.DateTimeField(db_default=Now(), help_text="Not handed out before.")
     deadline = models.DateTimeField(null=True)
     late_at = models.DateTimeField(null=True, help_text="When it counts as late, unfinished.")
-    tags = ArrayField(models.CharField(max_length=63), default=list, blank=True)
+    tags = ArrayField(models.CharField(max_length=LONGEST_TAG), default=list, blank=True)
 
     attempt = models.PositiveSmallIntegerField(default=1)
     retry_of = InTenant("self", null=True, related_name="retries", db_index=False)
@@ -155,6 +159,16 @@ class QueueItem(Stateful, TenantRow):
             ("review_queueitem", "Can review items"),
             ("sweep_queueitem", "Can take items back from holders that vanished"),
         ]
+
+    @property
+    def tries(self) -> models.QuerySet[QueueItem]:
+        """All tries at the same piece of work, the oldest first."""
+        return type(self).objects.filter(lineage=self.lineage).order_by("id")[:MOST_SHOWN]
+
+    @property
+    def lease_history(self) -> models.QuerySet[ItemLease]:
+        """Who held it, the newest first."""
+        return ItemLease.objects.filter(item=self).order_by("-id")[:MOST_SHOWN]
 
     def __str__(self) -> str:
         return self.reference or f"item …{str(self.pk)[-8:]}"

@@ -2,6 +2,7 @@
 
 from apps.queues.services._checking import Wanted, problems_of
 from apps.queues.services._settling import Answer, Report, Settled
+from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
 from apps.queues.services.changing import (
     HasSuccessor,
@@ -27,6 +28,7 @@ from apps.queues.services.sweeping import settle_execution, sweep_lease
 from apps.queues.services.taking import Holder, QueuePaused, take_items
 
 __all__ = [
+    "MOST_ADDED",
     "SETTABLE",
     "UNCHANGED",
     "Answer",

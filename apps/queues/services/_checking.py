@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
-from apps.core.errors import Problem
+from apps.core.errors import Invalid, Problem
 from apps.queues.models import Queue
+from apps.queues.models.items import LONGEST_REFERENCE, LONGEST_TAG
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
-LONGEST_REFERENCE = 200
 LARGEST_PAYLOAD = 1024 * 1024
 """Bytes of a payload as JSON."""
-MOST_TAGS, LONGEST_TAG = 20, 63
+MOST_TAGS = 20
 FURTHEST_AHEAD = timedelta(days=366)
 
 
@@ -34,9 +34,20 @@ class Wanted:
     tags: Sequence[str] = field(default_factory=tuple)
 
 
+def schema_validator(document: Any) -> Draft202012Validator:
+    """Return what checks payloads by a JSON Schema. Raises ``Invalid`` where the document is none.
+
+    It fetches nothing from anywhere, and its patterns are matched in linear time: who writes a schema is not trusted.
+    """
+    try:
+        return Draft202012Validator(document, offline=True, pattern_options=RegexOptions())
+    except ValidationError as error:
+        raise Invalid.field("schema", f"is no JSON Schema that can be used here: {error.message}") from error
+
+
 def problems_of(queue: Queue, wanted: Sequence[Wanted]) -> list[Problem]:
     """Return everything that is wrong with items before anything is written, by row where there are several."""
-    validator = Draft202012Validator(queue.schema.document) if queue.schema is not None else None
+    validator = schema_validator(queue.schema.document) if queue.schema is not None else None
     is_numbered = len(wanted) > 1
     return [
         Problem(f"items[{row}].{problem.field}" if is_numbered else problem.field, problem.message, problem.code)
@@ -45,7 +56,7 @@ def problems_of(queue: Queue, wanted: Sequence[Wanted]) -> list[Problem]:
     ]
 
 
-def _problems_of_one(one: Wanted, validator: Any) -> list[Problem]:
+def _problems_of_one(one: Wanted, validator: Draft202012Validator | None) -> list[Problem]:
     problems = []
     if len(one.reference) > LONGEST_REFERENCE:
         problems.append(Problem("reference", f"has more than {LONGEST_REFERENCE} characters."))
@@ -58,12 +69,12 @@ def _problems_of_one(one: Wanted, validator: Any) -> list[Problem]:
     return problems + _problems_of_payload(one.payload, validator)
 
 
-def _problems_of_payload(payload: Any, validator: Any) -> list[Problem]:
+def _problems_of_payload(payload: Any, validator: Draft202012Validator | None) -> list[Problem]:
     if len(json.dumps(payload, ensure_ascii=False).encode()) > LARGEST_PAYLOAD:
         return [Problem("payload", f"has more than {LARGEST_PAYLOAD} bytes. Put large data into a file of the item.")]
     if validator is None:
         return []
     return [
-        Problem(".".join(["payload", *map(str, error.absolute_path)]), error.message, "schema")
+        Problem(".".join(["payload", *map(str, error.instance_path)]), error.message, "schema")
         for error in validator.iter_errors(payload)
     ]

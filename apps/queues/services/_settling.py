@@ -36,6 +36,18 @@ class Answer(StrEnum):
     LATE = "late"
     CONFLICT = "conflict"
 
+    @property
+    def counts(self) -> bool:
+        return self not in (Answer.LATE, Answer.CONFLICT)
+
+    @property
+    def in_words(self) -> str:
+        if self is Answer.CONFLICT:
+            return "Another end of this lease is stored already. This one is kept aside."
+        if self is Answer.LATE:
+            return "This lease is over: it ran out, or its item was taken back. What you said is kept aside."
+        return f"The report was {self.value}."
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -8,13 +8,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
-from jsonschema import Draft202012Validator, SchemaError
 
 from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
 from apps.queues.models import ItemStatus, Queue, QueueSchema, UniqueReferences
+from apps.queues.services._checking import schema_validator
 from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
@@ -136,7 +136,7 @@ def _set_schema(queue: Queue, document: Any, actor: Actor) -> None:
     if document == (queue.schema.document if queue.schema else None):
         return
     if document is not None:
-        _refuse_bad_schema(document)
+        schema_validator(document)
         last = queue.schemas.aggregate(last=Max("number"))["last"] or 0
         queue.schema = QueueSchema(
             tenant_id=queue.tenant_id, queue=queue, number=last + 1, document=document, made_by=str(actor)
@@ -145,10 +145,3 @@ def _set_schema(queue: Queue, document: Any, actor: Actor) -> None:
     else:
         queue.schema = None
     Queue.objects.filter(pk=queue.pk).update(schema=queue.schema)
-
-
-def _refuse_bad_schema(document: Any) -> None:
-    try:
-        Draft202012Validator.check_schema(document)
-    except SchemaError as error:
-        raise Invalid.field("schema", f"is no JSON Schema: {error.message}") from error

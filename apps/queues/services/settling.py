@@ -31,9 +31,15 @@ class LeaseOver(Conflict):
 def find_lease(lease_id: UUID, *, actor: Actor) -> ItemLease:
     """Return the lease of this holder. Raises ``NotFound``, alike for all that is not its own."""
     lease = ItemLease.objects.select_related("item__queue").filter(lease_id=lease_id).first()
-    if lease is None or str(lease.holder_id) != actor.id or lease.tenant_id != actor.tenant_id:
+    if lease is None or not _is_held_by(lease, actor):
         raise NotFound("There is no such lease.", code="unknown")
     return lease
+
+
+def _is_held_by(lease: ItemLease, actor: Actor) -> bool:
+    """Whether an actor took the item: a running job what it took itself, its robot and everybody else all theirs."""
+    held_by = lease.execution_id if actor.is_job else lease.holder_id
+    return str(held_by) == actor.id and actor.tenant_id in (None, lease.tenant_id)
 
 
 @transaction.atomic

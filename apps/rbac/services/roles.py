@@ -20,18 +20,29 @@ from apps.rbac.services.questions import EVERYWHERE, allows, holds_everything, r
 _BUILTIN: dict[str, tuple[str, Q | None]] = {
     "Administrator": ("Everything, within the scope it is given for.", None),
     "Developer": (
-        "Publishes packages, makes processes and runs them.",
-        Q(content_type__app_label__in=("packages", "processes", "jobs"))
+        "Publishes packages, makes processes and queues, and runs them.",
+        Q(content_type__app_label__in=("packages", "processes", "queues", "jobs"))
         | Q(content_type__app_label__in=("robots", "tenancy", "events"), codename__startswith="view_"),
     ),
     "Operator": (
-        "Runs, stops and retries jobs and looks after robots.",
+        "Runs, stops and retries jobs, looks after robots and after what waits in queues.",
         Q(content_type__app_label__in=("jobs",))
         | Q(
             content_type__app_label="robots",
             codename__in=("change_robot", "view_robot", "view_machine", "view_enrolmentkey"),
         )
         | Q(content_type__app_label="processes", codename__in=("view_process", "run_process"))
+        | Q(content_type__app_label="queues", codename__startswith="view_")
+        | Q(
+            content_type__app_label="queues",
+            codename__in=(
+                "pause_queue",
+                "add_queueitem",
+                "requeue_queueitem",
+                "review_queueitem",
+                "delete_queueitem",
+            ),
+        )
         | Q(content_type__app_label__in=("packages", "tenancy", "events"), codename__startswith="view_"),
     ),
     "Viewer": (

@@ -1,0 +1,1 @@
+"""Queues and items, as callers send and see them."""

@@ -1,0 +1,1 @@
+"""The canonical doors to queues, items and leases."""
