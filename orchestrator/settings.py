@@ -191,6 +191,7 @@ _TICKS = {
     "jobs.sweep_leases": SWEEP_EVERY,
     "jobs.sweep_start_deadlines": 5,
     "jobs.work_off_bulk_changes": 5,
+    "triggers.fire_due": 2,
     "audit.seal_entries": 30,
     "events.ensure_partitions": 3600,
     "requests.delete_expired": 3600,

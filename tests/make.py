@@ -31,6 +31,8 @@ from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession
 from apps.runner import services as runner
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Folder, Tenant
+from apps.triggers import services as triggers
+from apps.triggers.models import Trigger
 
 SYSTEM = Actor.system("test")
 PASSWORD = "correct horse battery staple"
@@ -227,6 +229,14 @@ def taken(of: Queue | None = None, **how: Any) -> ItemLease:
     source = of or item().queue
     [lease] = queues.take_items(source, actor=SYSTEM, holder=how.pop("holder", holder()), **how)
     return lease
+
+
+def trigger(of: Process | None = None, **fields: Any) -> Trigger:
+    """A trigger of a process; every minute where nothing else is said."""
+    runs = of or process()
+    wanted = {"kind": "time", "name": f"trigger-{next(_numbers)}", "process": runs} | fields
+    wanted.setdefault("configuration", {"every": 60} if wanted["kind"] == "time" else {})
+    return triggers.create_trigger(wanted.pop("folder", runs.folder), actor=SYSTEM, **wanted)
 
 
 def _named(permissions: tuple[str, ...]) -> list[Permission]:

@@ -53,6 +53,7 @@ NOT_OPERATIONS = {
     "events.read_after": READ,
     "jobs.find_child": READ,
     "jobs.find_lease": READ,
+    "jobs.problems_of_wanted": READ,
     "jobs.require_open": READ,
     "packages.open_file": READ,
     "packages.storage": READ,

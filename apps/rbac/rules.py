@@ -2,5 +2,5 @@
 
 #: Apps whose permissions an operator may hand out.
 OPERATIONAL_APPS = (
-    "packages", "processes", "queues", "jobs", "robots", "audit", "events", "tenancy", "accounts", "rbac",
+    "packages", "processes", "queues", "jobs", "triggers", "robots", "audit", "events", "tenancy", "accounts", "rbac",
 )  # fmt: skip

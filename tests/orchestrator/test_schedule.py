@@ -23,6 +23,7 @@ NEEDED = {
     "packages.sweep_files",
     "requests.delete_expired",
     "robots.forget_old_sessions",
+    "triggers.fire_due",
 }
 
 

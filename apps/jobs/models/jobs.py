@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
@@ -72,6 +72,12 @@ class JobQuerySet(StatefulQuerySet["Job"]):
     def live(self) -> JobQuerySet:
         """Return the jobs that have not ended."""
         return self.exclude(status__in=Job.final_states())
+
+    def going_on_of(self, triggers: Iterable[UUID] | OuterRef) -> JobQuerySet:
+        """Return the jobs that triggers made and that have not ended; worded so that an index of those serves it."""
+        live = [JobStatus.PENDING, JobStatus.WAITING, JobStatus.RUNNING, JobStatus.CANCELLING]
+        by = {"trigger_id": triggers} if isinstance(triggers, OuterRef) else {"trigger_id__in": list(triggers)}
+        return self.filter(**by, status__in=live)
 
     def matching(self, filters: Mapping[str, Any]) -> JobQuerySet:
         """Return the jobs that filters of a bulk change name. Unknown names are the caller's mistake (``KeyError``)."""
@@ -236,6 +242,11 @@ class Job(Stateful, TenantRow):
             models.Index(fields=["tenant", "reason", "-id"], name="job_newest_by_reason", condition=~Q(reason="")),
             models.Index(fields=["retry_of"], name="job_by_original", condition=Q(retry_of__isnull=False)),
             models.Index(fields=["trigger_id", "-id"], name="job_of_trigger", condition=Q(trigger_id__isnull=False)),
+            models.Index(
+                fields=["trigger_id"],
+                name="job_live_of_trigger",
+                condition=Q(trigger_id__isnull=False, status__in=["pending", "waiting", "running", "cancelling"]),
+            ),
             models.Index(fields=["firing_id"], name="job_of_firing", condition=Q(firing_id__isnull=False)),
             models.Index(fields=["parent"], name="job_by_parent", condition=Q(parent__isnull=False)),
         ]

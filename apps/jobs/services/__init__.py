@@ -42,6 +42,7 @@ from apps.jobs.services.logs import LogDiffers, LogGap, append_lines, append_log
 from apps.jobs.services.plane import advance_tick, ensure_plane, notice_tick
 from apps.jobs.services.spans import record_spans
 from apps.jobs.services.sweeping import expire_job, forget_ended_tokens, note_sweep, sweep_execution
+from apps.jobs.services.triggering import Triggered, create_triggered_jobs, problems_of_wanted, replace_jobs
 
 __all__ = [
     "ANYTHING_DUE",
@@ -62,6 +63,7 @@ __all__ = [
     "TooDeep",
     "TooManyArtefacts",
     "TooManyJobs",
+    "Triggered",
     "Upload",
     "Wanted",
     "advance_bulk_change",
@@ -74,6 +76,7 @@ __all__ = [
     "claim_jobs",
     "create_job",
     "create_jobs",
+    "create_triggered_jobs",
     "delete_artefact",
     "ensure_plane",
     "expire_job",
@@ -91,9 +94,11 @@ __all__ = [
     "notice_tick",
     "open_artefact",
     "prioritise_job",
+    "problems_of_wanted",
     "record_spans",
     "release_execution",
     "renew_leases",
+    "replace_jobs",
     "request_bulk_change",
     "resume_job",
     "retry_job",

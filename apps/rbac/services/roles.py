@@ -20,8 +20,8 @@ from apps.rbac.services.questions import EVERYWHERE, allows, holds_everything, r
 _BUILTIN: dict[str, tuple[str, Q | None]] = {
     "Administrator": ("Everything, within the scope it is given for.", None),
     "Developer": (
-        "Publishes packages, makes processes and queues, and runs them.",
-        Q(content_type__app_label__in=("packages", "processes", "queues", "jobs"))
+        "Publishes packages, makes processes, queues and triggers, and runs them.",
+        Q(content_type__app_label__in=("packages", "processes", "queues", "jobs", "triggers"))
         | Q(content_type__app_label__in=("robots", "tenancy", "events"), codename__startswith="view_"),
     ),
     "Operator": (
@@ -43,6 +43,8 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
                 "delete_queueitem",
             ),
         )
+        | Q(content_type__app_label="triggers", codename__in=("fire_trigger", "enable_trigger"))
+        | Q(content_type__app_label="triggers", codename__startswith="view_")
         | Q(content_type__app_label__in=("packages", "tenancy", "events"), codename__startswith="view_"),
     ),
     "Viewer": (

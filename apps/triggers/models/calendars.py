@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
+from apps.triggers.rules.silences import Days, Period, Silence, Weekly
 
 
 class CalendarQuerySet(models.QuerySet["Calendar"]):
@@ -78,3 +79,15 @@ class CalendarRule(TenantRow):
 
     def __str__(self) -> str:
         return self.label or self.get_kind_display()
+
+    def silence(self) -> Silence:
+        """Return what it says, as a rule that can be asked about moments."""
+        label = str(self)
+        if self.kind == RuleKind.WEEKLY:
+            return Weekly(label, frozenset(self.weekdays), self.begins, self.ends)
+        if self.first_at is None or self.last_at is None:
+            raise ValueError(f"{label} has no beginning or no end.")
+        first, last = self.first_at.replace(tzinfo=None), self.last_at.replace(tzinfo=None)
+        if self.kind == RuleKind.DATES:
+            return Days(label, first.date(), last.date(), self.every_year)
+        return Period(label, first, last)

@@ -11,6 +11,9 @@ from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
 from apps.triggers.models.triggers import Trigger
 
+#: The code of a time that fires as soon as what goes on of its trigger has ended.
+QUEUED = "queued"
+
 
 class FiringStatus(models.TextChoices):
     FIRED = "fired"
@@ -21,6 +24,10 @@ class FiringStatus(models.TextChoices):
 class FiringQuerySet(models.QuerySet["Firing"]):
     def visible_to(self, actor: Actor) -> FiringQuerySet:
         return rbac.visible(self, actor, "triggers.view_trigger")
+
+    def waiting(self) -> FiringQuerySet:
+        """Return those whose job is made once what goes on of their trigger has ended."""
+        return self.filter(code=QUEUED)
 
 
 class Firing(TenantRow):
@@ -45,6 +52,7 @@ class Firing(TenantRow):
             SameTenant("folder", name="firing_folder_same_tenant"),
             SameTenant("trigger", name="firing_trigger_same_tenant"),
             models.UniqueConstraint(fields=["trigger", "due_at"], name="firing_once_per_due_time"),
+            models.UniqueConstraint(fields=["trigger"], name="firing_one_waits", condition=Q(code="queued")),
             models.CheckConstraint(name="firing_status_known", condition=Q(status__in=FiringStatus.values)),
             models.CheckConstraint(name="firing_not_fired_has_reason", condition=Q(status="fired") | ~Q(reason="")),
         ]

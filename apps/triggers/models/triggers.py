@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -11,6 +13,8 @@ from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
 from apps.triggers.models.calendars import Calendar
+from apps.triggers.rules import schedules
+from apps.triggers.rules.schedules import Schedule
 
 
 class TriggerKind(models.TextChoices):
@@ -42,9 +46,9 @@ class TriggerQuerySet(models.QuerySet["Trigger"]):
     def visible_to(self, actor: Actor) -> TriggerQuerySet:
         return rbac.visible(self, actor, "triggers.view_trigger")
 
-    def due(self) -> TriggerQuerySet:
-        """Return those whose next time has come, by the database's clock."""
-        return self.alive().filter(enabled=True, broken="", next_fire_at__lte=Now())
+    def due(self, at: datetime | None = None) -> TriggerQuerySet:
+        """Return those whose next time has come: at a moment, or by the database's clock."""
+        return self.alive().filter(enabled=True, broken="", next_fire_at__lte=at or Now())
 
 
 class Trigger(TenantRow):
@@ -119,3 +123,13 @@ class Trigger(TenantRow):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def anchor(self) -> datetime:
+        """The moment from which intervals count."""
+        return self.starts_at or self.created_at
+
+    def schedule(self) -> Schedule:
+        """Return the due times of a time trigger between its start and its end. Raises ``BadSchedule``."""
+        schedule = schedules.read(self.configuration, zone=self.time_zone, anchor=self.anchor)
+        return schedules.Between(schedule, self.starts_at, self.ends_at)

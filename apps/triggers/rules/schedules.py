@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -109,9 +109,17 @@ def parse(configuration: Mapping[str, Any], *, zone: str, anchor: datetime) -> S
     ``anchor`` is where intervals begin to count. Raises ``BadSchedule``, also where due times would follow one another
     too closely or never come.
     """
+    schedule = read(configuration, zone=zone, anchor=anchor)
+    if isinstance(schedule, Cron):
+        _refuse_too_frequent(schedule, anchor)
+    return schedule
+
+
+def read(configuration: Mapping[str, Any], *, zone: str, anchor: datetime) -> Schedule:
+    """Return a schedule as ``parse`` does, without another look at how often it is due: it was looked at before."""
     given = set(configuration)
     if given == {"cron"}:
-        return _refuse_too_frequent(_cron(configuration["cron"], zone_of(zone)), anchor)
+        return _cron(configuration["cron"], zone_of(zone))
     if given == {"every"}:
         return Interval(_seconds(configuration["every"]), anchor.astimezone(UTC).replace(microsecond=0))
     raise BadSchedule("configuration", 'give either "cron" (an expression) or "every" (seconds).')
@@ -138,14 +146,13 @@ def _cron(text: Any, zone: ZoneInfo) -> Cron:
     return Cron(expression, zone)
 
 
-def _refuse_too_frequent(schedule: Cron, start: datetime) -> Cron:
+def _refuse_too_frequent(schedule: Cron, start: datetime) -> None:
     times = list(islice(schedule.after(start), SAMPLE))
     if not times:
         raise BadSchedule("configuration.cron", "no such moment ever comes.")
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
     if gaps and min(gaps) < LEAST_SECONDS:
         raise BadSchedule("configuration.cron", f"it is due more often than every {LEAST_SECONDS} seconds.")
-    return schedule
 
 
 def _seconds(value: Any) -> int:
@@ -160,6 +167,28 @@ def _duration(seconds: int) -> str:
             count = seconds // unit
             return name if count == 1 else f"{count} {name}s"
     return f"{seconds} seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The due times of a schedule from a first moment up to a last one, each as far as it is given."""
+
+    schedule: Schedule
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def in_words(self) -> str:
+        return self.schedule.in_words
+
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        # Exclusive, while the first moment itself may be due.
+        start = moment if self.first is None else max(moment, self.first - timedelta(microseconds=1))
+        return takewhile(lambda at: self.last is None or at <= self.last, self.schedule.after(start))
+
+    def before(self, moment: datetime) -> Iterator[datetime]:
+        end = moment if self.last is None else min(moment, self.last)
+        return takewhile(lambda at: self.first is None or at >= self.first, self.schedule.before(end))
 
 
 @dataclass(frozen=True, slots=True)

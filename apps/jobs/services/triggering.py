@@ -1,0 +1,108 @@
+"""Making the jobs that triggers want: many at once, of many processes, by a handful of statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.core import statements
+from apps.core.actors import Actor
+from apps.core.errors import DomainError, Invalid, Problem
+from apps.events.rules import insert_sql
+from apps.jobs.models import Job
+from apps.jobs.services import _making, _trees, _waking
+from apps.jobs.services._making import ParameterCheck, Wanted
+from apps.packages.rules import parameters as parameter_rules
+from apps.processes.models import Process
+from apps.rbac import services as rbac
+
+_MADE = "(SELECT id, tenant_id, folder_id, process_id, trigger_id FROM jobs_job WHERE id = ANY (%(jobs)s::uuid[])) made"
+_TELL = insert_sql(
+    "job.created",
+    kind="job",
+    source=_MADE,
+    data="jsonb_build_object('status', 'pending', 'reason', '', 'process', process_id, 'trigger', trigger_id)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """One job that a firing of a trigger wants."""
+
+    process: Process
+    wanted: Wanted
+    trigger_id: UUID
+    firing_id: UUID
+    created_by: str
+
+
+@transaction.atomic
+def create_triggered_jobs(wishes: Sequence[Triggered], *, actor: Actor) -> list[Job | DomainError]:
+    """Make the jobs that firings want, and return for each wish its job, or why there is none.
+
+    One that cannot be made (``Invalid``, ``ProcessDisabled``, ``NothingToRun``) stops no other.
+    """
+    rbac.require(actor, "jobs.add_job", rbac.EVERYWHERE)
+    processes = {wish.process.pk: wish.process for wish in wishes}
+    recipes = {pk: _recipe(process) for pk, process in processes.items()}
+    answers = [_made(wish, recipes[wish.process.pk]) for wish in wishes]
+    jobs = [answer for answer in answers if isinstance(answer, Job)]
+    if jobs:
+        Job.objects.bulk_create(jobs)
+        statements.execute(_TELL, {"jobs": statements.array(job.pk for job in jobs)})
+        _announce(jobs)
+    return answers
+
+
+@transaction.atomic
+def replace_jobs(jobs: Collection[UUID], *, actor: Actor) -> int:
+    """Cancel jobs, with all they have started, because newer ones of their triggers take their place.
+
+    Returns how many that concerned; those that have ended meanwhile stay as they are.
+    """
+    rbac.require(actor, "jobs.cancel_job", rbac.EVERYWHERE)
+    return len(_trees.cancel_all(_trees.lock_trees(jobs), data={"replaced": True})) if jobs else 0
+
+
+def problems_of_wanted(process: Process, *, wanted: Wanted) -> list[Problem]:
+    """Return what would be wrong with a job of a process, without making it. Raises as ``create_job`` does."""
+    _, schema = _making.snapshot_of(process)
+    values = {**process.parameters, **wanted.parameters}
+    return _making.problems_of(process, wanted, values, parameter_rules.checker(schema))
+
+
+_Recipe = tuple[dict[str, Any], ParameterCheck] | DomainError
+
+
+def _recipe(process: Process) -> _Recipe:
+    """Return what all jobs of a process have in common now, or why there can be none."""
+    try:
+        _making.refuse_disabled(process)
+        snapshot, schema = _making.snapshot_of(process)
+    except DomainError as refusal:
+        return refusal
+    return snapshot, parameter_rules.checker(schema)
+
+
+def _made(wish: Triggered, recipe: _Recipe) -> Job | DomainError:
+    if isinstance(recipe, DomainError):
+        return recipe
+    snapshot, check = recipe
+    values = {**wish.process.parameters, **wish.wanted.parameters}
+    if problems := _making.problems_of(wish.process, wish.wanted, values, check):
+        return Invalid("; ".join(f"{p.field}: {p.message}" for p in problems[:10]), problems=problems)
+    job = _making.make(wish.process, wish.wanted, values, snapshot, source="trigger", created_by=wish.created_by)
+    job.trigger_id, job.firing_id = wish.trigger_id, wish.firing_id
+    return job
+
+
+def _announce(jobs: Sequence[Job]) -> None:
+    counted = Counter((job.tenant_id, job.folder_id) for job in jobs)
+    first = {(job.tenant_id, job.folder_id): job for job in reversed(jobs)}
+    for place, count in counted.items():
+        _waking.announce_work(first[place], count=count)

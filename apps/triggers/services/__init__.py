@@ -1,0 +1,28 @@
+"""Everything that can happen to triggers and calendars."""
+
+from apps.triggers.services.by_hand import TriggersHeld, fire_trigger
+from apps.triggers.services.firing import BATCH, fire_due_triggers, release_waiting_firings
+from apps.triggers.services.triggers import (
+    SETTABLE,
+    create_trigger,
+    delete_trigger,
+    disable_trigger,
+    enable_trigger,
+    skip_next_time,
+    update_trigger,
+)
+
+__all__ = [
+    "BATCH",
+    "SETTABLE",
+    "TriggersHeld",
+    "create_trigger",
+    "delete_trigger",
+    "disable_trigger",
+    "enable_trigger",
+    "fire_due_triggers",
+    "fire_trigger",
+    "release_waiting_firings",
+    "skip_next_time",
+    "update_trigger",
+]
