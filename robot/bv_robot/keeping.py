@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bv_robot import spool
+from bv_robot import moments, spool
 from bv_robot.config import Config, Home
 
 DAY = 24 * 3600.0
@@ -42,6 +41,7 @@ class Kept:
         job: The job's id.
         what: What it ran, for people.
         at: When it ended, in seconds of the wall clock.
+        age: Seconds since then.
         size: Its bytes, when it ended.
         path: Where it lies.
         note: The file that says all this, without which a directory is not kept.
@@ -51,6 +51,7 @@ class Kept:
     job: str
     what: str
     at: float
+    age: float
     size: int
     path: Path
     note: Path
@@ -70,7 +71,7 @@ def keep(note: Path, work: Path, *, job: str, what: str, most_bytes: int) -> boo
     size = size_of(work)
     if size > most_bytes:
         return False
-    spool.write_note(note, {"job": job, "what": what, "at": time.time(), "size": size, "path": str(work)})
+    spool.write_note(note, {"job": job, "what": what, "size": size, "path": str(work), **moments.now()})
     return True
 
 
@@ -101,7 +102,7 @@ def _size(file: Path) -> int:
 
 def contents(home: Home) -> list[Kept]:
     """Everything that is kept, the newest first."""
-    return sorted(_contents(home), key=lambda kept: kept.at, reverse=True)
+    return sorted(_contents(home), key=lambda kept: kept.age)
 
 
 def _contents(home: Home) -> Iterator[Kept]:
@@ -113,6 +114,7 @@ def _contents(home: Home) -> Iterator[Kept]:
                 job=str(told["job"]),
                 what=str(told["what"]),
                 at=float(told["at"]),
+                age=moments.age(told),
                 size=int(told["size"]),
                 path=Path(told["path"]),
                 note=note,
@@ -123,10 +125,10 @@ def _contents(home: Home) -> Iterator[Kept]:
 
 def prune(home: Home, keeping: Keeping, *, is_dry_run: bool = False) -> list[Kept]:
     """Remove what is too old, and then the oldest until the rest fits; say what that was."""
-    oldest, room, removed = time.time() - keeping.days * DAY, keeping.most_bytes, []
+    room, removed = keeping.most_bytes, []
     for kept in contents(home):
         room -= kept.size
-        if kept.at < oldest or room < 0:
+        if kept.age > keeping.days * DAY or room < 0:
             removed.append(kept)
     for kept in removed:
         if not is_dry_run:

@@ -19,6 +19,7 @@ from bv_robot import (
     delivering,
     enrolling,
     keeping,
+    moments,
     orders,
     platforms,
     preparing,
@@ -331,20 +332,19 @@ class Listener:
 
     def _clean(self) -> None:
         """Forget results that were acknowledged long ago, by the very epoch that the server is still in."""
-        oldest = time.time() - self._settings.keep_records_seconds
         try:
             for files in self._desk.spool.executions():
-                if self._is_forgettable(files, oldest):
+                if self._is_forgettable(files):
                     self._desk.spool.remove(files)
         except OSError as error:
             log.error("The spool could not be cleaned; this is tried again: %s", error)
 
-    def _is_forgettable(self, files: ExecutionFiles, oldest: float) -> bool:
+    def _is_forgettable(self, files: ExecutionFiles) -> bool:
         try:
             delivery = files.delivery()
         except CorruptRecord:  # The next start puts it into quarantine.
             return False
-        if delivery is None or delivery["at"] >= oldest or artefacts.owed(files):
+        if delivery is None or moments.age(delivery) <= self._settings.keep_records_seconds or artefacts.owed(files):
             return False
         return delivery["epoch"] >= self._desk.epoch or not files.has_result()
 

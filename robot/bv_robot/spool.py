@@ -36,7 +36,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bv_robot import platforms
+from bv_robot import moments, platforms
 from bv_robot.platforms import ProcessIdentity
 
 Record = dict[str, Any]
@@ -216,7 +216,7 @@ class ExecutionFiles:
 
     def write_delivery(self, answer: str, *, epoch: int) -> None:
         """Remember that nothing more is owed for this execution."""
-        delivery = {"answer": answer, "epoch": epoch, "at": time.time()}
+        delivery = {"answer": answer, "epoch": epoch, **moments.now()}
         write_record(self.directory / "delivery.json", delivery)
 
     def take_ownership(self, identity: ProcessIdentity | None) -> bool:

@@ -70,6 +70,30 @@ def test_a_wall_clock_that_is_wrong_by_years_changes_nothing(server, start_robot
     assert abs(told + years * YEAR) < HOUR
 
 
+def test_what_is_kept_for_a_time_stays_where_the_clock_is_set_ahead(server, start_robot, clocks, home):
+    job = server.add_job(server.add_package(package("def main(): return 1")))
+    robot = start_robot(environ=clocks.environ)
+    server.wait_for_end(job)
+    record = home / "spool" / "executions" / job.last.id
+    robot.wait_until((record / "delivery.json").exists)
+
+    clocks.move("wall", YEAR)
+    after_cleaning(robot, clocks, HOUR)
+    assert record.exists()
+
+    after_cleaning(robot, clocks, 25 * HOUR)
+    assert not record.exists()
+
+
+def after_cleaning(robot, clocks, ahead):
+    """Let time pass, and wait until the robot has gone twice through all that is due then."""
+    for seconds in (ahead, ahead + 60):
+        note = robot.home / "status.json"
+        before = note.stat().st_mtime_ns
+        clocks.move("steady", seconds)
+        robot.wait_until(lambda note=note, before=before: note.stat().st_mtime_ns != before)
+
+
 # A machine that slept, processes that were frozen
 
 

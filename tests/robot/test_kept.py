@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import time_machine
 from bv_robot import keeping
 from bv_robot.config import Home
 from bv_robot.keeping import Keeping
@@ -35,7 +36,8 @@ def kept(place, name, *, days=0.0, size=100):
     (work / "clue.txt").write_bytes(b"x" * size)
     note = keeping.note_of(place, name)
     keeping.keep(note, work, job=f"job-{name}", what="Invoices (invoices 1.0.0)", most_bytes=MUCH)
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"at": time.time() - days * DAY}))
+    told = json.loads(note.read_text())
+    note.write_text(json.dumps(told | {name: told[name] - days * DAY for name in ("at", "steady")}))
     return work
 
 
@@ -89,6 +91,22 @@ def test_what_is_too_old_goes(place):
     assert not old.exists()
     assert recent.exists()
     assert [each.execution for each in keeping.contents(place)] == ["recent"]
+
+
+def test_a_clock_that_is_set_ahead_lets_nothing_go_early(place):
+    kept(place, "recent", days=1)
+
+    with time_machine.travel(time.time() + 30 * DAY):
+        assert removed(place) == []
+
+
+def test_after_a_restart_of_the_machine_the_date_counts(place):
+    kept(place, "old", days=8)
+    kept(place, "recent", days=6)
+    for note in place.kept.glob("*.json"):
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"boot": "another", "steady": 0.0}))
+
+    assert removed(place) == ["old"]
 
 
 def test_the_oldest_go_first_until_the_rest_fits(place):
