@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.jobs.models import Execution, Span
+from apps.jobs.models import Execution, Job, Span
 from tests.flows import Flow
 from tests.robot.packages import MANIFEST, package
 
@@ -95,6 +95,46 @@ def test_steps_are_kept_in_their_order_and_nesting(flow, robot):
     assert sorted(span.name for span in spans) == ["answer", "find words", "look up", "look up"]
     assert {span.parent_span_id for span in spans if span is not answer} == {answer.span_id}
     assert answer.tags == {"model": "none"}
+
+
+# Child jobs
+
+STARTS_ONE_THAT_WAITS = """
+import time
+from bv_robot import job
+
+def main(process: str):
+    print("started", job.start(process).id, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_job_splits_its_work_between_two_others(flow, robot):
+    package_id = flow.example("child-jobs")
+    part = flow.process(package=package_id, entrypoint_name="part", name="child-jobs part")
+    parent = flow.run(flow.process(package=package_id, may_start=[part]), parameters={"numbers": [1, 2, 3, 4]})
+
+    ended = flow.wait(parent)
+
+    assert ended["result"] == {"first": 5, "second": 25, "all": 30}, json.dumps(ended["error"])
+    children = Job.objects.filter(parent=parent)
+    assert sorted((child.status, child.depth, child.result) for child in children) == [
+        ("completed", 1, 5),
+        ("completed", 1, 25),
+    ]
+
+
+def test_a_cancel_reaches_the_jobs_that_a_job_started(flow, robot):
+    child_process = flow.process("import time\ndef main():\n    print('working', flush=True)\n    time.sleep(600)")
+    process = flow.process(STARTS_ONE_THAT_WAITS, may_start=[child_process])
+    parent = flow.run(process, parameters={"process": child_process})
+    flow.wait_for_log(parent, "started")
+    child = str(Job.objects.get(parent=parent).pk)
+    flow.wait_for_log(child, "working")
+
+    flow.ask(parent, "cancel")
+
+    assert [flow.wait(job)["status"] for job in (parent, child)] == ["cancelled", "cancelled"]
 
 
 # The released runtime
