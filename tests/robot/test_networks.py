@@ -11,6 +11,7 @@ from tests.robot.packages import package
 from tests.robot.stand_in import StandIn
 
 EVERY_KIND = {"register", "sessions", "sync", "wait", "download", "start", "log", "finish"}
+OF_JOBS = {"artefact", "spans", "children"}
 PASSWORD = "p%40ss%3Aword"
 
 
@@ -59,6 +60,24 @@ def test_every_kind_of_call_goes_through_a_proxy_that_wants_a_password(server, p
     assert set(proxy.asked) == {f"CONNECT {HOST}:{server.port} HTTP/1.1"}
     assert proxy.refused == 0
     assert PASSWORD not in robot.messages()
+
+
+def test_what_a_job_asks_and_leaves_goes_the_same_way(server, proxy, authority, start_robot):
+    server.offer("square", server.add_package(package("def main(n): return n * n")))
+    source = """
+        from bv_robot import job
+        def main():
+            with job.span("step"):
+                job.artefact(b"x", "left.txt")
+            return job.start("square", {"n": 2}).status
+    """
+    parent = server.add_job(server.add_package(package(source)))
+
+    start_robot(environ=environ(proxy, authority))
+
+    assert server.wait_for_end(parent).report["result"] == "pending"
+    server.wait_until(lambda: {request.endpoint for request in server.requests} >= OF_JOBS)
+    assert {line.rsplit(" ", 1)[0] for line in proxy.asked} == {f"CONNECT {HOST}:{server.port}"}
 
 
 def test_a_proxy_whose_name_has_no_scheme_is_used(server, proxy, authority, start_robot):
