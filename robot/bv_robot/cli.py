@@ -15,6 +15,7 @@ from bv_robot import (
     enrolling,
     listener,
     operating,
+    options,
     running_once,
     several,
     showing_config,
@@ -34,33 +35,13 @@ from bv_robot.spool import AlreadyRunning, HomeLock
 
 log = logging.getLogger("bv_robot")
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The robot of BV Orchestrator."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 package_app = typer.Typer(no_args_is_help=True, help="Check, build and publish packages.")
-app.add_typer(package_app, name="package")
-app.command()(doctor)
-app.command()(cleanup)
-app.command()(kept)
-app.command()(prewarm)
-app.command("install-service")(install_service)
-app.command("uninstall-service")(uninstall_service)
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The robot's directory (BV_ROBOT_HOME).")]
-UrlOption = Annotated[str | None, typer.Option("--url", help="The orchestrator's address (ORCHESTRATOR_URL).")]
-NamesOption = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="The robot's name; the host's by default. Several times: several robots."),
-]
-RobotsOption = Annotated[
-    int | None,
-    typer.Option("--robots", min=1, max=several.MOST, help="How many robots to be; their names end in -1, -2 …"),
-]
-OneOption = Annotated[str | None, typer.Option("--name", help="One of several robots; all by default.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="A setting, as NAME=VALUE; may be repeated.")]
 ProjectArgument = Annotated[Path, typer.Argument(exists=True, help="The project's folder, or a .bvpackage file.")]
 FolderArgument = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The project's folder.")]
 
+KEY_HELP = "The key shown once where a machine (bvm_…) or an enrolment key (bvt_…) is made"
 HINTS = {
     "bad_machine_key": "A machine's key (bvm_…) is shown once, when the machine is added or its key is regenerated; "
     "an enrolment key (bvt_…) may have expired or been revoked.",
@@ -106,15 +87,15 @@ def _known_level(name: str) -> str:
     return name.upper()
 
 
-@app.command()
+@app.command(rich_help_panel=options.BEGINNING)
 def enroll(
-    url: Annotated[str, typer.Argument(help="The orchestrator's address.")],
-    key: Annotated[str, typer.Option("--key", envvar="ORCHESTRATOR_API_KEY", help="An enrolment or a machine's key.")],
-    name: NamesOption = None,
-    robots: RobotsOption = None,
-    home: HomeOption = None,
+    url: Annotated[str, typer.Argument(metavar="URL", help="The orchestrator's address.")],
+    key: Annotated[str, typer.Option("--key", envvar="ORCHESTRATOR_API_KEY", metavar="KEY", help=f"{KEY_HELP}.")],
+    name: options.Names = None,
+    robots: options.Robots = None,
+    home: options.Directory = None,
 ) -> None:
-    """Become a robot of an orchestrator, or several."""
+    """Make this machine's robot, or several, known to an orchestrator; once, before the first run."""
     place = Home.at(home, os.environ)
     place.make()
     flags = _flags(None, url, name, robots)
@@ -127,22 +108,35 @@ def enroll(
         telling.say(f"Enrolled as {identity.name} at {identity.url}. Start with: bv-robot run", name=identity.name)
 
 
-@app.command()
+@app.command(rich_help_panel=options.BEGINNING)
 def run(
-    url: UrlOption = None,
-    key: Annotated[str | None, typer.Option("--key", help="The enrolment key (ORCHESTRATOR_API_KEY).")] = None,
-    name: NamesOption = None,
-    robots: RobotsOption = None,
-    home: HomeOption = None,
+    url: options.Url = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="KEY", help=f"{KEY_HELP} (ORCHESTRATOR_API_KEY).")] = None,
+    name: options.Names = None,
+    robots: options.Robots = None,
+    home: options.Directory = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End once there is nothing to do.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Run one job, then leave the orchestrator for good.")] = False,
     idle_timeout: Annotated[
-        float | None, typer.Option("--idle-timeout", min=0, help="With --once: give up after so many seconds.")
+        float | None,
+        typer.Option("--idle-timeout", min=0, metavar="SECONDS", help="With --once: give up where no job comes."),
     ] = None,
-    log_level: Annotated[str, typer.Option("--log-level", envvar="LOG_LEVEL", callback=_known_level)] = "INFO",
-    given: SetOption = None,
+    log_level: Annotated[
+        str,
+        typer.Option(
+            "--log-level", envvar="LOG_LEVEL", callback=_known_level, metavar="LEVEL", help="DEBUG, INFO, WARNING …"
+        ),
+    ] = "INFO",
+    given: options.Settings = None,
 ) -> None:
-    """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key."""
+    """Take jobs and run them, until told to stop. Enrols by itself where it was given an address and a key.
+
+    Ctrl-C ends it and its jobs now; SIGTERM, or `bv-robot stop`, has it finish them first.
+
+    Exit codes with --once: 0 the job was completed; 1 it could not begin;
+    3 the job failed; 4 it was cancelled; 5 no job came in time;
+    6 its result could not be delivered, and is kept; 7 stopped before a job was done.
+    """
     telling.set_up_logging(log_level)
     flags = _flags(given, url, name, robots)
     if once:
@@ -185,24 +179,24 @@ def _flags(
     return config.parsed_flags(given or []) | {flag: value for flag, value in own.items() if value is not None}
 
 
-@app.command()
-def status(home: HomeOption = None, name: OneOption = None) -> None:
+@app.command(rich_help_panel=options.LOOKING)
+def status(home: options.Directory = None, name: options.One = None) -> None:
     """Show who this robot is, whether it runs, and what it has in hand; of several robots each."""
     showing_status.show(Home.at(home, os.environ), name=name)
 
 
-@app.command("config")
+@app.command("config", rich_help_panel=options.LOOKING)
 def show_config(
-    url: UrlOption = None,
-    name: NamesOption = None,
-    robots: RobotsOption = None,
-    home: HomeOption = None,
-    given: SetOption = None,
+    url: options.Url = None,
+    name: options.Names = None,
+    robots: options.Robots = None,
+    home: options.Directory = None,
+    given: options.Settings = None,
     as_template: Annotated[
         bool, typer.Option("--template", help="Print a config.yaml with every setting and what it is for.")
     ] = False,
 ) -> None:
-    """Show each setting, its value and where it comes from. Takes the flags of `run`, to try them out."""
+    """Show each setting, its value and where it comes from (file, environment, flags: the last is strongest)."""
     if as_template:
         typer.echo(template.text(), nl=False)
         return
@@ -210,12 +204,14 @@ def show_config(
     showing_config.show(Home.at(home, os.environ), os.environ, home_flag=home is not None, flags=flags)
 
 
-@app.command("logs")
+@app.command("logs", rich_help_panel=options.LOOKING)
 def show_logs(
-    job: Annotated[str | None, typer.Option("--job", help="A job's or execution's id; the newest by default.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="ID", help="A job's or execution's; the newest by default.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution has ended.")] = False,
-    home: HomeOption = None,
-    name: OneOption = None,
+    home: options.Directory = None,
+    name: options.One = None,
 ) -> None:
     """Print the log of an execution, as far as it is on this machine."""
     showing_logs.show(Home.at(home, os.environ), job=job, is_followed=follow, name=name)
@@ -224,36 +220,47 @@ def show_logs(
 # Orders
 
 
-@app.command()
-def pause(home: HomeOption = None, name: OneOption = None) -> None:
+@app.command(rich_help_panel=options.STEERING)
+def pause(home: options.Directory = None, name: options.One = None) -> None:
     """Take nothing new until resumed, also after a restart. What runs goes on."""
     for place in several.homes(Home.at(home, os.environ), name):
         operating.pause(place)
 
 
-@app.command()
-def resume(home: HomeOption = None, name: OneOption = None) -> None:
+@app.command(rich_help_panel=options.STEERING)
+def resume(home: options.Directory = None, name: options.One = None) -> None:
     """Take work again after a pause."""
     for place in several.homes(Home.at(home, os.environ), name):
         operating.resume(place)
 
 
-@app.command()
-def drain(home: HomeOption = None, name: OneOption = None) -> None:
-    """Finish what runs, take nothing new, then end."""
+@app.command(rich_help_panel=options.STEERING)
+def drain(home: options.Directory = None, name: options.One = None) -> None:
+    """Finish what runs, take nothing new, then end. A service starts it again: use pause there."""
     for place in several.homes(Home.at(home, os.environ), name):
         operating.drain(place)
 
 
-@app.command()
+@app.command(rich_help_panel=options.STEERING)
 def stop(
     now: Annotated[bool, typer.Option("--now", help="End what runs, instead of finishing it.")] = False,
-    home: HomeOption = None,
-    name: OneOption = None,
+    home: options.Directory = None,
+    name: options.One = None,
 ) -> None:
-    """End the robot as SIGTERM does: what runs is finished; asked again, it is ended and reported."""
+    """Finish what runs, take nothing new, then end, as SIGTERM does. Asked again: end it now, and report that."""
     for place in several.homes(Home.at(home, os.environ), name):
         operating.stop(place, is_urgent=now)
+
+
+# Kept elsewhere
+
+app.command("install-service", rich_help_panel=options.BEGINNING)(install_service)
+app.command("uninstall-service", rich_help_panel=options.BEGINNING)(uninstall_service)
+app.command(rich_help_panel=options.LOOKING)(doctor)
+app.command(rich_help_panel=options.LOOKING)(kept)
+app.command(rich_help_panel=options.TIDYING)(prewarm)
+app.command(rich_help_panel=options.TIDYING)(cleanup)
+app.add_typer(package_app, name="package", rich_help_panel=options.FOR_AUTHORS)
 
 
 # Packages
@@ -285,9 +292,9 @@ def publish(
     package: Annotated[
         Path, typer.Argument(exists=True, help="A .bvpackage file, or a project's folder to build first.")
     ] = Path(),
-    url: UrlOption = None,
+    url: options.Url = None,
     key: Annotated[str | None, typer.Option("--key", help="An API key (ORCHESTRATOR_API_KEY).")] = None,
-    home: HomeOption = None,
+    home: options.Directory = None,
 ) -> None:
     """Upload a package to the orchestrator."""
     place = Home.at(home, os.environ)
@@ -309,6 +316,14 @@ def publish(
 def version(
     show: Annotated[bool, typer.Option("--version", help="Show the version and end.", is_eager=True)] = False,
 ) -> None:
+    """Runs the jobs of a BV Orchestrator on this machine.
+
+    To begin, make a machine there, and take the address and the key that it shows:
+
+    bv-robot run --url https://orchestrator.example --key bvm_…
+
+    Something is wrong? Ask bv-robot doctor.
+    """
     if show:
         telling.console.print(f"bv-robot {__version__}")
         raise typer.Exit

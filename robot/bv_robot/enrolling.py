@@ -101,7 +101,10 @@ def identity_for(home: Home, settings: Config, key: str | None) -> Identity | No
     if known:
         asked = f"{settings.name or known.name} at {settings.url or known.url}"
         raise ConfigError(f"This robot is enrolled as {known.name} at {known.url}, not as {asked}: enrol it again")
-    raise ConfigError("This robot is not enrolled: bv-robot enroll URL --key KEY, or run with --url and --key")
+    raise ConfigError(
+        "This robot is not enrolled. Begin with: bv-robot run --url URL --key KEY. The key is "
+        "shown once, where a machine (bvm_…) or an enrolment key (bvt_…) is made at the orchestrator"
+    )
 
 
 def key_from(home: Home, settings: Config, environ: Mapping[str, str], *, flag: str | None = None) -> str | None:

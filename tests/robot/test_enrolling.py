@@ -96,7 +96,7 @@ def test_a_home_that_was_never_enrolled_says_how(home):
     refused = robots_at_work.run_command("run", "--home", str(home))
 
     assert refused.returncode == 1
-    assert "bv-robot enroll URL --key KEY" in refused.stderr
+    assert "bv-robot run --url URL --key KEY" in refused.stderr
 
 
 @pytest.mark.parametrize(
