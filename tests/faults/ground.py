@@ -78,7 +78,9 @@ class Ground:
         self.until(lambda: not jobs.exclude(status__in=SETTLED).exists(), seconds)
         self.until(lambda: not any(robot.spool.reports for robot in self.robots), seconds)
         self.stop()
-        return {str(pk): status for pk, status in jobs.values_list("pk", "status")}
+        # The connection may be one of before the database was stopped.
+        [states] = self.until(lambda: [dict(jobs.values_list("pk", "status"))])
+        return {str(pk): status for pk, status in states.items()}
 
     def stop(self) -> None:
         """End the robots."""
