@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import sys
 from typing import Any
 
 
@@ -40,7 +41,7 @@ def introduce(token: str | None, facts: dict[str, Any] | None) -> None:
 
 
 def introduce_by_environment(token: str, facts: dict[str, Any]) -> None:
-    """For runtimes that read variables. Only this process and those it starts have them."""
+    """For runtimes that read variables, maybe on import. Only this process and those it starts have them."""
     os.environ.update(
         BV_ORCHESTRATOR_URL=facts["url"],
         BV_ROBOT_TOKEN=token,
@@ -49,3 +50,5 @@ def introduce_by_environment(token: str, facts: dict[str, Any]) -> None:
         BV_JOB_EXECUTION_ID=facts["execution"],
         BV_SDK_RUN="1",
     )
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bv"]:
+        del sys.modules[name]

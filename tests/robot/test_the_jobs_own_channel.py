@@ -101,6 +101,15 @@ def test_an_older_runtime_finds_the_same_in_variables(done, shared_robot):
     assert told["BV_SDK_RUN"] == "1"
 
 
+def test_an_older_runtime_may_read_them_while_it_is_imported(done, shared_robot):
+    server, _ = shared_robot
+    files = {"bv/runtime__py": "import os\ntoken = os.environ.get('BV_ROBOT_TOKEN')"}
+
+    job = done("from bv import runtime\ndef main():\n    return runtime.token", files=files)
+
+    assert job.report["result"] == server.job_token(job.last)
+
+
 def test_a_runtime_that_wants_something_else_is_said_and_left_alone(done):
     files = {"bv/__init____py": "", "bv/runtime/__init____py": ""}
     files["bv/runtime/context__py"] = "def set_runtime_context(*, everything):\n    pass"
