@@ -34,8 +34,14 @@ def deliver(desk: Desk, files: ExecutionFiles, uploading: Uploading, offered: th
             continue
         if answer is not None:
             files.write_delivery(answer, epoch=desk.epoch)
-            log.info("Job %s is %s; the orchestrator says %s", report["job"], report["outcome"], answer)
+            log.info("job %s: %s; the orchestrator says %s", report["job"], _in_words(report), answer)
             return
+
+
+def _in_words(report: Report) -> str:
+    """How a job ended, without what its author's code said: that is in the job's own log."""
+    kind = (report.get("error") or {}).get("type")
+    return f"{report['outcome']} ({kind})" if kind else str(report["outcome"])
 
 
 def look_back(desk: Desk) -> None:

@@ -56,7 +56,10 @@ def prewarm(home: Home, processes: list[str]) -> bool:
         telling.complain(f"{name}: this robot may not run such a process, or it has no package now")
     ready = [_is_made_ready(home, settings, http, wanted) for wanted in _wanted(items)]
     failed = len(unknown) + ready.count(False)
-    telling.say(f"{ready.count(True)} ready, {failed} failed", ready=ready.count(True), failed=failed)
+    told = f"{ready.count(True)} ready, {failed} failed"
+    if not items and not unknown:
+        told = "Nothing to prepare: no process that this robot may run has a package now"
+    telling.say(told, ready=ready.count(True), failed=failed)
     return not failed
 
 

@@ -97,3 +97,13 @@ def test_a_robot_that_runs_until_idle_ends_when_everything_is_done(server, start
 
     assert robot.wait() == 0
     assert [job.report["result"] for job in jobs] == [0, 1, 2]
+
+
+def test_a_robot_says_how_a_job_ended_and_not_what_its_code_said(server, start_robot):
+    job = server.add_job(server.add_package(package("def main(): raise ValueError('about a customer')")))
+
+    robot = start_robot(flags=("--until-idle",))
+
+    robot.wait()
+    assert f"job {job.id}: failed (ValueError); the orchestrator says accepted" in robot.messages()
+    assert "about a customer" not in robot.messages()

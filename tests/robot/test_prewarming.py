@@ -55,6 +55,13 @@ def test_what_the_robot_may_run_is_made_ready_and_its_steps_are_told(server, enr
     assert [path.name for path in enrolled.glob("prewarm-*")] == []
 
 
+def test_where_there_is_nothing_to_prepare_that_is_said(server, enrolled):
+    done = prewarm(enrolled)
+
+    assert done.returncode == 0
+    assert told(done) == ["Nothing to prepare: no process that this robot may run has a package now"]
+
+
 def test_a_job_finds_the_environment_that_was_prewarmed(server, enrolled, content, start_robot):
     held = server.add_package(content)
     server.processes = [("Invoices", held)]
