@@ -135,29 +135,33 @@ def run(
 
     Exit codes with --once: 0 the job was completed; 1 it could not begin;
     3 the job failed; 4 it was cancelled; 5 no job came in time;
-    6 its result could not be delivered, and is kept; 7 stopped before a job was done.
+    6 its result could not be delivered, and is kept; 7 stopped, and the job handed back.
     """
     telling.set_up_logging(log_level)
     flags = _flags(given, url, name, robots)
-    if once:
-        if until_idle:
-            raise typer.BadParameter("--once ends by itself: leave --until-idle out")
-        given_home = Home.at(home, os.environ) if home or os.environ.get("BV_ROBOT_HOME") else None
-        raise typer.Exit(running_once.come_and_go(given_home, flags, key, idle_timeout=idle_timeout))
-    if idle_timeout is not None:
+    if once and until_idle:
+        raise typer.BadParameter("--once ends by itself: leave --until-idle out")
+    if idle_timeout is not None and not once:
         raise typer.BadParameter("--idle-timeout goes with --once")
-    place = Home.at(home, os.environ)
+    if once:
+        is_home_given = bool(home or os.environ.get("BV_ROBOT_HOME"))
+        given_home = Home.at(home, os.environ) if is_home_given else None
+        raise typer.Exit(running_once.come_and_go(given_home, flags, key, idle_timeout=idle_timeout))
+    _stay(Home.at(home, os.environ), flags, key, log_level, is_until_idle=until_idle)
+
+
+def _stay(place: Home, flags: dict[str, str], key: str | None, log_level: str, *, is_until_idle: bool) -> None:
     place.make()
     settings = config.load(place, os.environ, **flags)
     known_key = enrolling.key_from(place, settings, os.environ, flag=key)
     if names := several.names_of(settings):
-        tending.keep(place, names, tending.Request(flags, known_key, log_level, until_idle))
+        tending.keep(place, names, tending.Request(flags, known_key, log_level, is_until_idle))
         return
     # Before enrolling, which may wait long: orders reach whoever holds the home.
     HomeLock(place.lock_file).take()
     if identity := enrolling.identity_for(place, settings, known_key):
         place.key_file.unlink(missing_ok=True)
-        listener.listen(place, settings, identity, key=known_key, is_until_idle=until_idle)
+        listener.listen(place, settings, identity, key=known_key, is_until_idle=is_until_idle)
 
 
 @app.command(hidden=True)
