@@ -72,6 +72,8 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
             head = _head(client)
+            if b"\r\n\r\n" not in head:  # It went away again before it had asked for anything.
+                return
             if b"proxy-authorization: basic " + self._wanted.lower() not in head.lower():
                 self.refused += 1
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
