@@ -198,11 +198,12 @@ class Preparation:
     def _certificates(self) -> dict[str, str]:
         """Where the server's certificate is your own, libraries inside the job trust it beside all the usual ones."""
         own = self.desk.config.ca_file
-        if not own or "SSL_CERT_FILE" in os.environ:
+        if not own:
             return {}
-        usual = ssl.get_default_verify_paths().cafile
+        named = os.environ.get("SSL_CERT_FILE")
+        usual = [named] if named else [ssl.get_default_verify_paths().cafile, certifi.where()]
         together = self.files.directory / "certificates.pem"
-        texts = [Path(file).read_bytes() for file in (usual, certifi.where(), own) if file]
+        texts = [Path(file).read_bytes() for file in (*usual, own) if file and Path(file).is_file()]
         together.write_bytes(b"\n".join(texts))
         return {"SSL_CERT_FILE": str(together)}
 

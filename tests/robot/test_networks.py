@@ -2,6 +2,7 @@
 
 import os
 
+import certifi
 import pytest
 from bv_robot import client
 
@@ -122,6 +123,26 @@ def test_a_server_named_in_no_proxy_is_spoken_to_directly(server, authority, sta
     server.wait_for_end(job)
     server.wait_until(lambda: server.calls("wait"))
     assert job.status == "completed"
+
+
+@pytest.mark.parametrize("usual", [{}, {"SSL_CERT_FILE": certifi.where()}], ids=["of the system", "named"])
+def test_libraries_inside_a_job_trust_the_authority_beside_the_usual_ones(
+    server, authority, start_robot, monkeypatch, usual
+):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    source = """
+        import socket, ssl
+        def main(port):
+            trust = ssl.create_default_context()
+            with socket.create_connection(("127.0.0.1", port)) as plain:
+                with trust.wrap_socket(plain, server_hostname="127.0.0.1"):
+                    return len(trust.get_ca_certs())
+    """
+    job = server.add_job(server.add_package(package(source)), parameters={"port": server.port})
+
+    start_robot(environ={"BV_ROBOT_CA_FILE": authority.ca_file} | usual)
+
+    assert server.wait_for_end(job).report["result"] > 1
 
 
 def test_a_server_whose_authority_nobody_named_is_not_trusted_and_the_setting_is_named(server, start_robot):
