@@ -32,6 +32,8 @@ class Trouble:
     fix: str
 
 
+#: How the error of a robot begins whose program was turned away; it goes with the next session.
+REFUSED: Final = "turned away: "
 #: What somebody asked for at the robot's machine: it takes nothing new, and nothing is wrong.
 ORDERED: Final = ("paused", "stopping")
 #: What a robot reports of itself, by its word for it.
@@ -77,7 +79,9 @@ PROBLEMS: Final = {
 
 def trouble_of(problem: str) -> Trouble:
     """Say in words what a robot reports, or why it was put aside; what is not known stays as it was said."""
-    says = f"It says: {problem}." if problem else "It says that it takes nothing new, but not why."
+    if problem.startswith(REFUSED):
+        return Trouble(f"It was {problem}", "It is let in by itself once its version is one that is taken.")
+    says = f"It says: {problem.removesuffix('.')}." if problem else "It says that it takes nothing new, but not why."
     return PROBLEMS.get(problem) or Trouble(
         says, "Look at its log on its machine, and at what bv-robot doctor says there."
     )

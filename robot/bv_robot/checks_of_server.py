@@ -70,7 +70,7 @@ def check_orchestrator(http: Client, ca_file: str) -> Iterator[Finding]:
         yield _unanswered(http.url, trouble)
         return
     yield Finding("orchestrator", f"{http.url} answers")
-    yield _trust(http.url, ca_file)
+    yield check_trust(http.url, ca_file)
     yield check_clock(answer.headers.get("Date"), (asked + time.time()) / 2)
 
 
@@ -88,9 +88,15 @@ def _unanswered(url: str, trouble: Trouble) -> Finding:
     return Finding.problem("orchestrator", told if url in told else f"{url}: {told}", advice)
 
 
-def _trust(url: str, ca_file: str) -> Finding:
+def check_trust(url: str, ca_file: str) -> Finding:
+    """Say by what the orchestrator's certificate is trusted; without one others may read what is said."""
     if not url.startswith("https://"):
-        return Finding("TLS trust", "no TLS: what the robot says, its token too, can be read on the way")
+        told = "no TLS: what the robot says, its token too, can be read on the way"
+        if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
+            return Finding("TLS trust", f"{told}, which does not leave this machine")
+        return Finding.warning(
+            "TLS trust", told, "Give the orchestrator a certificate, and the robot its https:// address"
+        )
     return Finding("TLS trust", f"its certificate is trusted by {ca_file or 'the usual certificates'}")
 
 

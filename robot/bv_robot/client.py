@@ -62,7 +62,7 @@ class Refusal(Trouble):
         self.body = body
         self.retry_after = retry_after
         self.detail = str(body.get("detail") or body.get("title") or "refused")
-        super().__init__(f"{self.detail} ({status} {self.code})")
+        super().__init__(f"{self.detail.removesuffix('.')} ({status} {self.code})")
 
 
 class NotSignedIn(Refusal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,10 @@ from bv_robot.config import Home
 from bv_robot.spool import Spool
 
 OF_LISTENER = ("pid", "session", "slots", "labels", "accepting", "problem", "trouble", "last_sync", "jobs")
+ONLY_WHERE_SAID = ("problem", "trouble", "advice")
+"""Facts that a person sees only where there is something to say."""
+ALL_SECONDS = 600
+"""A last sync less long ago is told in seconds, an older one by its time."""
 
 
 def show(home: Home, *, name: str | None) -> None:
@@ -23,7 +28,9 @@ def show(home: Home, *, name: str | None) -> None:
     """
     facts = [facts_of(place) for place in several.homes(home, name)]
     if telling.is_for_a_person():
-        for told in facts:
+        for number, told in enumerate(facts):
+            if number:
+                telling.console.print()
             telling.console.print(_table(told))
     elif home.members and name is None:
         telling.say("status", home=str(home.root), keeper=several.keeper(home), robots=facts)
@@ -53,6 +60,8 @@ def facts_of(home: Home) -> dict[str, Any]:
 def _table(facts: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
+        if name in ONLY_WHERE_SAID and not value:
+            continue
         table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_shown(value)))
     return table
 
@@ -61,9 +70,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return "\n".join(map(_line, value)) or "none"
+        return ("\n" if any(isinstance(part, dict) for part in value) else ", ").join(map(_line, value)) or "none"
     if isinstance(value, float):
-        return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds")
+        ago = max(0.0, time.time() - value)
+        return f"{ago:.0f} s ago" if ago < ALL_SECONDS else f"{datetime.fromtimestamp(value, UTC):%F %T} UTC"
     return str(value if value not in (None, "") else "–")
 
 

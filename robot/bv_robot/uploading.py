@@ -11,7 +11,7 @@ from bv_robot.desk import Desk
 
 log = logging.getLogger("bv_robot")
 
-WATCHED_EVERY = 0.5
+WATCHED_EVERY = 0.3
 """Seconds between two chunks of a log that somebody reads now."""
 WATCHED_AFTER = 15.0
 """Seconds for which that goes on after nobody reads it any more."""

@@ -26,12 +26,12 @@ def test_a_job_and_its_try_list_what_was_left(execution):
         assert shown in of_try
 
 
-def test_a_job_that_left_nothing_says_so(execution):
-    assert "It has left no files" in text_of(superuser().open(execution.job))
+def test_a_job_that_left_nothing_has_no_such_list(execution):
+    visitor = superuser()
 
-
-def test_a_job_that_has_not_begun_has_no_such_list():
-    assert "It has left no files" not in text_of(superuser().open(make.job()))
+    assert "Files it left" not in text_of(visitor.open(execution.job))
+    assert "Files it left" not in text_of(visitor.open(execution))
+    assert "Files it left" not in text_of(visitor.open(make.job()))
 
 
 def test_a_long_list_is_cut_and_says_so(execution, monkeypatch):

@@ -20,10 +20,10 @@ def test_values_are_drawn_from_the_bottom_to_the_top():
     assert chart.area == "M30.0 100L30.0 100.0L90.0 50.0L150.0 0.0L210.0 75.0L210.0 100Z"
 
 
-def test_a_gap_is_left_open_and_a_lonely_value_is_a_dot():
+def test_a_gap_is_left_open_and_a_lonely_value_is_as_long_as_its_step():
     chart = draw(0.5, None, 0.5, 0.5)
 
-    assert chart.line == "M30.0 50.0L30.0 50.0 M150.0 50.0L210.0 50.0"
+    assert chart.line == "M0.0 50.0L60.0 50.0 M150.0 50.0L210.0 50.0"
 
 
 def test_the_scale_grows_with_the_highest_value_to_the_next_half():

@@ -61,7 +61,7 @@ class TestThePage:
         robot = make.robot()
         robots.update_robot(robot, actor=system, pushed_settings={"log_every": 5, "memory_limit": 2048})
 
-        assert "log every 5, memory for each job 2,048" in text_of(superuser().open(robot))
+        assert "log every 5 s, memory for each job 2.0 GiB" in text_of(superuser().open(robot))
 
     def test_a_clock_that_is_wrong_is_said_with_what_it_means(self):
         robot = make.robot()
@@ -88,6 +88,15 @@ class TestThePage:
         trouble = rules.trouble_of(problem)
         assert notices == [f"{trouble.says} {trouble.fix}"]
 
+    def test_why_it_is_idle_names_the_same_way_out(self):
+        robot = make.robot()
+        telling(robot, problem="spool_full", accepting=False)
+
+        told = api.root().get(f"robots/{robot.pk}/why").json()
+
+        assert told["summary"].startswith("It takes no work because its disk is almost full")
+        assert told["obstacles"][0]["fix"].startswith("make room on its machine (bv-robot cleanup)")
+
     def test_a_problem_nobody_knows_is_shown_as_it_was_said(self):
         robot = make.robot()
         telling(robot, problem="<b>odd</b>", accepting=False)
@@ -105,6 +114,16 @@ class TestThePage:
 
         assert "enrol it under a name of its own" in shown
         assert "Clear error" in shown
+
+    def test_a_program_that_was_turned_away_says_what_to_update(self, system):
+        robot = make.robot()
+        robots.flag_error(robot, actor=system, error="turned away: it is too old. Update it there.")
+
+        page = superuser().open(robot).context["page"]
+
+        told, fix = "It was turned away: it is too old. Update it there.", rules.trouble_of("turned away: ").fix
+        assert page.notices == [f"{told} {fix}"]
+        assert "too old" not in page.badges[0]
 
     def test_a_silent_robot_s_last_problem_is_not_taken_for_today_s(self):
         robot = make.robot()
@@ -148,6 +167,14 @@ class TestItsCharts:
 
 
 class TestTheList:
+    def test_it_shows_the_labels_of_the_machines_too(self):
+        make.robot(make.machine(labels=["rack-1"]), labels=["excel"])
+
+        shown = text_of(superuser().get(list_of(Robot)))
+
+        assert ">excel</span>" in shown
+        assert ">rack-1</span>" in shown
+
     @pytest.mark.parametrize(
         "query",
         [

@@ -50,6 +50,13 @@ def follow_on(response):
     return re.search(r"\?after=([^\"]+)", text_of(response)).group(1)
 
 
+def test_colours_meant_for_a_terminal_are_left_out_of_the_page():
+    execution = make.running_job()
+    write(execution, ("INFO", "\x1b[1;31mred\x1b[0m and plain"))
+
+    assert "</b>red and plain</p>" in text_of(log_of(superuser(), execution.job))
+
+
 def test_a_waiting_job_says_why_and_what_to_do():
     job = make.job()
 
@@ -133,7 +140,7 @@ def test_a_completed_job_shows_its_result_and_what_it_ran():
 
     assert "&quot;sum&quot;: 12" in shown
     assert job.package_sha256 in shown
-    assert "max memory 2.0 KiB, cpu seconds 1.5 s" in shown
+    assert "at most 2.0 KiB of memory, 1.5 s of processor time" in shown
 
 
 def test_a_retry_leads_to_the_job_it_repeats():

@@ -150,6 +150,12 @@ def test_an_orchestrator_that_answers_is_found_with_its_clock(orchestrator):
     )
 
 
+def test_a_line_that_others_can_read_is_a_warning_but_not_within_the_machine():
+    assert checks_of_server.check_trust("http://127.0.0.1:8000", "").state == "ok"
+    assert checks_of_server.check_trust(URL, "").state == "warning"
+    assert "https://" in checks_of_server.check_trust(URL, "").advice
+
+
 def test_an_orchestrator_that_is_away_is_a_problem(orchestrator):
     orchestrator.close()
 

@@ -91,13 +91,18 @@ def _runs(series: Series, top: float) -> list[list[tuple[float, float]]]:
         for place, value in enumerate(series)
     ]
     stretches = groupby(points, key=lambda point: point[1] is not None)
-    return [[(x, y) for x, y in stretch if y is not None] for is_known, stretch in stretches if is_known]
+    runs = [[(x, y) for x, y in stretch if y is not None] for is_known, stretch in stretches if is_known]
+    return [run if len(run) > 1 else _widened(*run[0], wide) for run in runs]
+
+
+def _widened(x: float, y: float, wide: float) -> list[tuple[float, float]]:
+    """Return a lonely point as a line as long as its step: a dot would hardly be seen."""
+    return [(round(x - wide / 2, 1), y), (round(x + wide / 2, 1), y)]
 
 
 def _line(run: list[tuple[float, float]]) -> str:
-    """Return a stretch as a path; a lonely point is drawn as a dot, which is a line of no length."""
     (x, y), *rest = run
-    return f"M{x} {y}" + "".join(f"L{x} {y}" for x, y in rest or [(x, y)])
+    return f"M{x} {y}" + "".join(f"L{x} {y}" for x, y in rest)
 
 
 def _area(run: list[tuple[float, float]]) -> str:

@@ -19,7 +19,7 @@ from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, WindowFilter
 from apps.core.admin.operations import Operation
 from apps.core.admin.pages import Chips, OperatorAdmin
-from apps.core.admin.panels import Facts, Page, Panel
+from apps.core.admin.panels import AnyPanel, Facts, Page, Panel
 from apps.core.api.files import attachment
 from apps.jobs import services
 from apps.jobs.models import Artefact
@@ -42,15 +42,19 @@ class File:
     download: str
 
 
-def panel(left: QuerySet[Artefact], *, with_tries: bool = False) -> Panel:
-    """Return the list of what was left, in the order in which it was; ``with_tries`` also says by which try."""
+def panels(left: QuerySet[Artefact], *, with_tries: bool = False) -> list[AnyPanel]:
+    """Return the list of what was left, in the order in which it was; nothing where nothing was.
+
+    ``with_tries`` also says by which try.
+    """
     rows = left.select_related("execution").only(
         "name", "size_bytes", "content_type", "created_at", "sha256", "execution__number"
     )
     found = list(rows.order_by("pk")[: MOST_SHOWN + 1])
     more = left.count() - MOST_SHOWN if len(found) > MOST_SHOWN else 0
     context = {"artefacts": [_file(one) for one in found[:MOST_SHOWN]], "more": more, "with_tries": with_tries}
-    return Panel("Files it left", "jobs/artefacts.html", context, icon="attach_file", anchor="artefacts")
+    listed = Panel("Files it left", "jobs/artefacts.html", context, icon="attach_file", anchor="artefacts")
+    return [listed] if found else []
 
 
 @display.column("File")

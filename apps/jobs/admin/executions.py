@@ -120,8 +120,8 @@ class ExecutionAdmin(OperatorAdmin):
             ("Used", usage or display.NOTHING),
             ("Id", row.pk),
         ]
-        main.append(artefacts.panel(Artefact.objects.filter(execution=row)))
         main.append(Facts("About it", facts))
+        main += artefacts.panels(Artefact.objects.filter(execution=row))
         return Page(
             badges=[states.with_reason(states.execution_badge(row), row.reason)],
             main=main,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
     panels.append(attempts_panel(executions, link))
     panels += children_panels(job, actor)
     if executions:
-        panels.append(artefacts.panel(Artefact.objects.filter(job=job), with_tries=len(executions) > 1))
+        panels += artefacts.panels(Artefact.objects.filter(job=job), with_tries=len(executions) > 1)
     panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
     return panels
 
@@ -116,7 +116,7 @@ def progress_of(execution: Execution) -> str:
     if not isinstance(progress, dict):
         return "" if progress is None else str(progress)
     percent = progress.get("percent")
-    told = [f"{percent:.0f} %" if isinstance(percent, int | float) else ""]
+    told = [f"{percent:.0f}%" if isinstance(percent, int | float) else ""]
     told += [str(progress.get(name) or "") for name in ("step", "message")]
     return " · ".join(part for part in told if part) or display.as_json(progress)
 
@@ -124,20 +124,22 @@ def progress_of(execution: Execution) -> str:
 def usage_of(execution: Execution) -> str:
     """Return what an execution used of its machine."""
     usage = execution.usage if isinstance(execution.usage, dict) else {}
-    return ", ".join(f"{name.replace('_', ' ')} {_amount(name, value)}" for name, value in usage.items())
+    return ", ".join(_amount(name, value) for name, value in usage.items())
 
 
 def _amount(name: str, value: Any) -> str:
-    """Return a figure of the wire in its unit: memory in bytes, times in seconds."""
-    if not isinstance(value, int | float):
-        return str(value)
-    return (
-        display.bytes_as_text(int(value))
-        if "memory" in name
-        else display.length(value)
-        if "seconds" in name
-        else str(value)
-    )
+    """Return a figure of the wire with its unit; one that we do not know as it was told."""
+    say = _AMOUNTS.get(name)
+    return say(value) if say and isinstance(value, int | float) else f"{name.replace('_', ' ')} {value}"
+
+
+#: What robots tell that a job uses (``cpu`` in processor cores) and, in the end, has used.
+_AMOUNTS: dict[str, Callable[[float], str]] = {
+    "cpu": lambda cores: f"{cores:.0%} of a processor",
+    "memory": lambda count: f"{display.bytes_as_text(int(count))} of memory",
+    "cpu_seconds": lambda seconds: f"{display.length(seconds)} of processor time",
+    "max_memory": lambda count: f"at most {display.bytes_as_text(int(count))} of memory",
+}
 
 
 def _attempt(execution: Execution, link: Links) -> Attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from apps.jobs.models import Execution, ExecutionStatus, logreading
 from apps.jobs.models.logreading import Place
 from apps.jobs.rules import loglines
 
+#: What programs write to colour a terminal, which is noise on a page; the text that is downloaded has it.
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 #: Lines in one piece.
 LINES: Final = 400
 
@@ -117,7 +120,7 @@ def _answer(request: HttpRequest, execution: Execution, page: logreading.Page, *
 
 def _shown(line: loglines.Line) -> Shown:
     fields = "".join(f"  {name}={_plain(value)}" for name, value in line.fields.items())
-    return Shown(_local(line.time), line.level[0].lower(), line.level, line.message + fields)
+    return Shown(_local(line.time), line.level[0].lower(), line.level, _COLOURS.sub("", line.message) + fields)
 
 
 def _plain(value: Any) -> str:

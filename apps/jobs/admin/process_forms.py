@@ -123,6 +123,7 @@ class ProcessForm(OperatorForm):
         self.fields["required_labels"].help_text = "Labels that a robot or its machine must have, with commas between."
         children: Any = self.fields["may_start"]
         children.queryset = children.queryset.order_by("name")
+        children.widget = forms.CheckboxSelectMultiple(choices=children.choices)
         self._offer_versions()
         self._offer_entrypoints()
 

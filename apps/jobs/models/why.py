@@ -178,6 +178,7 @@ def _query(statement: str, **facts: Any) -> list[dict[str, Any]]:
 def _obstacles(row: dict[str, Any], *about: About) -> list[Obstacle]:
     told = {name: _to_the_second(value) if isinstance(value, datetime) else value for name, value in row.items()}
     told |= _in_words(row["problem"])
+    told["error_fix"] = _as_part(robot_rules.trouble_of(str(row.get("robot_error") or "")).fix)
     failing = (one for one in eligibility.PREDICATES if not about or one.about in about)
     return [_obstacle(one, told) for one in failing if not row[one.name]]
 

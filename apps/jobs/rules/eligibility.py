@@ -84,7 +84,7 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     ),
     Predicate(
         "robot_sound", About.ROBOT, "r.error = ''",
-        "the robot was put aside: {robot_error}", "look at its page, then clear the error",
+        "the robot was put aside: {robot_error}", "{error_fix}",
     ),
     Predicate(
         "robot_not_in_maintenance", About.ROBOT,

@@ -69,7 +69,7 @@ class ExecutionViewSet(BigTableViewSet):
 
         However long the log is, only what the page shows is touched. What programs appended by themselves stands
         among the robot's own lines, in the order of their times. While you follow a live log by `after`, its robot
-        sends it every half second.
+        sends it within half a second.
         """
         execution = self._execution()
         if "after" in request.query_params and execution.is_watch_due:

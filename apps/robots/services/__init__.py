@@ -29,7 +29,6 @@ from apps.robots.services.machines import (
     update_machine,
 )
 from apps.robots.services.robots import (
-    REFUSED,
     clear_error,
     create_robot,
     disable_robot,
@@ -54,7 +53,6 @@ from apps.robots.services.sessions import (
 __all__ = [
     "ENROLMENT_KEY_FIELDS",
     "MOST_ROBOTS",
-    "REFUSED",
     "ROBOT_CALLED",
     "EnrolmentUsedUp",
     "Host",

@@ -17,11 +17,9 @@ from apps.core.errors import Conflict, Invalid
 from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot
+from apps.robots.rules import REFUSED
 from apps.robots.services import _checks, _making, _waking
 from apps.tenancy.models import Folder
-
-#: How the error of a robot begins whose program was turned away; it goes with the next session.
-REFUSED = "turned away: "
 
 
 @transaction.atomic

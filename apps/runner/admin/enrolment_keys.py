@@ -242,7 +242,7 @@ class EnrolmentKeyAdmin(OperatorAdmin):
             main=[
                 Table(
                     "Machines made by it",
-                    ["Machine", "Robots", "Last seen"],
+                    ["Machine", "Robots", "Last enrolled"],
                     machines,
                     "None yet: start bv-robot with this key on a computer. Its text was shown when it was made; if "
                     "that is lost, make a new text.",

@@ -93,7 +93,7 @@ class MachineAdmin(OperatorAdmin):
         robot_count,
         labels,
         display.linked("tenant", "Tenant"),
-        display.column("Last seen")(lambda machine: display.ago(machine.last_seen_at)),
+        display.column("Last enrolled")(lambda machine: display.ago(machine.last_seen_at)),
         display.when("created_at", "Added"),
     ]
     list_filter = [("tenant", RelatedFilter), ("made_by", MadeByFilter)]
@@ -170,7 +170,7 @@ class MachineAdmin(OperatorAdmin):
             ("Labels", display.badges(row.labels)),
             ("Made by", link(row.made_by) if row.made_by else "hand"),
             ("Bound to a host", display.moment(row.signature_bound_at) if row.signature else "at first contact"),
-            ("Last seen", display.moment(row.last_seen_at)),
+            ("Last enrolled", display.moment(row.last_seen_at)),
             ("Added", display.moment(row.created_at)),
             ("Id", row.pk),
         ]

@@ -44,7 +44,9 @@ def status(robot: Any) -> SafeString:
 
 
 def _brief(reason: str) -> str:
-    """Return a reason as people say it: what a robot reports is one word of ours."""
+    """Return a reason as people say it: what a robot reports is one word of ours, and its page tells the rest."""
+    if reason.startswith(rules.REFUSED):
+        return rules.REFUSED.removesuffix(": ")
     return reason.replace("_", " ") if reason in rules.PROBLEMS else reason
 
 
@@ -140,7 +142,10 @@ def facts_panel(robot: Any, link: Links) -> Facts:
 
 def _pushed(robot: Any) -> list[tuple[str, Any]]:
     """Return what it does otherwise than its installation says; nothing where it does as that says."""
-    pushed = [f"{rules.PUSHED_SETTINGS[name].title.lower()} {value:,}" for name, value in robot.pushed_settings.items()]
+    pushed = [
+        f"{rules.PUSHED_SETTINGS[name].title.lower()} {_PUSHED[name](value)}"
+        for name, value in robot.pushed_settings.items()
+    ]
     return [("Settings pushed to it", ", ".join(pushed))] if pushed else []
 
 
@@ -158,7 +163,7 @@ def session_panel(robot: Any) -> Facts | Text:
         ("Takes work", "yes" if session["accepting"] else "no"),
         ("Protocol", _protocol(session)),
         *known,
-        *((_words(name), value) for name, value in agent.items()),
+        *((_words(name), _fact(name, value)) for name, value in agent.items()),
     ]
     return Facts("Program and machine", rows, icon="sensors")
 
@@ -211,7 +216,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _fact(name: str, value: Any) -> Any:
-    return display.bytes_as_text(value) if name == "memory" and isinstance(value, int) else value
+    if name == "memory" and isinstance(value, int):
+        return display.bytes_as_text(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _skew(seconds: float) -> str:
@@ -238,6 +245,7 @@ _AGENT = {
     "uv": "uv",
     "processors": "Processors",
     "memory": "Memory",
+    "protocols": "Protocols it speaks",
 }
 _METRICS = {
     "cpu": "Processors",
@@ -261,13 +269,25 @@ _MEASURES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+#: How the settings that can be pushed are shown, each in its unit.
+_PUSHED: dict[str, Callable[[Any], str]] = {
+    "sync_min": display.length,
+    "sync_max": display.length,
+    "log_every": display.length,
+    "log_limit_bytes": display.bytes_as_text,
+    "memory_limit": lambda mebibytes: display.bytes_as_text(mebibytes * 1024**2),
+    "cpu_limit": "{:g}".format,
+    "disk_reserve_bytes": display.bytes_as_text,
+}
+
+
 def tokens_panel(robot: Robot) -> Table:
     """Return its credentials, without their secrets."""
     live = RobotToken.objects.filter(RobotToken.live(), robot=robot).order_by("-pk")
     rows = [
         [
             display.mono(one.shown_as),
-            "from the machine's key" if one.is_derived else "its own",
+            "made from a key, by enrolling" if one.is_derived else "its own",
             display.moment(one.expires_at),
             display.ago(one.last_used_at),
         ]

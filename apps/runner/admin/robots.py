@@ -138,7 +138,7 @@ class RobotAdmin(OperatorAdmin):
         "name",
         *LIVE[:3],
         display.linked("machine", "Machine"),
-        display.column("Labels")(lambda robot: display.badges(robot.labels)),
+        display.column("Labels")(lambda robot: display.badges(sorted({*robot.labels, *robot.machine.labels}))),
         display.column("Version")(robot_pages.version),
         LIVE[3],
         display.linked("tenant", "Tenant"),

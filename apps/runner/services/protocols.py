@@ -15,6 +15,7 @@ from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import Robot, RobotSession
+from apps.robots.rules import REFUSED
 from apps.runner import rules
 
 
@@ -35,6 +36,6 @@ def turn_away(robot: Robot, *, actor: Actor, protocols: Sequence[int], program: 
     code = "robot_too_new" if rules.is_too_new(protocols, ours) else "robot_too_old"
     heard = Now() - timedelta(seconds=settings.SESSION_SILENCE)
     is_working = RobotSession.objects.filter(robot=robot, ended_at=None, last_seen_at__gt=heard).exists()
-    if not is_working and robots.flag_error(robot, actor=actor, error=f"{robots.REFUSED}{text}"):
+    if not is_working and robots.flag_error(robot, actor=actor, error=f"{REFUSED}{text}"):
         events.record("robot.refused", robot, data={"reason": code, "protocols": list(protocols), "version": program})
     return NoCommonProtocol(text, code=code)
