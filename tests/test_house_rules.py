@@ -31,6 +31,7 @@ CREDENTIAL = "whoever holds the machine's key may; it is checked here"
 TRAFFIC = "the traffic of robots: its history is the executions, and what they hold by then"
 BELOW = "the trail lies below the floor that knows permissions; only the system's ticks call it"
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
+END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
 NOT_OPERATIONS = {
     "audit.record": WORDS,
     "audit.record_each": WORDS,
@@ -77,7 +78,11 @@ ASKS_NO_PERMISSION = {
     "robots.renew_derived_token": CREDENTIAL,
     "requests.keep_answer": "part of the request whose answer it keeps",
     "requests.delete_expired": HOUSEKEEPING,
-    "queues.settle_execution": "part of the end of an execution, for which the permission was asked",
+    "queues.adopt_items": END_OF_A_JOB,
+    "queues.free_items": END_OF_A_JOB,
+    "queues.lease_reserved": "part of the claim of a job, for which the permission was asked",
+    "queues.reserve_items": "its items may be of several queues: it asks about each, before anything is changed",
+    "queues.settle_execution": END_OF_A_JOB,
 }
 WRITES_NOTHING_DOWN = {
     "jobs.append_lines": TRAFFIC,

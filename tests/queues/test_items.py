@@ -283,7 +283,7 @@ class TestWithinAJob:
     def test_what_a_failed_job_owned_is_tried_again_by_the_queues_rules(self):
         lease, execution = self.held(owned=True, max_attempts=2)
 
-        services.settle_execution(execution, actor=SYSTEM, end="failed", error_reason="It broke.")
+        services.settle_execution(execution, actor=SYSTEM, end="failed", failure=FAILED)
 
         again = QueueItem.objects.get(retry_of=lease.item)
         assert again.attempt == 2

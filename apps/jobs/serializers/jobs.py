@@ -14,6 +14,7 @@ from apps.core.api.rows import RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, OutputSerializer
 from apps.jobs.models import ExecutionStatus, Job
 from apps.processes.models import Process
+from apps.queues.models import MOST_OWNED
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot
 
@@ -121,6 +122,14 @@ class WantedJob(InputSerializer):
 )
 class CreateJob(WantedJob):
     process = ProcessField(_ROWS)
+    queue_item_ids = serializers.ListField(
+        child=IdField(),
+        source="queue_items",
+        required=False,
+        max_length=MOST_OWNED,
+        help_text="Waiting items that the job shall own: nobody else is given them, they are delivered with it, and "
+        "its end settles those that it has not settled itself.",
+    )
     target_robot = RowField(Robot.objects.alive(), required=False, allow_null=True)
     target_machine = RowField(Machine.objects.alive(), required=False, allow_null=True)
 

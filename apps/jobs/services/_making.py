@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -57,6 +58,8 @@ class Wanted:
     target_robot: Robot | None = None
     target_machine: Machine | None = None
     dedupe_key: str = ""
+    queue_items: Sequence[UUID] = ()
+    """Waiting items that it shall own: they are delivered with it, and its end settles them."""
 
     @classmethod
     def again(cls, job: Job) -> Wanted:

@@ -17,7 +17,7 @@ from apps.core.states import TransitionError
 from apps.events import services as events
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.rules.reports import End, JobFacts, Verdict, verdict
-from apps.jobs.services import _waking
+from apps.jobs.services import _items, _waking
 from apps.processes import rules as process_rules
 
 _CLOSED_AS = {
@@ -64,7 +64,9 @@ def close(
     if end is End.RELEASED:
         job.attempts_used = max(0, job.attempts_used - 1)
     decided = verdict(end, reason, _facts(job, end))
-    move(job, decided, execution=execution, error=(outcome or {}).get("error"), result=result)
+    error = (outcome or {}).get("error")
+    move(job, decided, execution=execution, error=error, result=result)
+    _items.settle(job, execution, end, error)
     return True
 
 
@@ -84,6 +86,8 @@ def move(job: Job, decided: Verdict, *, execution: Execution | None, error: Any 
     events.record(_EVENT_OF[target], job, data=facts_of(job, execution))
     if target == JobStatus.PENDING:
         _waking.announce_work(job)
+    elif execution is None and target in _FINAL:
+        _items.free(job)
 
 
 @cache

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from apps.core import statements
 from apps.events import services as events
 from apps.jobs.models import Execution, Job, JobStatus
+from apps.jobs.services import _items
 from apps.robots import services as robots
 
 _TREES = """
@@ -47,6 +48,7 @@ def cancel_all(statuses: Mapping[UUID, str], *, data: Mapping[str, Any]) -> set[
         Job.objects.filter(pk__in=idle).move_all_to(JobStatus.CANCELLED, **ended)
         facts = {"status": "cancelled", "reason": "cancelled", **data}
         events.record_each("job.cancelled", Job.objects.filter(pk__in=idle), data=facts)
+        _items.free_all(idle)
     if running:
         Job.objects.filter(pk__in=running).move_all_to(JobStatus.CANCELLING, cancel_requested_at=Now())
         events.record_each("job.cancelling", Job.objects.filter(pk__in=running), data={"status": "cancelling", **data})

@@ -20,6 +20,7 @@ from apps.core.errors import Conflict
 from apps.jobs.models import ExecutionStatus
 from apps.jobs.rules import eligibility
 from apps.jobs.rules.eligibility import About
+from apps.queues import services as queues
 from apps.rbac import services as rbac
 from apps.robots.models import RobotSession
 
@@ -150,7 +151,9 @@ _GRANT = """
                                'number', g.last_execution_no, 'robot', %(robot)s::uuid), 'robot', %(robot)s::text
         FROM granted g RETURNING id
     )
-    SELECT (SELECT count(*) FROM opened), (SELECT count(*) FROM told)
+    SELECT (SELECT count(*) FROM opened), (SELECT count(*) FROM told),
+        EXISTS (SELECT 1 FROM queues_queueitem i
+                WHERE i.reserved_for = ANY(%(jobs)s::uuid[]) AND i.reserved_for IS NOT NULL AND i.status = 'new')
 """
 
 
@@ -218,8 +221,11 @@ def _grant(session: RobotSession, candidates: list[Candidate], wishes: list[UUID
         "robot": session.robot_id,
         "session": session.pk,
     }
-    if chosen:
-        statements.execute(_GRANT, facts)
+    for _, _, own_items in statements.fetch(_GRANT, facts) if chosen else []:
+        if own_items:
+            by_job = dict(zip(chosen, executions, strict=True))
+            robot = Actor.robot(session.robot_id, "", session.tenant_id)
+            queues.lease_reserved(by_job, actor=robot, holder_id=session.robot_id)
     return dict(zip(requests, executions, strict=True))
 
 

@@ -11,7 +11,7 @@ from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid
 from apps.jobs.models import Job
-from apps.jobs.services import _making
+from apps.jobs.services import _items, _making
 from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY, Wanted
 from apps.processes.models import Process
 from apps.rbac import services as rbac
@@ -32,13 +32,15 @@ def create_job(
 ) -> Job:
     """Ask for a process to run once.
 
-    Raises ``Invalid`` naming each wrong parameter, ``DuplicateJob``, ``ProcessDisabled``, ``NothingToRun``.
+    Raises ``Invalid`` naming each wrong parameter, ``DuplicateJob``, ``ItemsTaken``, ``ProcessDisabled``,
+    ``NothingToRun``.
     """
     rbac.require(actor, "processes.run_process", process)
     job = _making.prepare(process, [wanted], actor=actor, source=source)[0]
     job.retry_of = retry_of
     _making.insert([job])
-    audit.record(actor, "job.created", job, after=_asked(job))
+    _items.reserve([job], [wanted.queue_items], actor=actor)
+    audit.record(actor, "job.created", job, after=_asked(job) | _and_items(wanted))
     _making.tell([job])
     return job
 
@@ -51,6 +53,7 @@ def create_jobs(process: Process, *, actor: Actor, wanted: Sequence[Wanted], sou
         raise Invalid.field("jobs", f"name between 1 and {MOST_AT_ONCE} jobs.")
     jobs = _making.prepare(process, wanted, actor=actor, source=source, are_numbered=True)
     _making.insert(jobs)
+    _items.reserve(jobs, [one.queue_items for one in wanted], actor=actor)
     audit.record(actor, "jobs.created", process, after={"count": len(jobs), "first": str(jobs[0].pk)})
     _making.tell(jobs)
     return jobs
@@ -72,3 +75,7 @@ def retry_job(job: Job, *, actor: Actor) -> Job:
 
 def _asked(job: Job) -> dict[str, Any]:
     return {"process": str(job.process_id), "priority": job.priority, "source": job.source}
+
+
+def _and_items(wanted: Wanted) -> dict[str, Any]:
+    return {"queue_items": [str(item) for item in wanted.queue_items]} if wanted.queue_items else {}

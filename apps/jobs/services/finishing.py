@@ -15,7 +15,7 @@ from apps.core.errors import NotFound
 from apps.events import services as events
 from apps.jobs.models import Execution, ExecutionStatus, Job, JobStatus, LateKind, LateResult, Plane
 from apps.jobs.rules.reports import REPORTED, End, Verdict
-from apps.jobs.services import _settling
+from apps.jobs.services import _items, _settling
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import Robot
@@ -124,6 +124,7 @@ def _may_adopt(job: Job, execution: Execution, report: Report) -> bool:
 def _adopt(job: Job, execution: Execution, report: Report) -> Decision:
     execution.move_to(ExecutionStatus.ADOPTED, **_outcome(report))
     _settling.move(job, Verdict("completed", "adopted"), execution=execution, result=report.result)
+    _items.adopt(job, execution)
     events.record("execution.adopted", execution, data={"outcome": report.outcome.value})
     return Decision(Answer.ACCEPTED, adopted=True)
 

@@ -2,16 +2,20 @@
 
 from apps.queues.models.files import FileStore, ItemFile, StoredFile
 from apps.queues.models.items import (
+    MOST_OWNED,
     ErrorType,
     HolderKind,
     ItemLease,
     ItemStatus,
     QueueItem,
     ReviewStatus,
+    holds_items,
+    owned_under,
 )
 from apps.queues.models.queues import Queue, QueueSchema, UniqueReferences
 
 __all__ = [
+    "MOST_OWNED",
     "ErrorType",
     "FileStore",
     "HolderKind",
@@ -24,4 +28,6 @@ __all__ = [
     "ReviewStatus",
     "StoredFile",
     "UniqueReferences",
+    "holds_items",
+    "owned_under",
 ]

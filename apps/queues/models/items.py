@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import ClassVar
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -11,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.states import Stateful, StatefulQuerySet
@@ -20,6 +22,8 @@ from apps.rbac import services as rbac
 LONGEST_REFERENCE, LONGEST_TAG = 200, 63
 #: Of the tries at an item and of its leases so many are shown.
 MOST_SHOWN = 100
+MOST_OWNED = 100
+"""Items of one job."""
 
 
 class ItemStatus(models.TextChoices):
@@ -181,6 +185,12 @@ class HolderKind(models.TextChoices):
     SERVICE = "service"
 
 
+class ItemLeaseQuerySet(models.QuerySet["ItemLease"]):
+    def overdue(self) -> ItemLeaseQuerySet:
+        """Return what the sweep may close, by the database's clock. Within a job the execution's lease counts alone."""
+        return self.filter(closed_at=None, expires_at__lt=Now())
+
+
 class ItemLease(TenantRow):
     """Somebody's time-limited right to work on an item. Its random id fences every later call about it."""
 
@@ -196,6 +206,8 @@ class ItemLease(TenantRow):
     outcome = models.CharField(max_length=16, blank=True, help_text="done, failed, abandoned, released or expired.")
     result_digest = models.CharField(max_length=64, blank=True)
     late_report = models.JSONField(null=True, help_text="What its holder said when it no longer counted.")
+
+    objects = ItemLeaseQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -216,3 +228,23 @@ class ItemLease(TenantRow):
 
     def __str__(self) -> str:
         return f"lease of {self.item}"
+
+
+#: Asked at the end of every execution, so it costs two look-ups in small indexes and no more.
+_HOLDS = """
+    SELECT EXISTS (SELECT 1 FROM queues_itemlease WHERE execution_id = %(execution)s::uuid AND closed_at IS NULL)
+        OR EXISTS (SELECT 1 FROM queues_queueitem WHERE reserved_for = %(job)s::uuid AND status = 'new')
+"""
+
+
+def holds_items(job_id: UUID, execution_id: UUID | None = None) -> bool:
+    """Say whether an execution holds items, or some wait for its job alone."""
+    [(holds,)] = statements.fetch(_HOLDS, {"job": job_id, "execution": execution_id})
+    return bool(holds)
+
+
+def owned_under(execution_id: UUID) -> list[UUID]:
+    """Return the items of its job that an execution holds, best first."""
+    owned = QueueItem.objects.filter(reserved_for__isnull=False)
+    held = owned.filter(leases__execution_id=execution_id, leases__closed_at=None)
+    return list(held.order_by("-priority", F("deadline").asc(nulls_last=True), "pk").values_list("pk", flat=True))

@@ -1,7 +1,7 @@
 """Everything that can happen to queues and their items."""
 
 from apps.queues.services._checking import Wanted, problems_of
-from apps.queues.services._settling import Answer, Report, Settled
+from apps.queues.services._settling import LONGEST_CODE, LONGEST_REASON, Answer, Report, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
 from apps.queues.services.changing import (
@@ -14,6 +14,14 @@ from apps.queues.services.changing import (
     requeue_item,
     review_item,
 )
+from apps.queues.services.owning import (
+    ItemsTaken,
+    adopt_items,
+    free_items,
+    lease_reserved,
+    reserve_items,
+    settle_execution,
+)
 from apps.queues.services.queues import (
     SETTABLE,
     UNCHANGED,
@@ -24,10 +32,12 @@ from apps.queues.services.queues import (
     update_queue,
 )
 from apps.queues.services.settling import LeaseOver, find_lease, finish_item, renew_item
-from apps.queues.services.sweeping import settle_execution, sweep_lease
+from apps.queues.services.sweeping import sweep_lease
 from apps.queues.services.taking import Holder, QueuePaused, take_items
 
 __all__ = [
+    "LONGEST_CODE",
+    "LONGEST_REASON",
     "MOST_ADDED",
     "SETTABLE",
     "UNCHANGED",
@@ -37,6 +47,7 @@ __all__ = [
     "Holder",
     "ItemBegun",
     "ItemNotOver",
+    "ItemsTaken",
     "LeaseOver",
     "QueueClosed",
     "QueuePaused",
@@ -44,17 +55,21 @@ __all__ = [
     "Settled",
     "Wanted",
     "add_items",
+    "adopt_items",
     "create_queue",
     "delete_item",
     "delete_queue",
     "find_lease",
     "finish_item",
+    "free_items",
+    "lease_reserved",
     "pause_queue",
     "postpone_item",
     "prioritise_item",
     "problems_of",
     "renew_item",
     "requeue_item",
+    "reserve_items",
     "resume_queue",
     "review_item",
     "settle_execution",

@@ -65,6 +65,10 @@ class Report:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
+#: What is said for a holder that says nothing any more.
+VANISHED = Report(Outcome.EXPIRED, error_type=ErrorType.SYSTEM, error_reason="Its holder vanished too often.")
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What came of a report: the item, and the new try that it led to, if any."""

@@ -118,7 +118,7 @@ def _change_waiting(item: QueueItem, actor: Actor, action: str, **changes: Any) 
     before = {name: str(getattr(item, name)) for name in changes}
     if not waiting.update(**changes):
         raise ItemBegun("The item waits no more.", current=item.status)
-    item.refresh_from_db(fields=list(changes))
+    item.refresh_from_db(fields=["status", *changes])
     audit.record(actor, action, item, before=before, after={name: str(value) for name, value in changes.items()})
     events.record(action, item, data=facts_of(item))
     return item

@@ -12,6 +12,7 @@ from apps.core.api.strict_json import parse_json_bytes
 from apps.core.errors import Invalid
 from apps.jobs.models import Execution
 from apps.jobs.rules import loglines
+from apps.queues.models import owned_under
 from apps.robots.models import Machine, Robot
 from apps.runner.serializers.robots import Body, table, text, uuid
 
@@ -111,7 +112,7 @@ def job_body(execution: Execution, root: str) -> dict[str, Any]:
         "execution_id": execution.pk,
         "status": "running",
         "parameters": job.parameters,
-        "queue_item_ids": [],
+        "queue_item_ids": owned_under(execution.pk),
         "process": process,
         "package": package,
         "entrypoint_name": job.entrypoint_name or None,

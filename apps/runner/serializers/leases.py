@@ -18,13 +18,19 @@ _LEASES = """
         j.id AS job, j.lease_ttl, j.timeout, j.kill_grace, j.kind, j.executor, j.parameters, j.script_path,
         j.entrypoint_name, j.command, j.package_name, j.package_version_number, j.package_sha256,
         p.id AS process_id, p.name AS process, p.memory_limit, p.cpu_limit, p.niceness,
-        v.id AS version_id, v.size_bytes, v.python_version
+        v.id AS version_id, v.size_bytes, v.python_version, owned.items
     FROM jobs_execution e
     JOIN jobs_job j ON j.id = e.job_id
     JOIN tenancy_folder f ON f.id = e.folder_id
     JOIN tenancy_tenant n ON n.id = e.tenant_id
     JOIN processes_process p ON p.id = j.process_id
     LEFT JOIN packages_packageversion v ON v.id = j.package_version_id
+    LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object('id', i.id, 'lease', l.lease_id, 'queue', i.queue_id,
+                'reference', i.reference, 'payload', i.payload, 'priority', i.priority, 'deadline', i.deadline,
+                'attempt', i.attempt) ORDER BY i.priority DESC, i.deadline ASC NULLS LAST, i.id) AS items
+        FROM queues_itemlease l JOIN queues_queueitem i ON i.id = l.item_id
+        WHERE l.execution_id = e.id AND l.closed_at IS NULL AND i.reserved_for = j.id) owned ON true
     WHERE e.id = ANY(%(executions)s::uuid[])
 """
 
@@ -46,6 +52,7 @@ def leases_of(executions: Iterable[UUID]) -> dict[UUID, Lease]:
 
 def _body(row: dict[str, Any]) -> dict[str, Any]:
     """Return everything a robot needs to run the job, and nothing it has no use for."""
+    items = json.loads(row["items"] or "[]")
     return {
         "lease": row["lease_id"],
         "job": row["job"],
@@ -63,7 +70,8 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
         "folder": {"id": row["folder_id"], "name": row["folder"]},
         "process": {"id": row["process_id"], "name": row["process"]},
         "parameters": json.loads(row["parameters"]),
-        "queue_item_ids": [],
+        "queue_item_ids": [item["id"] for item in items],
+        "queue_items": items,
         "entrypoint": {"name": row["entrypoint_name"], "command": row["command"]},
         "script_path": row["script_path"] or None,
         "package": package_body(row) if row["version_id"] else None,
