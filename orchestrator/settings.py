@@ -190,6 +190,7 @@ _TICKS = {
     "console.tick": 15,
     "jobs.sweep_leases": SWEEP_EVERY,
     "jobs.sweep_start_deadlines": 5,
+    "queues.sweep_leases": SWEEP_EVERY,
     "jobs.work_off_bulk_changes": 5,
     "triggers.fire_due": 2,
     "audit.seal_entries": 30,

@@ -12,6 +12,8 @@ from apps.core.actors import Actor
 from apps.core.errors import DomainError
 from apps.jobs import services
 from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, Plane
+from apps.queues import services as queues
+from apps.queues.models import ItemLease
 from apps.robots import services as robots
 from apps.robots.models import Robot
 
@@ -34,6 +36,15 @@ def sweep_leases() -> int:
     for plane in Plane.objects.all():
         services.note_sweep(plane, actor=actor)
     return closed
+
+
+@shared_task(name="queues.sweep_leases", expires=30)
+def sweep_item_leases() -> int:
+    """Take items back whose lease ran out. It is here because queues know no plane that may be frozen."""
+    if Plane.is_frozen():
+        return 0
+    overdue = ItemLease.objects.overdue().select_related("queue").order_by("expires_at")[:BATCH]
+    return sum(queues.sweep_lease(lease, actor=Actor.system("sweep")) for lease in overdue)
 
 
 @shared_task(name="jobs.sweep_start_deadlines", expires=30)
