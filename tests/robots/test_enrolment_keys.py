@@ -87,6 +87,19 @@ def test_what_cannot_be_is_refused_by_name(wrong, field):
     assert [problem.field for problem in refusal.value.problems] == [field]
 
 
+def test_a_folder_is_added_only_by_who_may_change_keys_in_it(system):
+    of = make.tenant()
+    mine, theirs = (tenancy.create_folder(of, actor=system, name=name) for name in ("Mine", "Theirs"))
+    key = make.enrolment_key(of, folders=[mine])
+    somebody = Actor.person(make.user("robots.change_enrolmentkey", inside=mine))
+
+    services.update_enrolment_key(key, actor=somebody, folders=[mine])
+    with pytest.raises(NotAllowed, match="Theirs"):
+        services.update_enrolment_key(key, actor=somebody, folders=[mine, theirs])
+
+    assert list(key.folders.all()) == [mine]
+
+
 def test_folders_of_another_tenant_are_refused():
     with pytest.raises(Invalid, match="its own tenant"):
         make.enrolment_key(folders=[make.folder()])

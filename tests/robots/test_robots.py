@@ -9,6 +9,7 @@ from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
 from apps.jobs.models import Execution
 from apps.robots import services
 from apps.robots.models import RobotSession, RobotToken
+from apps.tenancy import services as tenancy
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -195,3 +196,17 @@ def test_a_robot_with_a_wrong_key_is_not_registered(system):
 
     with pytest.raises(NotSignedIn):
         services.register_robot(machine, actor=system, key=key_of_another, name="r")
+
+
+@pytest.mark.parametrize("asked", [["Mine", "Theirs"], ["Theirs"], []], ids=["added", "moved", "to the default folder"])
+def test_a_robot_comes_to_work_for_a_folder_only_by_who_may_change_robots_in_it(system, asked):
+    of = make.tenant()
+    folders = {name: tenancy.create_folder(of, actor=system, name=name) for name in ("Mine", "Theirs")}
+    robot = make.robot(of=of, folders=[folders["Mine"]])
+    somebody = Actor.person(make.user("robots.change_robot", "tenancy.view_folder", inside=folders["Mine"]))
+
+    with pytest.raises(NotAllowed):
+        services.update_robot(robot, actor=somebody, folders=[folders[name] for name in asked])
+
+    assert [folder.name for folder in robot.folders.all()] == ["Mine"]
+    assert services.update_robot(robot, actor=somebody, folders=[folders["Mine"]], slots=2).slots == 2

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotSignedIn, Problem
+from apps.rbac import services as rbac
 from apps.robots import rules
 from apps.robots.models import EnrolmentKey, Machine, MachineKey, Robot
 from apps.tenancy.models import Folder
@@ -52,6 +54,15 @@ def folders(wanted: Iterable[Folder], *, tenant_id: UUID) -> list[Folder]:
     if any(folder.tenant_id != tenant_id or folder.deleted_at is not None for folder in chosen):
         raise Invalid.field("folders", "a robot works for living folders of its own tenant only.")
     return chosen
+
+
+def may_work_for(actor: Actor, permission: str, folders: Iterable[Folder]) -> None:
+    """Refuse to let robots work for folders in which the actor may not change them: they are given all that runs there.
+
+    Raises ``NotAllowed``.
+    """
+    for folder in folders:
+        rbac.require(actor, permission, folder)
 
 
 def lock(row: Any) -> None:

@@ -71,17 +71,22 @@ def _refuse_crowd(machine: Machine) -> None:
         )
 
 
-def set_folders(robot: Robot, folders: Iterable[Folder]) -> None:
-    """Let a robot work for ``folders``, or for the tenant's default one where there are none. Raises ``Invalid``."""
+def set_folders(robot: Robot, folders: Iterable[Folder]) -> list[Folder]:
+    """Let a robot work for ``folders``, or for the tenant's default one where there are none; returns those added.
+
+    Raises ``Invalid``.
+    """
     wanted = {folder.pk: folder for folder in folders}
     if not wanted:
         default = Folder.objects.get(tenant_id=robot.tenant_id, is_default=True, deleted_at=None)
         wanted = {default.pk: default}
     _checks.folders(wanted.values(), tenant_id=robot.tenant_id)
     RobotFolder.objects.filter(robot=robot).exclude(folder_id__in=wanted).delete()
+    known = set(RobotFolder.objects.filter(robot=robot).values_list("folder_id", flat=True))
     RobotFolder.objects.bulk_create(
         [RobotFolder(tenant_id=robot.tenant_id, robot=robot, folder_id=pk) for pk in wanted], ignore_conflicts=True
     )
+    return [folder for pk, folder in wanted.items() if pk not in known]
 
 
 def own_token(robot: Robot) -> str:

@@ -44,7 +44,8 @@ def create_enrolment_key(tenant: Tenant, *, actor: Actor, name: str, **fields: A
 def update_enrolment_key(key: EnrolmentKey, *, actor: Actor, **fields: Any) -> EnrolmentKey:
     """Change any of ``ENROLMENT_KEY_FIELDS``, for what it makes from now on.
 
-    Folders that the actor may not see stay too. Raises ``Conflict`` where it was revoked, ``Invalid``.
+    Folders that the actor may not see stay too; to add one, the actor must be allowed to change keys in it. Raises
+    ``Conflict`` where it was revoked, ``Invalid``.
     """
     rbac.require(actor, "robots.change_enrolmentkey", key)
     _hold(key)
@@ -53,7 +54,8 @@ def update_enrolment_key(key: EnrolmentKey, *, actor: Actor, **fields: Any) -> E
     _checks.save_named(key)
     if "folders" in fields:
         unseen = key.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
-        _set_folders(key, [*fields["folders"], *unseen])
+        added = _set_folders(key, [*fields["folders"], *unseen])
+        _checks.may_work_for(actor, "robots.change_enrolmentkey", added)
     audit.record(actor, "enrolment_key.updated", key, before=before, after=_facts(key))
     events.record("enrolment_key.updated", key)
     return key
@@ -124,12 +126,15 @@ def _future(moment: datetime | None) -> datetime | None:
     return moment
 
 
-def _set_folders(key: EnrolmentKey, folders: Iterable[Folder]) -> None:
-    chosen = {folder.pk for folder in _checks.folders(folders, tenant_id=key.tenant_id)}
+def _set_folders(key: EnrolmentKey, folders: Iterable[Folder]) -> list[Folder]:
+    """Let robots made by a key work for ``folders``; returns those added."""
+    chosen = {folder.pk: folder for folder in _checks.folders(folders, tenant_id=key.tenant_id)}
     EnrolmentKeyFolder.objects.filter(key=key).exclude(folder_id__in=chosen).delete()
+    known = set(EnrolmentKeyFolder.objects.filter(key=key).values_list("folder_id", flat=True))
     EnrolmentKeyFolder.objects.bulk_create(
         [EnrolmentKeyFolder(tenant_id=key.tenant_id, key=key, folder_id=pk) for pk in chosen], ignore_conflicts=True
     )
+    return [folder for pk, folder in chosen.items() if pk not in known]
 
 
 def _facts(key: EnrolmentKey) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def update_robot(
     """Change what a robot is called, how much it runs at once, and for which folders; what is ``None`` stays.
 
     ``pushed_settings`` is all that it shall do otherwise than its installation says (see ``rules.PUSHED_SETTINGS``).
-    Folders that the actor may not see stay too: nobody takes away what they do not know of.
+    Folders that the actor may not see stay too: nobody takes away what they do not know of. To add one, the actor must
+    be allowed to change robots in it.
     """
     rbac.require(actor, "robots.change_robot", robot)
     _checks.lock(robot)
@@ -78,7 +79,8 @@ def update_robot(
     _checks.save_named(robot, update_fields=["name", "description", "slots", "labels", "pushed_settings"])
     if folders is not None:
         unseen = robot.folders.exclude(pk__in=Folder.objects.visible_to(actor).values("pk"))
-        _making.set_folders(robot, [*folders, *unseen])
+        added = _making.set_folders(robot, [*folders, *unseen])
+        _checks.may_work_for(actor, "robots.change_robot", added)
     _waking.call_robot(robot.pk)
     audit.record(actor, "robot.updated", robot, before=before, after=_making.facts(robot))
     events.record("robot.updated", robot)
