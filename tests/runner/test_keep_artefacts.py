@@ -107,6 +107,24 @@ def test_another_file_of_the_same_name_is_a_conflict(worker, execution, store):
     assert len(files_in(store)) == 1
 
 
+def test_where_the_disk_is_almost_full_a_robot_shall_keep_the_file(worker, execution, settings, store):
+    settings.ARTEFACTS_DISK_RESERVE_BYTES = 2**62
+
+    refused = worker.put(execution.lease_id)
+    settings.ARTEFACTS_DISK_RESERVE_BYTES = 0
+    taken = worker.put(execution.lease_id)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "store_full")
+    assert refused.headers["Retry-After"] == "60"
+    assert (taken.status_code, len(files_in(store))) == (201, 1)
+
+
+def test_what_is_too_large_is_so_on_a_full_disk_too(worker, execution, settings):
+    settings.ARTEFACTS_DISK_RESERVE_BYTES, settings.ARTEFACT_LIMIT_BYTES = 2**62, 5
+
+    assert worker.put(execution.lease_id).status_code == 413
+
+
 def test_an_empty_file_is_a_file(worker, execution):
     answer = worker.put(execution.lease_id, b"")
 

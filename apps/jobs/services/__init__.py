@@ -1,6 +1,6 @@
 """Jobs, their executions and leases: everything that changes one."""
 
-from apps.jobs.services._artefact_files import artefact_storage, incoming_file, open_artefact
+from apps.jobs.services._artefact_files import StoreFull, artefact_storage, incoming_file, open_artefact
 from apps.jobs.services._making import DuplicateJob, ProcessDisabled, Wanted
 from apps.jobs.services._waking import WORK_WAITS
 from apps.jobs.services.artefacts import (
@@ -60,6 +60,7 @@ __all__ = [
     "ProcessDisabled",
     "Report",
     "SessionOver",
+    "StoreFull",
     "TooDeep",
     "TooManyArtefacts",
     "TooManyJobs",

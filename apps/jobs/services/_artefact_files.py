@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,22 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
+from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 
 from apps.core import ids
-from apps.core.errors import NotFound
+from apps.core.errors import NotFound, Unavailable
 from apps.jobs.models import Artefact
 
 #: The part of the store in which files lie until they are kept.
 UPLOADS = ".uploads"
+
+
+class StoreFull(Unavailable):
+    """The disk of the store has no room to spare: what else lies on it, such as a database, would stop."""
+
+    code = "store_full"
 
 
 class IncomingFile(File):
@@ -35,9 +43,15 @@ def artefact_storage() -> Storage:
 
 
 @contextmanager
-def incoming_file() -> Iterator[IncomingFile]:
-    """Lend an empty file to write to, beside those that are kept; what was not kept by the end is removed."""
-    with tempfile.NamedTemporaryFile(suffix=".upload", dir=_upload_folder(), delete=False) as file:
+def incoming_file(*, size: int = 0) -> Iterator[IncomingFile]:
+    """Lend an empty file to write ``size`` bytes to, beside those that are kept; what was not kept is removed.
+
+    Raises ``StoreFull``.
+    """
+    folder = _upload_folder()
+    if folder is not None:
+        _refuse_on_full_disk(folder, size)
+    with tempfile.NamedTemporaryFile(suffix=".upload", dir=folder, delete=False) as file:
         try:
             yield IncomingFile(file, name=file.name)
         finally:
@@ -82,6 +96,11 @@ def _upload_folder() -> Path | None:
         return None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _refuse_on_full_disk(folder: Path, size: int) -> None:
+    if shutil.disk_usage(folder).free - size < settings.ARTEFACTS_DISK_RESERVE_BYTES:
+        raise StoreFull("The orchestrator's disk is almost full, so it takes no files now. Try later.", retry_after=60)
 
 
 def _folders(path: str) -> list[str]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from apps.core.api.bodies import copy_body
+from apps.core.api.bodies import check_length, content_length, copy_body
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.errors import Invalid, Problem
@@ -32,7 +32,9 @@ def keep(request: HttpRequest, lease: str) -> HttpResponseBase:
     told = _read(
         artefacts.read_sha256, request.headers.get("X-Content-SHA256", ""), "X-Content-SHA256", code="bad_sha256"
     )
-    with jobs.incoming_file() as file:
+    length = content_length(request.META)
+    check_length(length, settings.ARTEFACT_LIMIT_BYTES)
+    with jobs.incoming_file(size=length) as file:
         size, found = copy_body(request, file, limit=settings.ARTEFACT_LIMIT_BYTES)
         os.fsync(file.fileno())  # The robot forgets its copy once we have answered.
         upload = jobs.Upload(file=file, name=name, content_type=kind, size_bytes=size, sha256=found, told_sha256=told)
