@@ -22,6 +22,7 @@ _COULD_RUN = f"""
     JOIN processes_process p ON p.tenant_id = r.tenant_id
     LEFT JOIN robots_robotsession s ON s.robot_id = r.id AND s.ended_at IS NULL
     WHERE r.id = %(robot)s AND p.package_id IS NOT NULL
+        AND coalesce(%(package)s::uuid, p.package_id) = p.package_id
         AND coalesce(p.target_robot_id, r.id) = r.id AND coalesce(p.target_machine_id, r.machine_id) = r.machine_id
         AND {eligibility.condition(only=["process_enabled", "folder", "executor", "labels", "version_floor"])}
 """
@@ -41,15 +42,19 @@ def version_for(robot: Robot, version_id: UUID, *, actor: Any) -> PackageVersion
     try:
         return packages.version_for_robot(version_id, actor=actor, robot=robot)
     except NotFound:
-        wanted = next((version for _, version in _pairs(robot) if version.pk == version_id), None)
+        versions = PackageVersion.objects.filter(pk=version_id, tenant_id=robot.tenant_id)
+        package = versions.values_list("package_id", flat=True).first()
+        pairs = _pairs(robot, package) if package is not None else []
+        wanted = next((version for _, version in pairs if version.pk == version_id), None)
         if wanted is None:
             raise
         return wanted
 
 
-def _pairs(robot: Robot) -> list[tuple[Process, PackageVersion]]:
-    """Return processes with the version each would run now, with three queries however many there are."""
-    ids = [row["id"] for row in statements.fetch_named(_COULD_RUN, {"robot": robot.pk})]
+def _pairs(robot: Robot, package: UUID | None = None) -> list[tuple[Process, PackageVersion]]:
+    """Return processes, of one package or any, with the version each would run now, with three queries."""
+    facts = {"robot": robot.pk, "package": package}
+    ids = [row["id"] for row in statements.fetch_named(_COULD_RUN, facts)]
     processes = Process.objects.filter(pk__in=ids).with_latest().select_related("pinned_version").order_by("name", "pk")
     runs = {process: _version_id(process.runs_version) for process in processes}
     versions = PackageVersion.objects.select_related("package").in_bulk([pk for pk in runs.values() if pk])

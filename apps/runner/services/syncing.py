@@ -234,7 +234,7 @@ def _answer(row: dict[str, Any], presence: Presence, grants: dict[UUID, UUID]) -
         config={
             "draining": row["draining"],
             "slots": row["slots"],
-            "labels": row["labels"],
+            "labels": sorted({*row["labels"]}),
             "settings": row["pushed_settings"],
             "token_expires_in": row["token_expires_in"],
         },
