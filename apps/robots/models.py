@@ -53,7 +53,7 @@ class EnrolmentKeyStatus(models.TextChoices):
     """What an enrolment key shows. Never stored."""
 
     LIVE = "live"
-    USED_UP = "used_up", "used up"
+    USED_UP = "used_up", "Used up"
     EXPIRED = "expired"
     REVOKED = "revoked"
 

@@ -30,7 +30,7 @@ def revoked(key):
     ("prepare", "badge", "says"),
     [
         (lambda key: None, "Live", "3 of 3"),
-        (used_up, "used up", "Computers that are new to it are turned away"),
+        (used_up, "Used up", "Computers that are new to it are turned away"),
         (expired, "Expired", "it enrols nobody"),
         (revoked, "Revoked", "none: it has ended"),
     ],

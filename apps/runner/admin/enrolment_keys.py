@@ -115,6 +115,8 @@ def status(key: EnrolmentKey) -> SafeString:
 @display.column("Uses left")
 def uses_left(key: EnrolmentKey) -> str:
     """Say how many machines it may make still, of how many."""
+    if not key.is_live(timezone.now()):
+        return "none: it has ended"
     return "any number" if key.most_uses is None else f"{key.uses_left} of {key.most_uses}"
 
 
@@ -264,11 +266,10 @@ def _notices(key: EnrolmentKey) -> list[str]:
 
 def _facts(key: EnrolmentKey, link: Any) -> list[tuple[str, Any]]:
     folders = [link(folder) for folder in key.folders.filter(deleted_at=None).order_by("name")]
-    is_live = key.is_live(timezone.now())
     return [
         ("Key", key.shown_as),
         ("Tenant", link(key.tenant)),
-        ("Uses left", uses_left(key) if is_live else "none: it has ended"),
+        ("Uses left", uses_left(key)),
         ("Machines made", str(key.uses)),
         ("Works until", display.moment(key.expires_at) if key.expires_at else "it is revoked"),
         ("Networks", ", ".join(key.networks) or "any"),

@@ -156,6 +156,7 @@ def session_panel(robot: Any) -> Facts | Text:
         empty = "It has no session: its process is not running, or cannot reach this server."
         return Text("Program and machine", "", empty=empty, icon="sensors")
     agent = dict(session.get("agent") or {})
+    agent.pop("protocols", None)  # The one that is spoken is shown.
     known = [(title, _fact(name, agent.pop(name))) for name, title in _AGENT.items() if agent.get(name)]
     rows: list[tuple[str, Any]] = [
         ("Last contact", last_contact(robot)),
