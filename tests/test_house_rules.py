@@ -94,6 +94,8 @@ WRITES_NOTHING_DOWN = {
     "runner.note_presence": TRAFFIC,
     "runner.note_receipt": TRAFFIC,
     "runner.settle_job": TRAFFIC,
+    "runner.take_items": "the service of the queue that it calls writes down what was taken",
+    "jobs.hold_execution": "it changes nothing: it keeps things as they are for whoever calls it",
     "console.note_role_seen": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,
     "jobs.forget_ended_tokens": HOUSEKEEPING,

@@ -58,7 +58,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who speaks about executions: a running job, which has one of its own, or a robot, for those it was given."""
+    """Who speaks about executions: a running job, which has one of its own, or a robot, for those it was given.
+
+    About items of queues whoever's program has an API key speaks as well.
+    """
 
     actor: Actor
     own: Execution | None = None
@@ -86,8 +89,8 @@ def token_of(request: HttpRequest) -> str:
     token = _presented(request)
     if _is_of_job(token):
         raise NotAllowed(
-            "A job's own token is good for its log, its spans, whether it shall stop, and its child jobs. "
-            "This call takes the robot's.",
+            "A job's own token is good for its log, its spans, whether it shall stop, its child jobs and items of "
+            "queues. This call takes the robot's.",
             code="job_token",
         )
     return token
@@ -128,6 +131,11 @@ def speaker_of(request: HttpRequest) -> Speaker:
     if _is_of_job(_presented(request)):
         return job_of(request)
     return Speaker(caller_of(request).actor)
+
+
+def worker_of(request: HttpRequest) -> Speaker:
+    """Return who takes and adds items: a running job or a robot by its token, else whose API key signs the call."""
+    return speaker_of(request) if "X-Robot-Token" in request.headers else Speaker(program_of(request))
 
 
 def program_of(request: HttpRequest) -> Actor:

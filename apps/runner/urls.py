@@ -2,8 +2,9 @@
 
 from apps.core.api.routes import api_path
 from apps.runner.views import artefacts, belonging, children, robots
+from apps.runner.views import items as own_items
+from apps.runner.views.bv import items, queues, spans
 from apps.runner.views.bv import robots as bv
-from apps.runner.views.bv import spans
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
 
 _CALLS = [
@@ -17,13 +18,30 @@ _CALLS = [
     api_path("runtime/jobs/<str:child>", children.read),
     api_path("runtime/jobs/<str:child>/cancel", children.cancel),
     api_path("runtime/jobs/<str:handle>/stop-requested", bv.stop_requested),
+    api_path("runtime/queues/<str:queue>/take", own_items.take),
+    api_path("runtime/queues/<str:queue>/items", own_items.add),
+    api_path("runtime/item-leases/<str:lease>/renew", own_items.renew),
+    api_path("runtime/item-leases/<str:lease>/finish", own_items.finish),
+    api_path("runtime/item-leases/<str:lease>/release", own_items.release),
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
     api_path("agent-traces/<str:execution_id>/spans", spans.record),
     api_path("runner/packages/<str:version>/download", bv.download),
 ]
 #: Calls of existing BV runners. They answer below ``/api/``, ``/<tenant>/orchestrator_/`` and ``/api/v1/`` alike, but
 #: for the last: runners that put the address together themselves know that one.
-bv_patterns = [*_CALLS, api_path("packages/<str:version>/download", bv.download)]
+bv_patterns = [
+    *_CALLS,
+    api_path("packages/<str:version>/download", bv.download),
+    api_path("queues", queues.collection),
+    api_path("queues/<uuid:queue>", queues.one),
+    api_path("queues/<uuid:queue>/stats", queues.statistics),
+    api_path("queue-items", items.collection),
+    api_path("queue-items/next", items.take_next),
+    api_path("queue-items/add", items.add),
+    api_path("queue-items/<uuid:item>", items.one),
+    api_path("queue-items/<str:handle>/status", items.set_status),
+    api_path("queue-items/<uuid:item>/requeue", items.requeue),
+]
 
 urlpatterns = [
     api_path("machines/<str:id>/regenerate-key", MachineKeyViewSet.as_view({"post": "regenerate_key"})),

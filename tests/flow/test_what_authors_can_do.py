@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.jobs.models import Execution, Job, Span
+from tests import make
 from tests.flows import Flow
 from tests.robot.packages import MANIFEST, package
 
@@ -33,6 +34,25 @@ ASKS_FOR_MORE = """
         except RuntimeError as error:
             return f"{type(error).__name__}: {error}"
 """
+WORKS_ON_A_QUEUE = """
+    from bv.runtime import queue
+
+    def main():
+        queue.add("Invoices", {"n": 1}, reference="INV-1")
+        queue.add("Invoices", {"n": 2}, priority=queue.Priority.HIGH)
+        queue.add("Invoices", {"n": 3}, priority=queue.Priority.LOW)
+        first, second, third = (queue.get("invoices") for _ in range(3))
+        queue.set_status(first.id, queue.Status.DONE, output={"paid": True})
+        queue.set_status(
+            second.id, queue.Status.FAILED, error_type=queue.ErrorType.APPLICATION, error_reason="No page opened."
+        )
+        queue.set_status(third.id, queue.Status.ABANDONED, error_reason="Not ours.")
+        again = queue.get("invoices")
+        queue.set_status(
+            again.id, queue.Status.FAILED, error_type=queue.ErrorType.BUSINESS, error_reason="It has no number."
+        )
+        return [first.content, [again.reference, again.attempt], queue.get("invoices")]
+"""
 NOT_OFFERED = "OrchestratorError: Orchestrator error 404"
 #: What the released runtime can ask for, and how the server answers a job that asks for it today.
 ANSWERS = {
@@ -40,8 +60,12 @@ ANSWERS = {
     "assets.set_asset('rate', 2)": NOT_OFFERED,
     "assets.get_secret('key').value()": NOT_OFFERED,
     "assets.get_credential('login')": NOT_OFFERED,
-    "queue.add('invoices', {'n': 1})": NOT_OFFERED,
-    "queue.get('invoices')": NOT_OFFERED,
+    "queue.add('no such queue', {'n': 1})": "OrchestratorError: Orchestrator error 404",
+    "queue.get('no such queue')": "OrchestratorError: Orchestrator error 404",
+    "queue.set_status('0193f3a0-5b7e-7c1d-9d2a-4a3f0c9b1e22', queue.Status.DONE)": "OrchestratorError: Orchestrator",
+    "queue.get('empty')": "None",
+    "queue.add('empty', {'n': 1}, priority=queue.Priority.LOW).reference": "None",
+    "queue.get('empty').content": "{'n': 1}",
 }
 
 
@@ -152,7 +176,24 @@ def test_the_released_runtime_works_unchanged(flow, robot, tmp_path):
     assert (span.name, span.input, span.output) == ("step", {"n": 1}, {"n": 2})
 
 
+def test_the_released_runtime_adds_gets_and_settles_items(flow, robot, tmp_path):
+    made = make.queue(flow.folder, name="Invoices", max_attempts=2, backoff_base=0)
+    job = flow.run(flow.process(package=package_of(flow, "settles", WORKS_ON_A_QUEUE, tmp_path)))
+
+    ended = flow.wait(job)
+
+    assert ended["status"] == "completed", json.dumps(ended["error"])
+    assert ended["result"] == [{"n": 2}, ["INV-1", 2], None]
+    ends = made.items.order_by("id").values_list("status", "error_type", "error_reason", "attempt")
+    assert list(ends) == [
+        ("failed", "application", "No page opened.", 1), ("done", "", "", 1),
+        ("abandoned", "", "Not ours.", 1), ("failed", "business", "It has no number.", 2),
+    ]  # fmt: skip
+    assert {str(one) for one in made.items.values_list("job_id", flat=True)} == {job}
+
+
 def test_what_the_server_does_not_offer_is_an_ordinary_exception(flow, robot, tmp_path):
+    make.queue(flow.folder, name="Empty")
     process = flow.process(package=package_of(flow, "asks", ASKS_FOR_MORE, tmp_path))
 
     job = flow.run(process, parameters={"calls": list(ANSWERS)})

@@ -48,7 +48,7 @@ class LeaseOver(Conflict):
 
 
 class JobEnding(Conflict):
-    """The job was cancelled or stopped before it began. Give the lease back: that ends the job."""
+    """The job was cancelled or stopped. Before it began: give the lease back, which ends the job."""
 
     code = "job_ending"
 
@@ -60,6 +60,18 @@ def find_lease(lease_id: UUID, *, actor: Actor) -> Execution:
     if execution is None:
         raise NotFound("There is no such lease.", code="unknown")
     return execution
+
+
+@transaction.atomic
+def hold_execution(execution: Execution, *, actor: Actor) -> None:
+    """Keep an execution from ending until the transaction does, for what is given to its job meanwhile.
+
+    Raises ``LeaseOver``, and ``JobEnding`` where the job was asked to end: it is given no more.
+    """
+    rbac.require(actor, "jobs.report_execution", execution)
+    job = _settling.lock_job_of(execution)
+    require_open(execution)
+    _refuse_if_ending(job, "This job was asked to end, so it is given nothing more to do.")
 
 
 @transaction.atomic
@@ -184,9 +196,9 @@ def _backstop(execution: Execution, timeout: int) -> timedelta:
     return timedelta(seconds=timeout + (0 if execution.session.is_classic else ENVIRONMENT_LIMIT))
 
 
-def _refuse_if_ending(job: Job) -> None:
+def _refuse_if_ending(job: Job, so: str = "This job was asked to end before it began. Give the lease back.") -> None:
     if job.cancel_requested_at is not None or job.stop_requested_at is not None:
-        raise JobEnding("This job was asked to end before it began. Give the lease back.", current=job.status)
+        raise JobEnding(so, current=job.status)
 
 
 def require_open(execution: Execution) -> None:

@@ -95,11 +95,14 @@ class CreateItem(WantedItem):
     queue = RowField(_QUEUES)
 
 
-class CreateItems(InputSerializer):
-    queue = RowField(_QUEUES)
+class AddItems(InputSerializer):
     items = serializers.ListField(
         child=WantedItem(), min_length=1, max_length=MOST_ADDED, help_text="All are added, or none."
     )
+
+
+class CreateItems(AddItems):
+    queue = RowField(_QUEUES)
 
 
 class CreatedItems(serializers.Serializer):

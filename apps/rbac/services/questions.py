@@ -22,6 +22,7 @@ from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.services import _workers
 
 QuerySetT = TypeVar("QuerySetT", bound="models.QuerySet[Any]")
 
@@ -37,14 +38,6 @@ EVERYWHERE: Final = _Everywhere()
 
 #: A role that grants everything grants this too; asked first, because it heeds what a credential is bound to.
 _FOR_HOLDERS_OF_ALL = "rbac.add_roleassignment"
-
-#: What a robot may do, and only to itself or to what it holds.
-ROBOT_PERMISSIONS = frozenset(
-    {"robots.report_robot", "jobs.claim_job", "jobs.report_execution", "packages.download_packageversion"}
-)
-#: What a running job may do, and only about its own execution.
-JOB_PERMISSIONS = frozenset({"jobs.report_execution", "jobs.start_children"})
-
 
 #: How permissions begin that change nothing.
 _READING = ("view_", "download_")
@@ -89,10 +82,8 @@ def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
     """Say whether the actor may. Without an object it means "somewhere", which only shows or hides a door."""
     if actor.is_system:
         return True
-    if actor.is_robot:
-        return permission in ROBOT_PERMISSIONS and _belongs_to_robot(actor, obj)
-    if actor.is_job:
-        return permission in JOB_PERMISSIONS and _is_own_execution(actor, obj)
+    if actor.is_robot or actor.is_job:
+        return _workers.allows(actor, permission, obj)
     user = actor.user
     if user is None or not user.is_active:
         return False
@@ -114,6 +105,9 @@ def visible(queryset: QuerySetT, actor: Actor, permission: str) -> QuerySetT:
     """Narrow ``queryset`` to what the actor may see, within its one query."""
     if actor.is_system:
         return queryset
+    if actor.is_robot or actor.is_job:
+        narrowed: QuerySetT = _workers.visible(queryset, actor, permission)
+        return narrowed
     user = actor.user
     if user is None or not user.is_active:
         return queryset.none()
@@ -313,18 +307,6 @@ def _folder_column(model: Any) -> str | None:
         return "pk"
     names = {field.name for field in model._meta.get_fields()}
     return "folder_id" if names & {"folder", "folder_id"} else "folders" if "folders" in names else None
-
-
-def _belongs_to_robot(actor: Actor, obj: Any) -> bool:
-    if obj is None or obj is EVERYWHERE or getattr(obj, "tenant_id", None) != actor.tenant_id:
-        return False
-    return str(obj.pk) == actor.id or str(getattr(obj, "robot_id", "")) == actor.id
-
-
-def _is_own_execution(actor: Actor, obj: Any) -> bool:
-    if obj is None or obj is EVERYWHERE or getattr(obj, "tenant_id", None) != actor.tenant_id:
-        return False
-    return str(obj.pk) == actor.id
 
 
 def _in_words(permission: str) -> str:

@@ -2,6 +2,7 @@
 
 from apps.runner.services._pacing import TICKET_SALT
 from apps.runner.services.classic import connect_machine, next_job, note_presence, note_receipt, settle_job
+from apps.runner.services.items import take_items
 from apps.runner.services.protocols import NoCommonProtocol, turn_away
 from apps.runner.services.sessions import Opened, connect_classic, disable_robot, open_session, regenerate_key
 from apps.runner.services.syncing import Answered, Presence, Renewal, SequenceConflict, sync_robot
@@ -24,5 +25,6 @@ __all__ = [
     "regenerate_key",
     "settle_job",
     "sync_robot",
+    "take_items",
     "turn_away",
 ]

@@ -49,7 +49,7 @@ _CONFLICTS = {
 }
 
 
-def reply(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+def reply(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
     """Return a JSON answer; orjson writes UUIDs and times by itself."""
     data = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
     return HttpResponse(data, status=status, content_type="application/json", headers=headers)
