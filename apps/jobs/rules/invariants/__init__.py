@@ -5,7 +5,8 @@
 
 from apps.jobs.rules.invariants.clients import OF_CLIENTS
 from apps.jobs.rules.invariants.invariant import Invariant
+from apps.jobs.rules.invariants.items import OF_ITEMS
 from apps.jobs.rules.invariants.rows import OF_ROWS
 from apps.jobs.rules.invariants.tenants import within_tenants
 
-__all__ = ["OF_CLIENTS", "OF_ROWS", "Invariant", "within_tenants"]
+__all__ = ["OF_CLIENTS", "OF_ITEMS", "OF_ROWS", "Invariant", "within_tenants"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.jobs.rules.invariants.invariant import Invariant
+from apps.jobs.rules.invariants.items import ITEMS_REPLAYED, ONE_OPEN_LEASE
 
 _ENDED = "('completed', 'failed', 'cancelled')"
 _CLOSING = "('job.completed', 'job.failed', 'job.cancelled', 'job.requeued', 'job.held')"
@@ -196,7 +197,11 @@ _WITHIN_LIMITS = """
 """
 
 OF_ROWS = (
-    Invariant("I1", "A job has one open execution while it runs, and none otherwise, at every event.", _ONE_OPEN),
+    Invariant(
+        "I1",
+        "A job has one open execution while it runs, an item one lease, and none otherwise, at every event.",
+        f"{_ONE_OPEN} UNION ALL {ONE_OPEN_LEASE}",
+    ),
     Invariant("I2", "A job has one accepted result if it is completed, and none otherwise.", _ONE_SUCCESS),
     Invariant("I3", "What has ended never changes again.", _ENDS_ARE_FINAL),
     Invariant(
@@ -207,7 +212,9 @@ OF_ROWS = (
     Invariant("I8", "No lease stays over-due while the control plane is up.", _SWEPT_IN_TIME),
     Invariant("I9", "Nothing begins, and nothing is queued again, after a cancel.", _NOT_AFTER_A_CANCEL),
     Invariant("I12", "No lease is given out twice, ever.", _LEASES_ONCE),
-    Invariant("I16", "The events of a job, replayed, give its row.", _REPLAYED),
+    Invariant(
+        "I16", "The events of a job or an item, replayed, give its row.", f"{_REPLAYED} UNION ALL {ITEMS_REPLAYED}"
+    ),
     Invariant("I19", "A stored log is whole, and the one its robot announced or short of it.", _LOGS_WHOLE),
     Invariant("I23", "Slots, process limits and limits per value are never exceeded.", _WITHIN_LIMITS),
 )

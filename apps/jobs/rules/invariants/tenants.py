@@ -15,6 +15,8 @@ _BY_PLAIN_ID = (
     ("jobs_lateresult", "execution_id", "jobs_execution"),
     ("jobs_lateresult", "robot_id", "robots_robot"),
     ("jobs_logchunk", "execution_id", "jobs_execution"),
+    ("queues_itemlease", "execution_id", "jobs_execution"),
+    ("queues_queueitem", "reserved_for", "jobs_job"),
 )
 
 
