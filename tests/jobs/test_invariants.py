@@ -563,7 +563,7 @@ class TestTheCommand:
         lines = self.run().splitlines()
 
         assert [line.split()[0] for line in lines] == [
-            "I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I12", "I16", "I19", "I20", "I23", "I24",
+            "I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I12", "I16", "I18", "I19", "I20", "I23", "I24",
         ]  # fmt: skip
         assert {line.split()[1] for line in lines} == {"ok"}
 

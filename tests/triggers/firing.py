@@ -27,7 +27,7 @@ def look(at: datetime = NOON, limit: int = services.BATCH) -> int:
     return services.fire_due_triggers(actor=make.SYSTEM, at=at, limit=limit)
 
 
-def hour(number: int) -> datetime:
+def hour(number: float) -> datetime:
     return NOON + timedelta(hours=number)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from apps.jobs.rules.invariants import OF_CLIENTS, OF_ITEMS, OF_ROWS, Invariant, within_tenants
+from apps.jobs.rules.invariants import OF_CLIENTS, OF_ITEMS, OF_ROWS, OF_TRIGGERS, Invariant, within_tenants
 
 #: How many offending rows of each invariant are named.
 MOST_NAMED = 20
@@ -35,7 +35,8 @@ class Finding:
 
 def check_invariants(client_log: Iterable[Mapping[str, Any]] | None = None) -> list[Finding]:
     """Return a finding for each invariant, within the caller's transaction; with a client log, of clients' too."""
-    wanted = [*OF_ROWS, *OF_ITEMS, within_tenants(), *(OF_CLIENTS if client_log is not None else ())]
+    of_clients = OF_CLIENTS if client_log is not None else ()
+    wanted = [*OF_ROWS, *OF_ITEMS, *OF_TRIGGERS, within_tenants(), *of_clients]
     parameters = {
         "ttl": settings.LEASE_TTL,
         "sweep_every": float(settings.CELERY_BEAT_SCHEDULE["jobs.sweep_leases"]["schedule"]),

@@ -1,6 +1,13 @@
 """Everything that can happen to triggers and calendars."""
 
 from apps.triggers.services.by_hand import TriggersHeld, fire_trigger
+from apps.triggers.services.calendars import (
+    Imported,
+    create_calendar,
+    delete_calendar,
+    import_calendar,
+    update_calendar,
+)
 from apps.triggers.services.firing import BATCH, fire_due_triggers, release_waiting_firings
 from apps.triggers.services.triggers import (
     SETTABLE,
@@ -15,14 +22,19 @@ from apps.triggers.services.triggers import (
 __all__ = [
     "BATCH",
     "SETTABLE",
+    "Imported",
     "TriggersHeld",
+    "create_calendar",
     "create_trigger",
+    "delete_calendar",
     "delete_trigger",
     "disable_trigger",
     "enable_trigger",
     "fire_due_triggers",
     "fire_trigger",
+    "import_calendar",
     "release_waiting_firings",
     "skip_next_time",
+    "update_calendar",
     "update_trigger",
 ]

@@ -14,8 +14,9 @@ from apps.jobs.models.invariants import MOST_NAMED, Finding, check_live
 
 class Command(BaseCommand):
     help = (
-        "Look for rows that break what must always be true about jobs, leases, results, logs, limits and tenants. "
-        "It reads one moment of a live system, locks nothing and changes nothing. Exit code 1: something is broken."
+        "Look for rows that break what must always be true about jobs, leases, results, logs, limits, triggers and "
+        "tenants. It reads one moment of a live system, locks nothing and changes nothing. Exit code 1: something is "
+        "broken."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -8,5 +8,6 @@ from apps.jobs.rules.invariants.invariant import Invariant
 from apps.jobs.rules.invariants.items import OF_ITEMS
 from apps.jobs.rules.invariants.rows import OF_ROWS
 from apps.jobs.rules.invariants.tenants import within_tenants
+from apps.jobs.rules.invariants.triggers import OF_TRIGGERS
 
-__all__ = ["OF_CLIENTS", "OF_ITEMS", "OF_ROWS", "Invariant", "within_tenants"]
+__all__ = ["OF_CLIENTS", "OF_ITEMS", "OF_ROWS", "OF_TRIGGERS", "Invariant", "within_tenants"]
