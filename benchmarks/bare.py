@@ -106,9 +106,14 @@ def make_robots(site: Site, count: int) -> None:
 
 def run(plant: Plant, site: Site, *, clients: int, seconds: float) -> Bare:
     """Run the bare cycles and return how many there were in a second."""
+    return pgbench(plant, _script(site), clients=clients, seconds=seconds)
+
+
+def pgbench(plant: Plant, text: str, *, clients: int, seconds: float) -> Bare:
+    """Run a script over and over with so many clients at once, and return how often a second it went through."""
     program = Cluster.of(plant.folder).programs.folder / "pgbench"
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(_script(site))
+        script.write(text)
         script.flush()
         command = [
             str(program), "--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=2",
