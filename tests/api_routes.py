@@ -120,6 +120,15 @@ class World:
         self.queue = make.queue(self.folder)
         self.item = make.item(self.queue)
         self.lease = make.taken(make.item(make.queue(self.folder)).queue)
+        self.own_lease = make.taken(
+            make.item(make.queue(self.folder)).queue,
+            holder=make.holder(
+                kind="execution",
+                id=self.execution.robot_id,
+                execution_id=self.execution.pk,
+                job_id=self.execution.job_id,
+            ),
+        )
         self.role = rbac.create_role(f"role-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
         self.assignment = rbac.assign_role(self.role, actor=make.SYSTEM, user=self.holder, tenant=self.tenant)
         self.account = accounts.create_service_account(self.tenant, actor=make.SYSTEM, name=f"a-{uuid.uuid4().hex[:8]}")

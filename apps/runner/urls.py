@@ -5,6 +5,7 @@ from apps.runner.views import artefacts, belonging, children, robots
 from apps.runner.views import items as own_items
 from apps.runner.views.bv import items, queues, spans
 from apps.runner.views.bv import robots as bv
+from apps.runner.views.bv.falling import or_canonical
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
 
 _CALLS = [
@@ -32,13 +33,13 @@ _CALLS = [
 bv_patterns = [
     *_CALLS,
     api_path("packages/<str:version>/download", bv.download),
-    api_path("queues", queues.collection),
-    api_path("queues/<uuid:queue>", queues.one),
+    api_path("queues", or_canonical(queues.collection, "GET", "POST")),
+    api_path("queues/<uuid:queue>", or_canonical(queues.one, "GET", "PUT", "DELETE")),
     api_path("queues/<uuid:queue>/stats", queues.statistics),
-    api_path("queue-items", items.collection),
+    api_path("queue-items", or_canonical(items.collection, "GET", "POST")),
     api_path("queue-items/next", items.take_next),
     api_path("queue-items/add", items.add),
-    api_path("queue-items/<uuid:item>", items.one),
+    api_path("queue-items/<uuid:item>", or_canonical(items.one, "GET", "DELETE")),
     api_path("queue-items/<str:handle>/status", items.set_status),
     api_path("queue-items/<uuid:item>/requeue", items.requeue),
 ]

@@ -88,6 +88,7 @@ class Listener:
         self._stop_asked_at = self._last_occupied_at = 0.0
         self._desk = Desk(home, settings, identity)
         self._refused: set[str] = set()
+        self._status_trouble = ""
         self._desk.most_jobs = most_jobs
         self._ticks: dict[str, float] = {}
 
@@ -326,9 +327,12 @@ class Listener:
             "jobs": [assignment.summary() for assignment in desk.assignments()],
         }
         try:
-            spool.write_note(self._home.status_file, note)
+            spool.change_note(self._home.status_file, note)  # A full disk is when people look.
+            self._status_trouble = ""
         except OSError as error:
-            log.error("The status cannot be written: %s", error)
+            if str(error) != self._status_trouble:
+                log.error("The status cannot be written: %s", error)
+            self._status_trouble = str(error)
 
     def _clean(self) -> None:
         """Forget results that were acknowledged long ago, by the very epoch that the server is still in."""

@@ -382,3 +382,16 @@ class TestQueues:
         added = client.call("POST", "/queue-items/bulk", {"queue": str(queue.pk), "items": [{}]})
 
         assert (taken.json(), added.status_code) == ({"items": []}, 201)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_what_existing_clients_never_ask_is_answered_by_the_canonical_api(root):
+    queue = make.queue()
+    key = make.api_key(make.user(*EVERYTHING, inside=queue.tenant), queue.tenant)
+    client = Client(headers={"X-Api-Key": key})
+
+    changed = client.patch(f"{root}/queues/{queue.pk}", {"description": "new"}, "application/json")
+    refused = client.put(f"{root}/queue-items/{make.item(queue).pk}", {}, "application/json")
+
+    assert (changed.status_code, changed.json()["description"]) == (200, "new")
+    assert refused.status_code == 405

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.core.api.bodies import read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
@@ -90,6 +91,7 @@ def set_status(request: HttpRequest, handle: str) -> HttpResponseBase:
 def requeue(request: HttpRequest, item: UUID) -> HttpResponseBase:
     """Try a failed item again, as a new one, whose id is the answer's."""
     worker = worker_of(request)
+    read_json(request)  # Nothing in it decides anything; it is taken clean or not at all.
     again = queues.requeue_item(_seen(worker, item), actor=worker.actor)
     return reply({"id": again.pk, "status": "NEW", "retries": again.attempt - 1})
 
