@@ -24,8 +24,8 @@ ME = "/admin/accounts/user/me/"
 OTHER = "another correct horse battery"
 #: What only robots and the system ask for.
 NOT_FOR_PEOPLE = {
-    "console.add_roleheartbeat", "jobs.change_plane", "jobs.claim_job", "jobs.report_execution", "jobs.sweep_execution",
-    "queues.sweep_queueitem", "robots.report_robot",
+    "console.add_roleheartbeat", "jobs.add_job", "jobs.change_plane", "jobs.claim_job", "jobs.report_execution",
+    "jobs.sweep_execution", "queues.sweep_queueitem", "robots.report_robot",
 }  # fmt: skip
 
 
@@ -236,6 +236,7 @@ def permissions_in(path: Path) -> set[str]:
     """The permissions named in a module: texts of the form ``app.codename`` for an app of ours."""
     texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
     verbs = "view|add|change|delete|run|cancel|retry|prioritise|upload|download|enrol|rotate|claim|report|sweep|seal"
+    verbs += "|pause|take|requeue|review|fire|enable|lift"
     return {text for text in texts if isinstance(text, str) and re.fullmatch(rf"[a-z]+\.({verbs})_[a-z]+", text)}
 
 

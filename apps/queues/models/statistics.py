@@ -33,12 +33,14 @@ _NOW = """
         (SELECT count(*) FROM postponed) AS postponed, (SELECT count(*) FROM held) AS in_progress,
         statement_timestamp() AS now
 """
-#: A try that was made again counts as retried: a piece of work ends once.
+#: A try that was made again counts as retried: a piece of work ends once. Worded so that successors are looked up one
+#: by one along their index: EXISTS may read all items there are into a hash.
 _ENDED = """
     WITH ended AS (
         SELECT i.status, i.error_type, i.error_code, i.finished_at,
             extract(epoch FROM i.finished_at - i.taken_at)::float AS seconds,
-            i.status = 'failed' AND EXISTS (SELECT 1 FROM queues_queueitem r WHERE r.retry_of_id = i.id) AS again
+            i.status = 'failed'
+                AND (SELECT true FROM queues_queueitem r WHERE r.retry_of_id = i.id LIMIT 1) IS NOT NULL AS again
         FROM queues_queueitem i
         WHERE i.queue_id = %(queue)s AND i.finished_at IS NOT NULL
           AND i.finished_at > statement_timestamp() - interval '24 hours'

@@ -31,7 +31,8 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
             content_type__app_label="robots",
             codename__in=("change_robot", "view_robot", "view_machine", "view_enrolmentkey"),
         )
-        | Q(content_type__app_label="processes", codename__in=("view_process", "run_process"))
+        | Q(content_type__app_label="processes", codename__in=("view_process", "run_process", "view_namedlimit"))
+        | Q(content_type__app_label="tenancy", codename__in=("add_brake", "lift_brake"))
         | Q(content_type__app_label="queues", codename__startswith="view_")
         | Q(
             content_type__app_label="queues",
