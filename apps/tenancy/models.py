@@ -6,7 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
@@ -111,8 +111,13 @@ class Folder(TenantRow):
 
 class BrakeQuerySet(models.QuerySet["Brake"]):
     def visible_to(self, actor: Actor) -> BrakeQuerySet:
-        """Return the brakes that concern tenants the actor sees, and those of the whole installation."""
-        return self.filter(Q(tenant=None) | Q(tenant__in=Tenant.objects.visible_to(actor)))
+        """Return the brakes that concern the actor: of everything, of its tenants, and of folders it sees or is below.
+
+        A brake on a folder of others would tell its name and what is the matter there.
+        """
+        tenants = Q(tenant__in=Tenant.objects.visible_to(actor))
+        reached = Folder.objects.visible_to(actor).filter(path__startswith=OuterRef("folder__path"))
+        return self.filter(Q(tenant=None) | tenants & (Q(folder=None) | Exists(reached)))
 
     def on(self) -> BrakeQuerySet:
         """Return those that hold now, by the database's clock."""

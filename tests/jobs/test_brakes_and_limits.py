@@ -104,6 +104,17 @@ class TestBrakes:
 
         assert [problem.field for problem in refused.value.problems] == [field]
 
+    def test_on_a_folder_of_others_it_is_not_told_and_on_one_above_it_is(self):
+        tenant = make.tenant()
+        above = tenancy.create_folder(tenant, actor=SYSTEM, name="Above")
+        own, others = (tenancy.create_folder(above, actor=SYSTEM, name=name) for name in ("Own", "Others"))
+        actor = Actor.person(make.user("tenancy.view_folder", inside=own))
+        set_on = {place: tenancy.set_brake(place, actor=SYSTEM, reason="x") for place in (tenant, above, own, others)}
+
+        seen = set(Brake.objects.visible_to(actor).filter(tenant=tenant))
+
+        assert seen == {set_on[tenant], set_on[above], set_on[own]}
+
     def test_who_may_in_one_tenant_may_not_everywhere(self):
         tenant = make.tenant()
         actor = Actor.person(make.user("tenancy.add_brake", "tenancy.lift_brake", inside=tenant))

@@ -17,6 +17,7 @@ View = Callable[..., HttpResponseBase]
 def or_canonical(view: View, *methods: str) -> View:
     """Let ``view`` answer ``methods``, and for any other what stands at the same address of the canonical API."""
 
+    # No cookie counts on the dialect, and a canonical view that takes one checks its CSRF token by itself.
     @csrf_exempt
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
