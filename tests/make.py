@@ -32,7 +32,7 @@ from apps.runner import services as runner
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Folder, Tenant
 from apps.triggers import services as triggers
-from apps.triggers.models import Trigger
+from apps.triggers.models import Calendar, Trigger
 
 SYSTEM = Actor.system("test")
 PASSWORD = "correct horse battery staple"
@@ -237,6 +237,13 @@ def trigger(of: Process | None = None, **fields: Any) -> Trigger:
     wanted = {"kind": "time", "name": f"trigger-{next(_numbers)}", "process": runs} | fields
     wanted.setdefault("configuration", {"every": 60} if wanted["kind"] == "time" else {})
     return triggers.create_trigger(wanted.pop("folder", runs.folder), actor=SYSTEM, **wanted)
+
+
+def calendar(of: Folder | None = None, **fields: Any) -> Calendar:
+    """A calendar; silent at weekends where nothing else is said."""
+    wanted: dict[str, Any] = {"name": f"calendar-{next(_numbers)}"} | fields
+    wanted.setdefault("rules", [{"kind": "weekly", "label": "weekend", "weekdays": [5, 6]}])
+    return triggers.create_calendar(of or folder(), actor=SYSTEM, **wanted)
 
 
 def _named(permissions: tuple[str, ...]) -> list[Permission]:

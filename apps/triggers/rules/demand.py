@@ -65,6 +65,22 @@ def read(configuration: Mapping[str, Any]) -> Wishes:
     return wishes
 
 
+def in_words(wishes: Wishes) -> str:
+    """Return what a queue trigger is told to do, for people."""
+    each = "item" if wishes.items_per_job == 1 else f"{wishes.items_per_job} items"
+    told = [
+        f"Looks every {wishes.polling_interval} seconds and keeps {wishes.least} to {wishes.most} jobs going, "
+        f"one for each {each}"
+    ]
+    if wishes.start_at > 1:
+        told.append(f"starts none for fewer than {wishes.start_at} waiting items")
+    if wishes.oldest_at_most is not None:
+        told.append(f"as many as there is work for once an item has waited for {wishes.oldest_at_most} seconds")
+    if wishes.finish_within is not None:
+        told.append(f"no more than it takes to be done within {wishes.finish_within} seconds")
+    return "; ".join(told)
+
+
 def _fits(name: str, value: Any, lowest: int, highest: int) -> bool:
     if value is None:
         return name in _MAY_BE_LEFT_OPEN

@@ -189,30 +189,3 @@ class Between:
     def before(self, moment: datetime) -> Iterator[datetime]:
         end = moment if self.last is None else min(moment, self.last)
         return takewhile(lambda at: self.first is None or at >= self.first, self.schedule.before(end))
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """One due time for people: the moment, as the trigger's clock shows it, and what is odd about it."""
-
-    at: datetime
-    local: datetime
-    note: str = ""
-
-
-def preview(schedule: Schedule, *, zone: str, start: datetime, count: int = 20) -> list[Due]:
-    """Return the next due times after ``start`` with a note wherever clocks change about then."""
-    place = zone_of(zone)
-    return [_shown(at, place) for at in islice(schedule.after(start), count)]
-
-
-def _shown(at: datetime, zone: ZoneInfo) -> Due:
-    local = at.astimezone(zone)
-    offset, before = local.utcoffset(), (at - timedelta(hours=3)).astimezone(zone).utcoffset()
-    if local.fold:
-        return Due(at, local, "Clocks go back: this is the second time this hour comes.")
-    if (after := local.replace(fold=1).utcoffset()) != offset and after is not None:
-        return Due(at, local, "Clocks go back: this is the first time this hour comes.")
-    if offset is not None and before is not None and offset > before:
-        return Due(at, local, "Clocks go forward shortly before: times in between do not exist that day.")
-    return Due(at, local)
