@@ -8,8 +8,12 @@ from django.db.models import QuerySet
 from apps.core.api.along import AlongChoices, AlongId, AlongText, MomentRangeFilter
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
-from apps.queues.models import ItemStatus, Queue, QueueItem
-from apps.queues.models.items import LONGEST_REFERENCE, LONGEST_TAG
+from apps.core.errors import Invalid, Problem
+from apps.queues.models import ErrorType, ItemStatus, Queue, QueueItem, ReviewStatus
+from apps.queues.models.items import LONGEST_CODE, LONGEST_REFERENCE, LONGEST_TAG
+
+#: Filters of items that only the indexes of one queue serve.
+_OF_QUEUE = ("review_status", "error_type", "error_code", "finished")
 
 
 class QueueFilters(ApiFilterSet):
@@ -25,7 +29,10 @@ class QueueFilters(ApiFilterSet):
 
 
 class ItemFilters(ApiFilterSet):
-    """Items by queue, state and reference, by the tries and the job they belong to, by tag and by when they came."""
+    """Items by queue, state and reference, by the tries and the job they belong to, by tag and by when they came.
+
+    Within a queue also by how they failed, by what people think of them, and by when they ended.
+    """
 
     status = AlongChoices(choices=ItemStatus.choices)
     reference = AlongText(max_length=LONGEST_REFERENCE, help_text="The whole of it. Name the queue as well.")
@@ -37,10 +44,29 @@ class ItemFilters(ApiFilterSet):
     retry_of = IdFilter(field_name="retry_of_id")
     tag = django_filters.CharFilter(method="tagged", max_length=LONGEST_TAG)
     created = MomentRangeFilter(field_name="created_at")
+    review_status = AlongChoices(choices=ReviewStatus.choices, help_text="Name the queue as well.")
+    error_type = AlongChoices(choices=ErrorType.choices, help_text="Name the queue as well.")
+    error_code = AlongText(max_length=LONGEST_CODE, help_text="The whole of it. Name the queue as well.")
+    finished = django_filters.IsoDateTimeFromToRangeFilter(
+        field_name="finished_at", help_text="Name the queue as well."
+    )
 
     class Meta(ApiFilterSet.Meta):
         model = QueueItem
-        fields = ["tenant", "folder", "queue", "status", "reference", "lineage", "job", "retry_of", "tag", "created"]
+        fields = [
+            "tenant", "folder", "queue", "status", "reference", "lineage", "job", "retry_of", "tag", "created",
+            "review_status", "error_type", "error_code", "finished",
+        ]  # fmt: skip
+
+    def filter_queryset(self, queryset: QuerySet[QueueItem]) -> QuerySet[QueueItem]:
+        """Narrow the items. Raises ``Invalid`` where a filter would read those of every queue."""
+        given = self.form.cleaned_data
+        if given["queue"] is None and any(given[name] for name in _OF_QUEUE):
+            names = [name for name in _OF_QUEUE if given[name]]
+            told = f"name the queue as well to filter by {', '.join(names)}."
+            raise Invalid(f"queue: {told}", problems=[Problem("queue", told, "required")])
+        narrowed: QuerySet[QueueItem] = super().filter_queryset(queryset)
+        return narrowed
 
     def tagged(self, items: QuerySet[QueueItem], name: str, tag: str) -> QuerySet[QueueItem]:
         return items.filter(tags__contains=[tag])

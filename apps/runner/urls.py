@@ -39,7 +39,7 @@ bv_patterns = [
     api_path("queue-items", or_canonical(items.collection, "GET", "POST")),
     api_path("queue-items/next", items.take_next),
     api_path("queue-items/add", items.add),
-    api_path("queue-items/<uuid:item>", or_canonical(items.one, "GET", "DELETE")),
+    api_path("queue-items/<uuid:item>", or_canonical(items.one, "GET", "PUT", "DELETE")),
     api_path("queue-items/<str:handle>/status", items.set_status),
     api_path("queue-items/<uuid:item>/requeue", items.requeue),
 ]

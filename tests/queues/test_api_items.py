@@ -164,6 +164,43 @@ class TestReading:
         assert found(folder=queue.folder_id, status="new") == {str(retry.pk), str(tagged.pk), str(elsewhere.pk)}
         assert found(tenant=queue.tenant_id, created_before="2020-01-01T00:00:00Z") == set()
 
+    def test_lists_of_a_queue_narrow_by_failure_review_and_end(self, queue):
+        root, of = api.root(), {"queue": queue.pk}
+        failed = ended(queue)
+        business = ended(queue, Report("failed", error_type="business", error_code="E2", error_reason="x"))
+        root.post(f"queue-items/{business.pk}/review", {"status": "open"})
+        middle = timezone.now()
+        done = ended(queue, Report("done"))
+        retry = failed.retries.get()
+
+        def found(**query):
+            return {str(one) for one in api.ids(root.get("queue-items", of | query))}
+
+        assert found(error_type="application") == {str(failed.pk)}
+        assert found(error_type=["application", "business"]) == {str(failed.pk), str(business.pk)}
+        assert found(error_code="E2") == {str(business.pk)}
+        assert found(error_code="E") == set()
+        assert found(review_status="open") == {str(business.pk)}
+        assert found(review_status="none") == {str(one.pk) for one in (failed, retry, done)}
+        assert found(finished_after=middle.isoformat()) == {str(done.pk)}
+        assert found(finished_before=middle.isoformat(), status="failed") == {str(failed.pk), str(business.pk)}
+
+    @pytest.mark.parametrize(
+        "query",
+        [{"error_type": "business"}, {"error_code": "E1"}, {"review_status": "open"},
+         {"finished_after": "2020-01-01T00:00:00Z", "tenant": "0193f3a0-5b7e-7c1d-9d2a-4a3f0c9b1e22"}],
+    )  # fmt: skip
+    def test_what_only_the_indexes_of_a_queue_serve_asks_for_the_queue(self, query):
+        assert api.fields_refused(api.root().get("queue-items", query)) == {"queue"}
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [({"error_type": "cosmic"}, "error_type"), ({"review_status": "x"}, "review_status"),
+         ({"error_code": "x" * 101}, "error_code"), ({"finished_after": "soon"}, "finished_after")],
+    )  # fmt: skip
+    def test_what_cannot_be_asked_is_refused_by_name(self, queue, query, field):
+        assert api.fields_refused(api.root().get("queue-items", {"queue": queue.pk} | query)) == {field}
+
     def test_following_next_gives_every_item_once(self, queue):
         made = [str(one.pk) for one in make.items(queue, *({"number": n} for n in range(5)))]
         root = api.root()

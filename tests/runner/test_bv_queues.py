@@ -327,6 +327,88 @@ class TestReading:
         assert (twice.status_code, gone.status_code) == (409, 204)
 
 
+class TestPutting:
+    """How work ended, said of the item itself."""
+
+    @pytest.mark.parametrize("root", ROOTS)
+    @pytest.mark.parametrize("who", WORKERS)
+    def test_who_holds_an_item_says_how_it_ended_by_either_of_its_ids(self, execution, queue, who, root):
+        make.items(queue, 1, 2)
+        client = WORKERS[who](execution, root)
+        first, second = client.next(), client.next()
+
+        by_item = client.call("PUT", f"/queue-items/{first['item_id']}", {"status": "DONE", "result": {"paid": True}})
+        by_lease = client.call("PUT", f"/queue-items/{second['id']}", {"status": "DONE", "result": [1]})
+
+        assert [(answer.status_code, answer.json()["status"]) for answer in (by_item, by_lease)] == [(200, "DONE")] * 2
+        assert [by_item.json()["output"], by_lease.json()["output"]] == [{"paid": True}, [1]]
+        assert by_lease.json()["id"] == second["item_id"]
+
+    def test_a_failure_that_is_tried_again_answers_with_the_next_try(self, queue):
+        client = developer(queue)
+        make.item(queue)
+        got = client.next()
+
+        failed = client.call("PUT", f"/queue-items/{got['item_id']}", {"status": "FAILED", "error_message": "x"}).json()
+
+        assert (failed["status"], failed["retries"]) == ("NEW", 1)
+        assert QueueItem.objects.get(pk=failed["id"]).retry_of_id == uuid.UUID(got["item_id"])
+
+    def test_the_same_again_gets_the_same_answer_and_another_end_is_kept_aside(self, queue):
+        client = developer(queue)
+        make.item(queue)
+        got = client.next()
+        done = {"status": "DONE", "result": 1}
+
+        first, again, other = (
+            client.call("PUT", f"/queue-items/{got['item_id']}", body) for body in (done, done, {"status": "DONE"})
+        )
+
+        assert first.json() == again.json()
+        assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+    def test_who_does_not_hold_it_is_told_so_and_changes_nothing(self, execution, queue):
+        waiting, held = make.items(queue, 1, 2)
+        QueueItem.objects.filter(pk=held.pk).update(priority=9)
+        make.taken(queue)
+        client = developer(queue)
+
+        answers = [client.call("PUT", f"/queue-items/{one.pk}", {"status": "DONE"}) for one in (waiting, held)]
+
+        assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "not_held")] * 2
+        assert set(queue.items.values_list("status", flat=True)) == {"new", "in_progress"}
+
+    def test_what_is_not_shown_is_not_there(self, execution, queue):
+        waiting = make.item(queue)
+        foreign = make.taken(make.item(make.queue(make.folder(make.tenant()))).queue)
+        client = developer(queue)
+
+        answers = [client.call("PUT", f"/queue-items/{one}", {"status": "DONE"}).status_code
+                   for one in (uuid.uuid4(), foreign.lease_id, foreign.item_id)]  # fmt: skip
+        of_job = job_of(execution).call("PUT", f"/queue-items/{waiting.pk}", {"status": "DONE"})
+
+        assert answers == [404, 404, 404]
+        assert of_job.status_code == 404
+
+    @pytest.mark.parametrize("body", [{"status": "NEW"}, {"status": "DELETED"}, {"result": 1}])
+    def test_what_is_no_end_is_refused_by_name(self, queue, body):
+        make.item(queue)
+        client = developer(queue)
+
+        assert api.fields_refused(client.call("PUT", f"/queue-items/{client.next()['item_id']}", body)) == {"status"}
+
+    @pytest.mark.parametrize("body", [b"[1]", b'{"status": "DONE", "status": "DONE"}', b'{"status": "a\\u0000"}', b"{"])
+    @pytest.mark.parametrize("root", ROOTS)
+    def test_what_is_not_clean_is_refused(self, queue, root, body):
+        make.item(queue)
+        client = developer(queue, root=root)
+        address = f"{root}/queue-items/{client.next()['item_id']}"
+
+        refused = client.client.generic("PUT", address, body, "application/json")
+
+        assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
+
+
 class TestQueues:
     @pytest.mark.parametrize(("told", "attempts", "shown"), [(0, 1, 0), (1, 1, 0), (3, 3, 3)])
     def test_max_retries_counts_all_tries(self, queue, told, attempts, shown):
@@ -391,7 +473,7 @@ def test_what_existing_clients_never_ask_is_answered_by_the_canonical_api(root):
     client = Client(headers={"X-Api-Key": key})
 
     changed = client.patch(f"{root}/queues/{queue.pk}", {"description": "new"}, "application/json")
-    refused = client.put(f"{root}/queue-items/{make.item(queue).pk}", {}, "application/json")
+    refused = client.post(f"{root}/queue-items/{make.item(queue).pk}", {}, "application/json")
 
     assert (changed.status_code, changed.json()["description"]) == (200, "new")
     assert refused.status_code == 405

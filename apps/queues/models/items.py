@@ -19,7 +19,7 @@ from apps.core.states import Stateful, StatefulQuerySet
 from apps.queues.models.queues import Queue, QueueSchema
 from apps.rbac import services as rbac
 
-LONGEST_REFERENCE, LONGEST_TAG = 200, 63
+LONGEST_REFERENCE, LONGEST_TAG, LONGEST_CODE = 200, 63, 100
 #: Of the tries at an item and of its leases so many are shown.
 MOST_SHOWN = 100
 MOST_OWNED = 100
@@ -96,7 +96,7 @@ class QueueItem(Stateful, TenantRow):
 
     result = models.JSONField(null=True)
     error_type = models.CharField(max_length=12, choices=ErrorType, blank=True)
-    error_code = models.CharField(max_length=100, blank=True)
+    error_code = models.CharField(max_length=LONGEST_CODE, blank=True)
     error_reason = models.TextField(blank=True)
     progress = models.JSONField(null=True)
     review_status = models.CharField(max_length=12, choices=ReviewStatus, default=ReviewStatus.NONE)
@@ -144,6 +144,17 @@ class QueueItem(Stateful, TenantRow):
                 fields=["queue", "reference", "-id"], name="queueitem_by_reference", condition=~Q(reference="")
             ),
             models.Index(fields=["queue", "status", "-id"], name="queueitem_newest_by_status"),
+            models.Index(
+                fields=["queue", "error_type", "-id"], name="queueitem_newest_by_error", condition=~Q(error_type="")
+            ),
+            models.Index(
+                fields=["queue", "error_code", "-id"], name="queueitem_newest_by_code", condition=~Q(error_code="")
+            ),
+            models.Index(
+                fields=["queue", "review_status", "-id"],
+                name="queueitem_newest_by_review",
+                condition=~Q(review_status="none"),
+            ),
             models.Index(fields=["queue", "-id"], name="queueitem_newest_of_queue"),
             models.Index(fields=["folder", "-id"], name="queueitem_newest_of_folder"),
             models.Index(fields=["lineage", "attempt"], name="queueitem_by_lineage"),

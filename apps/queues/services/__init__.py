@@ -1,7 +1,8 @@
 """Everything that can happen to queues and their items."""
 
+from apps.queues.models.items import LONGEST_CODE
 from apps.queues.services._checking import Wanted, problems_of
-from apps.queues.services._settling import LONGEST_CODE, LONGEST_REASON, Answer, Report, Settled
+from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
 from apps.queues.services.changing import (

@@ -19,12 +19,12 @@ from apps.core.errors import Invalid, Problem
 from apps.events import services as events
 from apps.processes import rules as process_rules
 from apps.queues.models import ErrorType, ItemLease, ItemStatus, QueueItem
+from apps.queues.models.items import LONGEST_CODE
 from apps.queues.rules.outcomes import ItemFacts, Outcome, Verdict, verdict
 from apps.queues.services._telling import facts_of
 
 LARGEST_RESULT = 1024 * 1024
 LONGEST_REASON = 10_000
-LONGEST_CODE = 100
 
 
 class Answer(StrEnum):

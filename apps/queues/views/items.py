@@ -47,6 +47,10 @@ ITEM_PATHS: Final = (
     Path(("lineage",)),
     Path(("job_id",)),
     Path(("queue_id", "reference")),
+    # What has none of these is not in their indexes.
+    Path(("queue_id", "error_code"), unless={"error_code": frozenset({""})}),
+    Path(("queue_id", "review_status"), unless={"review_status": frozenset({"none"})}),
+    Path(("queue_id", "error_type"), unless={"error_type": frozenset({""})}),
     Path(("queue_id", "status")),
     Path(("queue_id",)),
     Path(("folder_id",)),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -13,7 +14,7 @@ from apps.core.api.bodies import read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.jobs import services as jobs
 from apps.queues import services as queues
 from apps.queues.models import ItemLease, QueueItem
@@ -63,10 +64,12 @@ def collection(request: HttpRequest) -> HttpResponseBase:
     return reply([bv_queues.item_body(item) for item in narrowed.order_by("queue_id", "-id")[:limit]])
 
 
-@api_view("GET", "DELETE")
+@api_view("GET", "PUT", "DELETE")
 def one(request: HttpRequest, item: UUID) -> HttpResponseBase:
-    """Read an item, by its own id or by the one it was handed out under, or take it away."""
+    """Read an item, by its own id or by the one it was handed out under, say how work on it ended, or take it away."""
     worker = worker_of(request)
+    if request.method == "PUT":
+        return _put(request, worker, item)
     if request.method == "DELETE":
         queues.delete_item(_seen(worker, item), actor=worker.actor)
         return HttpResponse(status=204)
@@ -94,6 +97,27 @@ def requeue(request: HttpRequest, item: UUID) -> HttpResponseBase:
     read_json(request)  # Nothing in it decides anything; it is taken clean or not at all.
     again = queues.requeue_item(_seen(worker, item), actor=worker.actor)
     return reply({"id": again.pk, "status": "NEW", "retries": again.attempt - 1})
+
+
+def _put(request: HttpRequest, worker: Speaker, handle: UUID) -> HttpResponseBase:
+    """Take the word of whoever holds an item; the answer is the item, or the next try at it."""
+    report = bv_queues.read_report(read_outcome(request, limit=BODY_LIMIT))
+    settled = queues.finish_item(_own_lease(worker, handle), actor=worker.actor, report=report)
+    if not settled.answer.counts:
+        return problem(409, settled.answer.value, settled.answer.in_words)
+    return reply(bv_queues.item_body(settled.successor or settled.item))
+
+
+def _own_lease(worker: Speaker, handle: UUID) -> ItemLease:
+    """Return the lease that a handle names, or the newest on the item that it names. Raises ``Conflict``."""
+    named = ItemLease.objects.filter(Q(lease_id=handle) | Q(item_id=handle)).order_by("-pk").first()
+    try:
+        if named is not None:
+            return queues.find_lease(named.lease_id, actor=worker.actor)
+    except NotFound:
+        pass  # What may be seen is told that somebody else has it.
+    _seen(worker, handle)
+    raise Conflict("You do not hold this item. Get it from its queue first.", code="not_held")
 
 
 def _added(request: HttpRequest, answer: Any) -> HttpResponseBase:
