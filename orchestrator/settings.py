@@ -380,7 +380,8 @@ RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
 ARTEFACT_LIMIT_BYTES = env.int("ARTEFACT_LIMIT_BYTES", default=100 * 1024 * 1024)
 ARTEFACTS_LIMIT_BYTES = env.int("ARTEFACTS_LIMIT_BYTES", default=1024 * 1024 * 1024)
 ARTEFACTS_MOST = env.int("ARTEFACTS_MOST", default=100)
-ARTEFACTS_DISK_RESERVE_BYTES = env.int("ARTEFACTS_DISK_RESERVE_BYTES", default=1024**3)
+# Of all files that are kept: so much of their disk is left to others.
+FILES_DISK_RESERVE_BYTES = env.int("FILES_DISK_RESERVE_BYTES", default=1024**3)
 SPANS_LIMIT_BYTES = env.int("SPANS_LIMIT_BYTES", default=64 * 1024 * 1024)
 # How many jobs one job may start, and how many there may be of a first job and all that are below it.
 JOB_CHILDREN_MOST = env.int("JOB_CHILDREN_MOST", default=1000)

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Permission
 from apps.accounts import services as accounts
 from apps.accounts.models import User
 from apps.core.actors import Actor
+from apps.core.files.shelves import Upload
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, Execution, Job, Span
 from apps.jobs.rules import traces
@@ -188,10 +189,10 @@ def artefact(of: Execution | None = None, content: bytes = b"a file", **told: An
     execution = of or running_job()
     digest = hashlib.sha256(content).hexdigest()
     facts = {"name": f"file-{next(_numbers)}.txt", "content_type": "", "told_sha256": digest} | told
-    with jobs.incoming_file() as file:
+    with jobs.ARTEFACTS.incoming() as file:
         file.write(content)
         file.flush()
-        upload = jobs.Upload(file=file, size_bytes=len(content), sha256=digest, **facts)
+        upload = Upload(file=file, size_bytes=len(content), sha256=digest, **facts)
         return jobs.keep_artefact(execution, actor=acting(execution.robot), upload=upload).artefact
 
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
+from apps.core.files import facts
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact
-from apps.jobs.rules import artefacts as rules
 from apps.rbac import services as rbac
 from tests import api, make
 
@@ -45,7 +45,7 @@ def artefact(execution):
 
 
 def file_of(artefact: Artefact) -> Path:
-    return Path(jobs.artefact_storage().path(artefact.storage_name))
+    return Path(jobs.ARTEFACTS.storage.path(artefact.storage_name))
 
 
 def sweep(age: timedelta = timedelta(hours=1)) -> int:
@@ -121,7 +121,7 @@ class TestDownloading:
 
         answer = api.root().get(f"artefacts/{artefact.pk}/download")
 
-        assert answer.headers["Content-Type"] == rules.UNKNOWN
+        assert answer.headers["Content-Type"] == facts.UNKNOWN
         assert answer.headers["Content-Disposition"].startswith("attachment;")
 
     def test_who_has_it_already_gets_nothing(self, artefact):
@@ -194,7 +194,7 @@ class TestSweeping:
         assert AuditEntry.objects.get(action="artefact.orphans_removed").after == {"files": 1}
 
     def test_an_upload_that_broke_off_goes_once_it_is_old(self):
-        with jobs.incoming_file() as file:
+        with jobs.ARTEFACTS.incoming() as file:
             path = Path(file.temporary_file_path())
             young = sweep()
             os.utime(path, (0, 0))

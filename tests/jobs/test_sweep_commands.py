@@ -61,14 +61,14 @@ def test_files_that_no_version_names_are_removed():
 
 def test_files_of_jobs_that_no_row_names_are_removed():
     artefact = make.artefact()
-    orphan = Path(jobs.artefact_storage().path(artefact.storage_name)).with_name("orphan")
+    orphan = Path(jobs.ARTEFACTS.storage.path(artefact.storage_name)).with_name("orphan")
     orphan.write_bytes(b"left behind")
     os.utime(orphan, (0, 0))
 
     assert told("sweep_artefacts") == "Files removed: 1"
 
     assert not orphan.exists()
-    assert jobs.artefact_storage().exists(artefact.storage_name)
+    assert jobs.ARTEFACTS.storage.exists(artefact.storage_name)
 
 
 def test_old_sessions_are_forgotten():

@@ -69,7 +69,7 @@ def execution(process, robot):
 
 
 def content_of(artefact: Artefact) -> bytes:
-    with jobs.open_artefact(artefact) as file:
+    with jobs.ARTEFACTS.open(artefact) as file:
         return file.read()
 
 
@@ -108,10 +108,10 @@ def test_another_file_of_the_same_name_is_a_conflict(worker, execution, store):
 
 
 def test_where_the_disk_is_almost_full_a_robot_shall_keep_the_file(worker, execution, settings, store):
-    settings.ARTEFACTS_DISK_RESERVE_BYTES = 2**62
+    settings.FILES_DISK_RESERVE_BYTES = 2**62
 
     refused = worker.put(execution.lease_id)
-    settings.ARTEFACTS_DISK_RESERVE_BYTES = 0
+    settings.FILES_DISK_RESERVE_BYTES = 0
     taken = worker.put(execution.lease_id)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "store_full")
@@ -120,7 +120,7 @@ def test_where_the_disk_is_almost_full_a_robot_shall_keep_the_file(worker, execu
 
 
 def test_what_is_too_large_is_so_on_a_full_disk_too(worker, execution, settings):
-    settings.ARTEFACTS_DISK_RESERVE_BYTES, settings.ARTEFACT_LIMIT_BYTES = 2**62, 5
+    settings.FILES_DISK_RESERVE_BYTES, settings.ARTEFACT_LIMIT_BYTES = 2**62, 5
 
     assert worker.put(execution.lease_id).status_code == 413
 

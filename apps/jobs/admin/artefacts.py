@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,10 +20,9 @@ from apps.core.admin.filters import RelatedFilter, WindowFilter
 from apps.core.admin.operations import Operation
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import AnyPanel, Facts, Page, Panel
-from apps.core.api.files import attachment
+from apps.core.api.files import handed_out
 from apps.jobs import services
 from apps.jobs.models import Artefact
-from apps.jobs.rules import artefacts as rules
 
 #: So many files a panel lists; the API lists all.
 MOST_SHOWN: Final = 200
@@ -141,12 +140,8 @@ class ArtefactAdmin(OperatorAdmin):
     def download(self, request: HttpRequest, object_id: UUID) -> HttpResponseBase:
         """Give the file. Each download stands in the audit trail."""
         artefact = self.row_or_404(request, object_id)
-        with ExitStack() as closed_on_refusal:
-            file = closed_on_refusal.enter_context(services.open_artefact(artefact))
-            services.note_artefact_download(artefact, actor=self.actor(request))
-            closed_on_refusal.pop_all()
-        served_as = rules.served_as(artefact.content_type)
-        return attachment(file, name=artefact.name, content_type=served_as, sha256=artefact.sha256)
+        noted = partial(services.note_artefact_download, actor=self.actor(request))
+        return handed_out(request, artefact, name=artefact.name, opened=services.ARTEFACTS.open, noted=noted)
 
 
 def _file(artefact: Artefact) -> File:

@@ -1,13 +1,12 @@
 """Jobs, their executions and leases: everything that changes one."""
 
-from apps.jobs.services._artefact_files import StoreFull, artefact_storage, incoming_file, open_artefact
 from apps.jobs.services._making import DuplicateJob, ProcessDisabled, Wanted
 from apps.jobs.services._waking import WORK_WAITS
 from apps.jobs.services.artefacts import (
+    ARTEFACTS,
     ArtefactDiffers,
     Kept,
     TooManyArtefacts,
-    Upload,
     delete_artefact,
     keep_artefact,
     note_artefact_download,
@@ -47,6 +46,7 @@ from apps.jobs.services.triggering import Triggered, create_triggered_jobs, prob
 
 __all__ = [
     "ANYTHING_DUE",
+    "ARTEFACTS",
     "WORK_WAITS",
     "Answer",
     "ArtefactDiffers",
@@ -61,18 +61,15 @@ __all__ = [
     "ProcessDisabled",
     "Report",
     "SessionOver",
-    "StoreFull",
     "TooDeep",
     "TooManyArtefacts",
     "TooManyJobs",
     "Triggered",
-    "Upload",
     "Wanted",
     "advance_bulk_change",
     "advance_tick",
     "append_lines",
     "append_log",
-    "artefact_storage",
     "cancel_child",
     "cancel_job",
     "claim_jobs",
@@ -89,13 +86,11 @@ __all__ = [
     "forget_ended_tokens",
     "hand_over_leases",
     "hold_execution",
-    "incoming_file",
     "keep_artefact",
     "kill_job",
     "note_artefact_download",
     "note_sweep",
     "notice_tick",
-    "open_artefact",
     "prioritise_job",
     "problems_of_wanted",
     "record_spans",

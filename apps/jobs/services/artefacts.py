@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -13,11 +14,14 @@ from django.db.models import Count, Sum
 from apps.audit import services as audit
 from apps.core import ids
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, Invalid, Problem, TooLarge
+from apps.core.errors import Conflict, TooLarge
+from apps.core.files.shelves import Shelf, Upload
 from apps.events import services as events
 from apps.jobs.models import Artefact, Execution
-from apps.jobs.services import _artefact_files as files
 from apps.rbac import services as rbac
+
+#: Where the files lie that jobs left.
+ARTEFACTS = Shelf("artefacts")
 
 
 class ArtefactDiffers(Conflict):
@@ -32,18 +36,6 @@ class TooManyArtefacts(Conflict):
     code = "too_many"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """A file that has arrived whole: its name and type as they were told, its size and hash as they were found."""
-
-    file: files.IncomingFile
-    name: str
-    content_type: str
-    size_bytes: int
-    sha256: str
-    told_sha256: str
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A file that is kept, and whether it is only since now."""
@@ -56,14 +48,10 @@ class Kept:
 def keep_artefact(execution: Execution, *, actor: Actor, upload: Upload) -> Kept:
     """Keep a file that an execution left, whether that still runs or not. The same again changes nothing.
 
-    The file reaches its final place before its row is committed: killed in between, it is an orphan that the sweep
-    removes, never a row without a file. Raises ``Invalid`` for another hash than was told, ``ArtefactDiffers``,
-    ``TooManyArtefacts`` and ``TooLarge``.
+    Raises ``Invalid`` for another hash than was told, ``ArtefactDiffers``, ``TooManyArtefacts`` and ``TooLarge``.
     """
     rbac.require(actor, "jobs.report_execution", execution)
-    if upload.sha256 != upload.told_sha256:
-        wrong = Problem("X-Content-SHA256", "The file that arrived has another SHA-256. Send it again.", "bad_sha256")
-        raise Invalid(wrong.message, problems=[wrong], code="bad_sha256")
+    upload.refuse_changed()
     # Held until the end: two uploads at once are counted one after the other.
     execution = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
     known = Artefact.objects.filter(execution=execution, name=upload.name).first()
@@ -72,7 +60,7 @@ def keep_artefact(execution: Execution, *, actor: Actor, upload: Upload) -> Kept
         return Kept(known, is_new=False)
     _refuse_beyond_limits(execution, upload.size_bytes)
     made = _new_artefact(execution, upload)
-    made.storage_name = files.artefact_storage().save(files.place_of(made), upload.file)
+    ARTEFACTS.keep(made, upload.file)
     made.save(force_insert=True)
     events.record("artefact.kept", made, data={"job": str(made.job_id), "size": made.size_bytes})
     return Kept(made, is_new=True)
@@ -83,8 +71,7 @@ def delete_artefact(artefact: Artefact, *, actor: Actor) -> None:
     """Take a file away for good, to save space or because of what is in it."""
     rbac.require(actor, "jobs.delete_artefact", artefact)
     Artefact.objects.filter(pk=artefact.pk).delete()
-    # Should this be lost, the sweep finds the file.
-    transaction.on_commit(partial(files.artefact_storage().delete, artefact.storage_name), robust=True)
+    ARTEFACTS.remove(artefact)
     audit.record(actor, "artefact.deleted", artefact, before=_facts(artefact))
     events.record("artefact.deleted", artefact, data={"job": str(artefact.job_id)})
 
@@ -103,19 +90,16 @@ def sweep_artefacts(before: datetime, *, actor: Actor) -> int:
     ``before`` must lie further back than an upload can take.
     """
     rbac.require(actor, "jobs.delete_artefact", rbac.EVERYWHERE)
-    removed = sum(_remove_orphans(folder, names) for folder, names in files.stored_before(before))
+    removed = ARTEFACTS.sweep(
+        before, known=lambda ids: Artefact.objects.filter(pk__in=ids).values_list("pk", flat=True)
+    )
     if removed:
         audit.record(actor, "artefact.orphans_removed", None, after={"files": removed})
     return removed
 
 
-def _remove_orphans(folder: str, names: list[str]) -> int:
-    identities = [identity for name in names if (identity := files.identity_of(name)) is not None]
-    kept = {str(pk) for pk in Artefact.objects.filter(pk__in=identities).values_list("pk", flat=True)}
-    orphans = [name for name in names if name not in kept]
-    for name in orphans:
-        files.artefact_storage().delete(f"{folder}/{name}")
-    return len(orphans)
+def _known(identities: list[UUID]) -> Iterable[UUID]:
+    return Artefact.objects.filter(pk__in=identities).values_list("pk", flat=True)
 
 
 def _new_artefact(execution: Execution, upload: Upload) -> Artefact:

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.core.api.files import has_it_already
 from apps.core.api.rows import Reason, RowViewSet
 from apps.packages import services
 from apps.packages.filters import PackageVersionFilters
@@ -74,9 +74,3 @@ class PackageVersionViewSet(RowViewSet):
         """Tell what an entrypoint of this version takes and returns."""
         version: Any = self.get_object()
         return Response(SignatureOut(version.entrypoint_named(name)).data)
-
-
-def has_it_already(request: Request, sha256: str) -> bool:
-    """Say whether the caller names the very content it would get."""
-    wanted = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in wanted or any(tag.removeprefix("W/").strip('"') == sha256 for tag in wanted)

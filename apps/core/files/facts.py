@@ -1,4 +1,4 @@
-"""What files that jobs leave may be called, and as what they are handed out."""
+"""What files may be called, and as what they are handed out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from apps.core.names import clean_name
 
 LONGEST_NAME: Final = 200
+LONGEST_PATH: Final = 500
 LONGEST_CONTENT_TYPE: Final = 100
 UNKNOWN: Final = "application/octet-stream"
 #: What no browser runs or renders with scripts in it; anything else is handed out as plain bytes.
@@ -44,6 +45,18 @@ def read_name(text: str) -> str:
     return name
 
 
+def read_path(text: str) -> str:
+    """Return the path of a file in its one spelling, such as ``2026/march.csv``. Raises ``ValueError``."""
+    path = clean_name(text)
+    if not path:
+        raise ValueError("It is empty: name the file.")
+    if "\\" in path or any(part in {"", ".", ".."} or part != part.strip() for part in path.split("/")):
+        raise ValueError("It is no path of a file: give names with single slashes between them.")
+    if len(path) > LONGEST_PATH:
+        raise ValueError(f"It is longer than {LONGEST_PATH} characters.")
+    return path
+
+
 def read_content_type(text: str) -> str:
     """Return a content type without its parameters, empty where none is told. Raises ``ValueError``."""
     kind = text.partition(";")[0].strip().lower()
@@ -61,5 +74,5 @@ def read_sha256(text: str) -> str:
 
 
 def served_as(content_type: str) -> str:
-    """Return the content type a file is handed out with: what a job says of it is believed only where that is safe."""
+    """Return the content type a file is handed out with: what was said of it is believed only where that is safe."""
     return content_type if content_type in HARMLESS else UNKNOWN
