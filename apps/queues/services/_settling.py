@@ -14,14 +14,34 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from apps.core import ids
+from apps.core import ids, statements
 from apps.core.errors import Invalid, Problem
 from apps.events import services as events
+from apps.events.rules import insert_sql
 from apps.processes import rules as process_rules
 from apps.queues.models import ErrorType, ItemLease, ItemStatus, QueueItem
 from apps.queues.models.items import LONGEST_CODE
 from apps.queues.rules.outcomes import ItemFacts, Outcome, Verdict, verdict
-from apps.queues.services._telling import facts_of
+from apps.queues.services._telling import FACTS, facts_of
+
+#: What nearly every report comes to, in one round trip: the item is locked first, as everywhere, then its lease closed.
+_FINISH_DONE = f"""
+    WITH held AS MATERIALIZED (
+        SELECT id FROM queues_queueitem WHERE id = %(item)s AND status = 'in_progress' FOR UPDATE
+    ), closed AS (
+        UPDATE queues_itemlease l SET closed_at = statement_timestamp(), outcome = 'done', result_digest = %(digest)s
+        FROM held h WHERE l.id = %(lease)s AND l.item_id = h.id AND l.closed_at IS NULL
+        RETURNING l.item_id
+    ), moved AS (
+        UPDATE queues_queueitem i SET status = 'done', finished_at = statement_timestamp(), result = %(result)s::jsonb,
+            error_type = '', error_code = '', error_reason = ''
+        FROM closed c WHERE i.id = c.item_id AND i.status = 'in_progress'
+        RETURNING i.id, i.tenant_id, i.folder_id, i.queue_id, i.status, i.attempt, i.lineage, i.finished_at
+    ), told AS (
+        {insert_sql("item.done", kind="queueitem", source="moved", data=f"jsonb_build_object({FACTS})")}
+    )
+    SELECT finished_at FROM moved
+"""  # fmt: skip
 
 LARGEST_RESULT = 1024 * 1024
 LONGEST_REASON = 10_000
@@ -104,6 +124,21 @@ def lock_of(lease: ItemLease) -> tuple[QueueItem, ItemLease]:
     item = QueueItem.objects.select_related("queue").select_for_update(of=("self",)).get(pk=lease.item_id)
     lease.refresh_from_db()
     return item, lease
+
+
+def finish_done(lease: ItemLease, report: Report) -> QueueItem | None:
+    """Settle the success of a lease that is still open; ``None``, and nothing done, where it is not."""
+    facts = {"item": lease.item_id, "lease": lease.pk, "digest": report.digest, "result": _as_json(report.result)}
+    rows = statements.fetch(_FINISH_DONE, facts)
+    if not rows:
+        return None
+    item = lease.item
+    item.status, item.result, [(item.finished_at,)] = ItemStatus.DONE, report.result, rows
+    return item
+
+
+def _as_json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, default=str)
 
 
 def settle(item: QueueItem, lease: ItemLease, report: Report) -> Settled:

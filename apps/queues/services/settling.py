@@ -66,6 +66,8 @@ def finish_item(lease: ItemLease, *, actor: Actor, report: Report) -> Settled:
     """
     rbac.require(actor, "queues.take_queueitem", lease.item.queue)
     _settling.refuse_malformed(report)
+    if report.outcome == Outcome.DONE and (done := _settling.finish_done(lease, report)) is not None:
+        return Settled(Answer.ACCEPTED, done)
     item, lease = _settling.lock_of(lease)
     if lease.closed_at is None:
         return _settling.settle(item, lease, report)
