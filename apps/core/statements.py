@@ -6,9 +6,12 @@ most of the work there is, so these are written by hand and prepared. Everything
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -214,6 +217,69 @@ def insert(row: models.Model) -> None:
     for field, value in zip(filled, values, strict=False):
         setattr(row, field.attname, value)
     row._state.adding, row._state.db = False, connection.alias
+
+
+def insert_all(rows: Sequence[models.Model]) -> None:
+    """Store new rows of one model by one statement for each set of columns that have values.
+
+    As ``insert``, what the database fills in is read back. Columns hold what JSON can say, moments and ids; rows with
+    expressions of the ORM's are stored by it.
+    """
+    plain = [row for row in rows if not _has_expressions(row)]
+    for given, alike in _by_shape(plain).items():
+        _insert_alike(given, alike)
+    if len(plain) < len(rows):
+        type(rows[0])._base_manager.bulk_create([row for row in rows if _has_expressions(row)])
+
+
+def _has_expressions(row: models.Model) -> bool:
+    return any(
+        isinstance(value, models.expressions.BaseExpression) and not isinstance(value, DatabaseDefault)
+        for value in row.__dict__.values()
+    )
+
+
+def _by_shape(rows: Sequence[models.Model]) -> dict[tuple[Any, ...], list[models.Model]]:
+    shapes: dict[tuple[Any, ...], list[models.Model]] = {}
+    for row in rows:
+        values = row.__dict__
+        fields = row._meta.concrete_fields
+        given = tuple(field for field in fields if not isinstance(values[field.attname], DatabaseDefault))
+        shapes.setdefault(given, []).append(row)
+    return shapes
+
+
+def _insert_alike(given: tuple[Any, ...], rows: Sequence[models.Model]) -> None:
+    names = [(field.column, field.attname) for field in given]
+    documents = [{column: row.__dict__[name] for column, name in names} for row in rows]
+    statement, filled = _insert_all_of(type(rows[0]), given)
+    # Django's own encoder would cut moments to milliseconds.
+    found = {key: values for key, *values in fetch(statement, {"rows": json.dumps(documents, default=_as_text)})}
+    for row in rows:
+        for name, value in zip(filled, found[row.pk], strict=True):
+            setattr(row, name, value)
+        row._state.adding, row._state.db = False, connection.alias
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (UUID, Decimal)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is nothing that can be stored by many.")
+
+
+@cache
+def _insert_all_of(model: type[models.Model], given: tuple[Any, ...]) -> tuple[str, list[str]]:
+    filled = [field for field in model._meta.concrete_fields if field not in given]
+    names = ", ".join(f'"{field.column}"' for field in given)
+    types = ", ".join(f'"{field.column}" {field.db_type(connection)}' for field in given)
+    back = ", ".join(f'"{field.column}"' for field in filled)
+    statement = (
+        f"INSERT INTO {model._meta.db_table} ({names}) SELECT {names} "
+        f"FROM json_to_recordset(%(rows)s::json) AS given ({types}) RETURNING {', '.join(filter(None, ['id', back]))}"
+    )
+    return statement, [field.attname for field in filled]
 
 
 def part_of(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:

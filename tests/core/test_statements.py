@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.postgres.fields import ArrayField
-from django.db import connection, models
+from django.db import DataError, connection, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.core import ids, statements
+from apps.jobs.models import Job
 from apps.processes.models import Process
 from tests import make
 
@@ -28,6 +29,12 @@ def process():
 def by_id():
     rows = Process.objects.select_related("folder", "package", "pinned_version")
     return statements.Worded(lambda: rows.filter(pk=statements.Slot("id", _KEY)))
+
+
+def job_of(process, **facts):
+    facts = {"parameters": {}, "script_path": "main.py"} | facts
+    where = {"tenant_id": process.tenant_id, "folder_id": process.folder_id}
+    return Job(id=ids.uuid7(), process=process, **where, **facts)
 
 
 def columns(row):
@@ -97,3 +104,44 @@ def test_an_inserted_row_knows_what_the_database_filled_in(process):
     statements.insert(row)
 
     assert columns(row) == columns(Process.objects.get(name="new"))
+
+
+def test_many_rows_are_stored_as_the_orm_reads_them(process, django_assert_num_queries):
+    moment = datetime(2026, 3, 1, 7, 30, 0, 123456, tzinfo=UTC)
+    rows = [job_of(process, available_at=moment, parameters={"a": [1, "ü"]}), job_of(process)]
+
+    with django_assert_num_queries(2):  # One for each set of columns that were given.
+        statements.insert_all(rows)
+
+    assert [columns(row) for row in rows] == [columns(Job.objects.get(pk=row.pk)) for row in rows]
+    assert rows[0].available_at == moment
+    assert not any(row._state.adding for row in rows)
+
+
+def test_of_many_rows_none_is_stored_where_one_does_not_fit(process):
+    rows = [job_of(process), job_of(process, reason="x" * 10_000)]
+
+    with pytest.raises(DataError), transaction.atomic():
+        statements.insert_all(rows)
+
+    assert not Job.objects.filter(process=process).exists()
+
+
+def test_rows_with_expressions_are_stored_beside_the_others(process):
+    rows = [job_of(process, start_deadline=Now() + timedelta(seconds=90)), job_of(process)]
+
+    statements.insert_all(rows)
+
+    late, plain = (Job.objects.get(pk=row.pk) for row in rows)
+    assert plain.start_deadline is None
+    assert late.start_deadline - late.created_at == timedelta(seconds=90)
+
+
+def test_what_json_cannot_say_is_refused(process):
+    with pytest.raises(TypeError):
+        statements.insert_all([job_of(process, parameters={"a": b"x"})])
+
+
+def test_storing_no_rows_at_all_is_nothing(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        statements.insert_all([])

@@ -49,6 +49,14 @@ class TestADueTime:
         }  # fmt: skip
         assert Event.objects.get(type="firing.fired").data["jobs"] == 1
 
+    def test_makes_a_job_that_must_start_in_time_where_its_process_says_so(self):
+        trigger = trigger_due(of=make.process(start_by=90))
+
+        look()
+
+        [job] = jobs_of(trigger)
+        assert job.start_deadline - job.created_at == timedelta(seconds=90)
+
     def test_is_left_alone_before_it_comes(self):
         trigger = trigger_due(hour(1))
 

@@ -53,7 +53,7 @@ def create_triggered_jobs(wishes: Sequence[Triggered], *, actor: Actor) -> list[
     answers = [_made(wish, recipes[wish.process.pk]) for wish in wishes]
     jobs = [answer for answer in answers if isinstance(answer, Job)]
     if jobs:
-        Job.objects.bulk_create(jobs)
+        statements.insert_all(jobs)
         statements.execute(_TELL, {"jobs": statements.array(job.pk for job in jobs)})
         _announce(jobs)
     return answers

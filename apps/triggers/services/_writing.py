@@ -75,7 +75,7 @@ def make_jobs(firings: Sequence[Firing], wanted: Sequence[Triggered], *, actor: 
 
 def store(firings: Sequence[Firing]) -> None:
     """Store new firings and tell of them."""
-    Firing.objects.bulk_create(firings, batch_size=500)
+    statements.insert_all(firings)
     tell(firings)
 
 
