@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "apps.rbac",
     "apps.tenancy",
     "apps.accounts",
+    "apps.configuration",
     "apps.packages",
     "apps.robots",
     "apps.processes",

@@ -53,7 +53,11 @@ class Route:
 
     def address(self, rows: dict[str, Any]) -> str:
         """The address of a row of ``rows``, which are ids by collection."""
-        return self.path.replace("<str:id>", str(rows.get(self.collection))).replace("<str:name>", "main")
+        return (
+            self.path.replace("<str:id>", str(rows.get(self.collection)))
+            .replace("<str:name>", "main")
+            .replace("<str:group>", "retention")
+        )
 
 
 def routes() -> list[Route]:
@@ -74,7 +78,7 @@ def _routes(patterns: list[URLPattern | URLResolver]) -> Iterator[Route]:
         actions = getattr(callback, "actions", None) or {name: name for name in view.http_method_names}
         for method, action in actions.items():
             if (
-                method in ("get", "post", "patch", "delete")
+                method in ("get", "post", "put", "patch", "delete")
                 and method in view.http_method_names
                 and hasattr(view, action)
             ):
@@ -186,6 +190,7 @@ class World:
             "PATCH limits/<str:id>": {"capacity": 3},
             "POST service-accounts": {"name": "new"},
             "POST api-keys": {"name": "new", "user": self.account.pk},
+            "PUT settings/<str:group>": {"jobs_retention_days": 7},
             "POST roles": {"name": "New", "tenant": self.tenant.pk, "permissions": []},
             "PATCH roles/<str:id>": {"description": "Other"},
             "POST role-assignments": {"role": self.role.pk, "user": self.account.pk, "tenant": self.tenant.pk},

@@ -33,7 +33,8 @@ def test_a_superuser_sees_every_place():
 
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Limits", "Machines", "Enrolment keys", "Brakes",
-        "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys", "Audit", "Events",
+        "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys", "Settings",
+        "Audit", "Events",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
 from guardian.models import UserObjectPermission
 
 from apps.console.views import searching
@@ -46,6 +47,14 @@ class ConsoleSite(OperatorSite):
         """Add the brakes that are on, which every page tells of; asked only by a page that is drawn."""
         context: dict[str, Any] = super().each_context(request)
         return context | {"brakes_on": partial(_brakes_on, request)}
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Add the pages that are of no one model."""
+        # Imported late: these pages are drawn by apps that register with this site while they are imported.
+        from apps.configuration import admin as configuration
+
+        own = [path("settings/", self.admin_view(partial(configuration.page, self)), name="settings")]
+        return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""
