@@ -88,6 +88,7 @@ def main() -> None:
         print(figures.table("processor time of an item, in ms", _spent(without_us, bare_rate, used, rate)))
         print(figures.table("cores used", [(name, f"{cores:.2f}") for name, cores in used.items()]))
         print(figures.table("doubles", _doubles(ours, completed)))
+        print(figures.table("adding, 1,000 at once", _adding(plant, asked.seconds)))
         print(figures.load_of_machine())
 
 
@@ -171,6 +172,26 @@ def _consume_until(queue_id: UUID, batch: int, begin_at: float, end_at: float) -
     finally:
         connection.close()
     return completed
+
+
+def _adding(plant: Plant, seconds: float) -> list[tuple[str, str]]:
+    """Tell how fast one caller adds items, and what a thousand of them cost."""
+    from apps.queues import services
+    from tests import make
+    from tests.make import SYSTEM
+
+    queue = make.queue(schema={"type": "object", "required": ["invoice"]})
+    wanted = [services.Wanted(payload={"invoice": n, "total": "1290.50"}, reference=f"INV-{n}") for n in range(1000)]
+    meter = figures.Meter({"python": lambda: [psutil.Process()], "postgres": lambda: plant.processes("postgres")})
+    begun, calls = time.perf_counter(), 0
+    meter.start()
+    while time.perf_counter() - begun < seconds:
+        services.add_items(queue, actor=SYSTEM, wanted=wanted)
+        calls += 1
+    used = meter.stop()
+    rate = 1000 * calls / (time.perf_counter() - begun)
+    cost = {name: 1000 * 1000 * cores / rate for name, cores in used.items()}
+    return [("items in a second", f"{rate:.0f}"), ("processor time of 1,000, in ms", _listed(cost))]
 
 
 def _spent(without_us: Bare, bare_rate: float, used: dict[str, float], rate: float) -> list[tuple[str, str]]:

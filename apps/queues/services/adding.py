@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,6 @@ from apps.queues.services._checking import Wanted, problems_of
 from apps.rbac import services as rbac
 
 MOST_AT_ONCE = 1_000
-_MOMENTS = ("available_at", "deadline", "late_at")
 #: One document in place of a value for each column of each row, which the ORM and the driver would word one by one.
 _INSERT = """
     INSERT INTO queues_queueitem (id, lineage, tenant_id, folder_id, queue_id, schema_id, status, reference, payload,
@@ -66,9 +65,7 @@ def add_items(queue: Queue, *, actor: Actor, wanted: Sequence[Wanted]) -> list[Q
     if problems := problems_of(queue, wanted):
         raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems[:10]), problems=problems)
     _refuse_taken_references(queue, [one.reference for one in wanted if one.reference])
-    now = timezone.now()
-    items = [_item(queue, one, now, created_by=str(actor)) for one in wanted]
-    _insert(items)
+    items = _insert(queue, wanted, created_by=str(actor))
     events.record("items.added", queue, data={"count": len(items), "first": str(items[0].pk)}, actor=actor)
     return items
 
@@ -100,61 +97,58 @@ def _holding(queue: Queue) -> Any:
             return items.filter(retry_of=None)
 
 
-def _insert(items: Sequence[QueueItem]) -> None:
-    """Store new items of one queue, and read back what the database's clock gave them."""
-    first = items[0]
-    rows = [
-        {
-            "id": str(item.pk),
-            "reference": item.reference,
-            "payload": item.payload,
-            "priority": item.priority,
-            "tags": item.tags,
-            **{name: moment for name in _MOMENTS if (moment := _as_text(getattr(item, name)))},
-        }
-        for item in items
-    ]
-    facts = {
-        "tenant": first.tenant_id,
-        "folder": first.folder_id,
-        "queue": first.queue_id,
-        "schema": first.schema_id,
-        "created_by": first.created_by,
-        "rows": json.dumps(rows),
+def _insert(queue: Queue, wanted: Sequence[Wanted], *, created_by: str) -> list[QueueItem]:
+    """Store new items, and return them with what the database's clock gave them."""
+    now = timezone.now()
+    rows = [_row(queue, one, now) for one in wanted]
+    alike = {
+        "tenant": queue.tenant_id,
+        "folder": queue.folder_id,
+        "queue": queue.pk,
+        "schema": queue.schema_id,
+        "created_by": created_by,
     }
-    moments = {key: told for key, *told in statements.fetch(_INSERT, facts)}
-    for item in items:
-        item.created_at, item.available_at = moments[item.pk]
-        item._state.adding, item._state.db = False, connection.alias
+    moments = {
+        key: told for key, *told in statements.fetch(_INSERT, {**alike, "rows": json.dumps(rows, default=_as_text)})
+    }
+    return list(_stored(queue, rows, moments, created_by=created_by))
 
 
-def _as_text(moment: Any) -> str | None:
-    """Return a moment that was given; what the database gives by itself is none."""
-    return moment.isoformat() if isinstance(moment, datetime) else None
+def _row(queue: Queue, one: Wanted, now: datetime) -> dict[str, Any]:
+    begins = max(one.available_at, now) if one.available_at is not None else now
+    deadline = one.deadline or (begins + timedelta(seconds=queue.default_deadline) if queue.default_deadline else None)
+    return {
+        "id": ids.uuid7(),
+        "reference": one.reference,
+        "payload": one.payload,
+        "priority": one.priority if one.priority is not None else queue.default_priority,
+        "available_at": begins if begins > now else None,  # Otherwise the database says when.
+        "deadline": deadline,
+        "late_at": begins + timedelta(seconds=queue.sla) if queue.sla else None,
+        "tags": list(one.tags),
+    }
+
+
+def _stored(
+    queue: Queue, rows: Sequence[Mapping[str, Any]], moments: Mapping[UUID, Any], *, created_by: str
+) -> Iterator[QueueItem]:
+    """Make the objects of new rows out of all their columns: one by one the ORM would ask each for its default."""
+    alike = QueueItem(queue=queue, tenant_id=queue.tenant_id, folder_id=queue.folder_id, schema_id=queue.schema_id)
+    alike.created_by = created_by
+    names = [field.attname for field in QueueItem._meta.concrete_fields]
+    usual = {name: getattr(alike, name) for name in names}
+    for row in rows:
+        created_at, available_at = moments[row["id"]]
+        values = {**usual, **row, "lineage": row["id"], "created_at": created_at, "available_at": available_at}
+        item = QueueItem.from_db(connection.alias, names, [values[name] for name in names])
+        item.queue = queue
+        yield item
+
+
+def _as_text(value: UUID | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _lock_number(queue_id: UUID) -> int:
     digest = hashlib.blake2b(f"references/{queue_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
-
-
-def _item(queue: Queue, one: Wanted, now: datetime, *, created_by: str) -> QueueItem:
-    key = ids.uuid7()
-    begins = max(one.available_at, now) if one.available_at is not None else now
-    deadline = one.deadline or (begins + timedelta(seconds=queue.default_deadline) if queue.default_deadline else None)
-    return QueueItem(
-        id=key,
-        lineage=key,
-        tenant_id=queue.tenant_id,
-        folder_id=queue.folder_id,
-        queue=queue,
-        schema_id=queue.schema_id,
-        reference=one.reference,
-        payload=one.payload,
-        priority=one.priority if one.priority is not None else queue.default_priority,
-        **({"available_at": one.available_at} if begins > now else {}),
-        deadline=deadline,
-        late_at=begins + timedelta(seconds=queue.sla) if queue.sla else None,
-        tags=list(one.tags),
-        created_by=created_by,
-    )
