@@ -47,6 +47,7 @@ def run(argv: Sequence[str], *, without_django: Sequence[str]) -> None:
 
 
 def _run(name: str, argv: list[str], *, is_plain: bool) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
     if name in ROLES:
         importlib.import_module("orchestrator.settings")  # What is wrong there is said here, before processes start.
     if is_plain:
@@ -56,7 +57,6 @@ def _run(name: str, argv: list[str], *, is_plain: bool) -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
     try:
         execute_from_command_line(argv)
     except OperationalError as error:

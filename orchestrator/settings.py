@@ -6,8 +6,10 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu.entity import Queue
 
 from orchestrator import embedded
 from orchestrator.environment import Environment
@@ -168,45 +170,94 @@ MIGRATION_MODULES: dict[str, str] = {}
 
 # ----------------------------------------------------------------------------------------------------- broker, cache
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=embedded.urls(DATA_DIR).broker)
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 600,
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = {
+    "visibility_timeout": 3600,  # Longer than every task may run: until then its message is nobody else's.
     "unacked_restore_throttle": 1,
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
 }
+if ROLE == "web":  # Requests wake somebody at most; none is worth waiting for a broker that is away.
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+        "interval_max": 0,
+    }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # A worker waits for its broker however long that is away.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # What one worker has taken, and not begun, another cannot take.
 CELERY_TIMEZONE = "UTC"
 CELERY_RESULT_EXPIRES = None  # There are no results, so none to tidy up.
 SWEEP_EVERY = max(1, env.int("SWEEP_EVERY", default=5))
-# Ticks, in whole seconds. Each task finds its work in the rows, so a lost or doubled one changes nothing but delay. The
-# schedule is copied into the database at each start of beat: there a tick can be switched off, here it is changed.
-_TICKS = {
-    "console.tick": 15,
-    "jobs.sweep_leases": SWEEP_EVERY,
-    "jobs.sweep_start_deadlines": 5,
-    "queues.sweep_leases": SWEEP_EVERY,
-    "jobs.work_off_bulk_changes": 5,
-    "triggers.fire_due": 2,
-    "audit.seal_entries": 30,
-    "events.ensure_partitions": 3600,
-    "requests.delete_expired": 3600,
-    "packages.sweep_files": 3600,
-    "jobs.sweep_artefacts": 86_400,
-    "jobs.sweep_ephemeral_robots": 3600,
-    "robots.forget_old_sessions": 3600,
-    "jobs.forget_ended_tokens": 86_400,
-    "robots.drop_old_samples": 3600,
+# The place of every task: its queue, which has processes of its own so that what is stuck holds up no other kind, and
+# its tick in whole seconds. Each task finds its work in the rows, so a lost or doubled tick changes nothing but delay.
+# The schedule is copied into the database at each start of beat: there a tick can be switched off, here it is changed.
+_TICKS: dict[str, dict[str, int]] = {
+    "sweeps": {
+        "jobs.sweep_leases": SWEEP_EVERY,
+        "jobs.sweep_start_deadlines": 5,
+        "queues.sweep_leases": SWEEP_EVERY,
+    },
+    "triggers": {
+        "triggers.fire_due": 2,
+    },
+    "deliveries": {},
+    "notifications": {},
+    "maintenance": {
+        "audit.seal_entries": 30,
+        "events.ensure_partitions": 3600,
+        "requests.delete_expired": 3600,
+        "packages.sweep_files": 3600,
+        "jobs.sweep_artefacts": 86_400,
+        "jobs.sweep_ephemeral_robots": 3600,
+        "robots.forget_old_sessions": 3600,
+        "jobs.forget_ended_tokens": 86_400,
+        "robots.drop_old_samples": 3600,
+    },
+    "default": {
+        "jobs.work_off_bulk_changes": 5,
+    },
 }
-CELERY_BEAT_SCHEDULE = {
-    name: {"task": name, "schedule": every, "options": {"expires": max(every * 2, 10)}}
-    for name, every in _TICKS.items()
+# Seconds that one task may take; then its process ends and is started again.
+_TIME_LIMITS = {
+    "sweeps": 300,
+    "triggers": 300,
+    "deliveries": 300,
+    "notifications": 300,
+    "maintenance": 3000,
+    "default": 1800,
+}
+QUEUES = tuple(_TICKS)
+_TICK = "console.tick"  # It goes to every queue, and shows that somebody works for it.
+_PLACES = {task: queue for queue, tasks in _TICKS.items() for task in tasks} | {_TICK: "default"}
+CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {task: {"queue": queue} for task, queue in _PLACES.items()}
+CELERY_TASK_ANNOTATIONS = {task: {"time_limit": _TIME_LIMITS[queue]} for task, queue in _PLACES.items()}
+
+
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    task: {"task": task, "schedule": every, "options": {"expire_seconds": max(every * 2, 10)}}
+    for tasks in _TICKS.values()
+    for task, every in tasks.items()
+} | {
+    f"{_TICK}.{name}": {
+        "task": _TICK,
+        "schedule": 15,
+        "kwargs": {"queue": name},
+        "options": {"queue": name, "expire_seconds": 30},
+    }
+    for name in QUEUES
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True

@@ -18,15 +18,26 @@ FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 BEAT: Final = "beat"
 WORKER: Final = "worker"
-WATCHED_ROLES: Final = (BEAT, WORKER)
 
 WHAT_TO_DO: Final = {
     "database": "Start PostgreSQL, or correct DATABASE_URL. `manage.py doctor` says more.",
     "migrations": "Run `manage.py migrate`.",
     "broker": "Start the broker, or correct CELERY_BROKER_URL. Robots go on; sweeps, bulk changes and sealing wait.",
     BEAT: "Start `manage.py beat`. Robots go on; sweeps, bulk changes and sealing wait.",
-    WORKER: "Start `manage.py worker`. Robots go on; sweeps, bulk changes and sealing wait.",
 }
+
+
+def worker_for(queue: str) -> str:
+    """Return the name under which those who work for a queue are watched."""
+    return f"{WORKER}:{queue}"
+
+
+def what_to_do(name: str) -> str:
+    """Return the advice for what is not well: a server, a role, or the workers of a queue."""
+    role, _, queue = name.partition(":")
+    if role == WORKER:
+        return f"Start `manage.py worker` for all queues, or with --queues {queue}. Robots go on; this work waits."
+    return WHAT_TO_DO[name]
 
 
 def instance_name() -> str:

@@ -1,4 +1,4 @@
-"""The tick that shows that beat, broker and worker are there."""
+"""The tick that shows that beat, broker and a worker for each queue are there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from celery import shared_task
 from django.conf import settings
 
 from apps.console import services
-from apps.console.rules import TICK, WORKER, instance_name
+from apps.console.rules import TICK, instance_name, worker_for
 from apps.core.actors import Actor
 from apps.core.edge import metrics
 
 
 @shared_task(name=TICK)
-def tick() -> None:
-    """Note that a worker took up beat's tick, and tidy up. Beat's own sign of life is the sending (``receivers``)."""
-    services.note_role_seen(WORKER, instance=instance_name(), actor=Actor.system("tick"))
+def tick(queue: str) -> None:
+    """Note that somebody works for a queue, and tidy up. Beat's own sign of life is the sending (``receivers``)."""
+    services.note_role_seen(worker_for(queue), instance=instance_name(), actor=Actor.system("tick"))
     metrics.fold_ended(settings.METRICS_DIR)

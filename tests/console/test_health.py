@@ -4,19 +4,21 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from apps.console import services, tasks
 from apps.console.models import RoleHeartbeat
-from apps.console.rules import TICK
+from apps.console.rules import TICK, worker_for
 from apps.console.views import health
 from apps.core.actors import Actor
 
 pytestmark = pytest.mark.django_db
 
 READY = ["/health", "/health/ready", "/api/health", "/api/v1/health/ready"]
+ROLES = ["beat", *(worker_for(queue) for queue in settings.QUEUES)]
 LIVE = ["/health/live", "/api/v1/health/live"]
 
 
@@ -35,7 +37,7 @@ def broker():
 
 @pytest.fixture
 def all_roles(system):
-    for role in ("beat", "worker"):
+    for role in ROLES:
         services.note_role_seen(role, instance="host:1", actor=system)
 
 
@@ -59,7 +61,7 @@ def test_all_is_well(client, path, slash, all_roles):
 
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
-    assert list(checks(response)) == ["database", "migrations", "broker", "beat", "worker"]
+    assert list(checks(response)) == ["database", "migrations", "broker", *ROLES]
 
 
 def test_a_load_balancer_may_ask_by_head(client, all_roles):
@@ -72,7 +74,7 @@ def test_answers_about_health_are_not_stored(client):
     assert client.get("/health/live").headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("role", ["beat", "worker"])
+@pytest.mark.parametrize("role", ROLES)
 def test_a_role_never_seen_only_degrades(client, all_roles, role):
     RoleHeartbeat.objects.filter(role=role).delete()
 
@@ -80,10 +82,10 @@ def test_a_role_never_seen_only_degrades(client, all_roles, role):
 
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert checks(response)[role]["status"] == "degraded"
-    assert f"manage.py {role}" in checks(response)[role]["what_to_do"]
+    assert f"manage.py {role.partition(':')[0]}" in checks(response)[role]["what_to_do"]
 
 
-@pytest.mark.parametrize("role", ["beat", "worker"])
+@pytest.mark.parametrize("role", ["beat", "worker:sweeps"])
 def test_a_role_that_fell_silent_only_degrades(client, all_roles, role):
     RoleHeartbeat.objects.filter(role=role).update(at=timezone.now() - timedelta(seconds=90))
 
@@ -96,7 +98,8 @@ def test_a_role_that_fell_silent_only_degrades(client, all_roles, role):
 def test_one_living_instance_of_a_role_is_enough(client, all_roles, system):
     RoleHeartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
     services.note_role_seen("beat", instance="other:1", actor=system)
-    services.note_role_seen("worker", instance="other:2", actor=system)
+    for queue in settings.QUEUES:
+        services.note_role_seen(worker_for(queue), instance="other:2", actor=system)
 
     assert client.get("/health/ready").json()["status"] == "ok"
 
@@ -127,14 +130,23 @@ def test_a_migration_that_replaces_applied_ones_is_not_missing(monkeypatch):
     assert health.missing_migrations() == []
 
 
-def test_the_tick_shows_that_a_worker_lives():
-    tasks.tick()
+def test_a_queue_for_which_nobody_works_is_named(client, all_roles):
+    RoleHeartbeat.objects.filter(role="worker:triggers").delete()
 
-    assert RoleHeartbeat.objects.get().role == "worker"
+    found = checks(client.get("/health/ready"))["worker:triggers"]
+
+    assert found["detail"] == "No worker takes tasks of the queue triggers: never seen."
+    assert "--queues triggers" in found["what_to_do"]
+
+
+def test_the_tick_shows_that_somebody_works_for_its_queue():
+    tasks.tick(queue="triggers")
+
+    assert RoleHeartbeat.objects.get().role == "worker:triggers"
 
 
 def test_sending_the_tick_shows_that_beat_lives():
-    current_app.send_task(TICK)
+    current_app.send_task(TICK, kwargs={"queue": "default"})
 
     assert RoleHeartbeat.objects.get().role == "beat"
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -147,3 +148,28 @@ def test_roles_are_timed(client, system):
     services.note_role_seen("beat", instance="host:1", actor=system)
 
     assert numbers(client.get("/metrics"))["bv_role_silence_seconds", "beat"] < 30
+
+
+def test_the_tasks_that_wait_are_counted_by_queue(client, settings, monkeypatch):
+    monkeypatch.setattr(current_app.conf, "broker_write_url", "memory://")
+    with current_app.connection_for_write() as broker:
+        channel = broker.default_channel
+        channel.queue_declare("sweeps")
+        channel.queue_purge("sweeps")
+        current_app.send_task("jobs.sweep_leases", connection=broker)
+
+        found = numbers(client.get("/metrics"))
+
+        channel.queue_purge("sweeps")
+    assert found["bv_broker_up",] == 1
+    assert found["bv_tasks_waiting", "sweeps"] == 1
+    assert found["bv_tasks_waiting", "triggers"] == 0
+
+
+def test_a_broker_that_is_away_is_a_number_as_well(client, monkeypatch, tmp_path):
+    monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis+socket://{tmp_path}/nobody.sock")
+
+    found = numbers(client.get("/metrics"))
+
+    assert found["bv_broker_up",] == 0
+    assert not [name for name in found if name[0] == "bv_tasks_waiting"]

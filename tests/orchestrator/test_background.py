@@ -6,10 +6,17 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
+import psycopg
 import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import connection
 
+from apps.console.models import RoleHeartbeat
+from apps.console.rules import TICK
 from apps.jobs.models import BulkChange, BulkStatus, Job, JobStatus, Plane
 from apps.tenancy.models import Tenant
 from orchestrator.embedded.throwaway import throwaway
@@ -30,11 +37,21 @@ def address():
             yield found["CELERY_BROKER_URL"]
 
 
+@pytest.fixture
+def sending(address):
+    """Let this process send to the broker of these tests."""
+    before = current_app.conf.broker_url
+    current_app.conf.broker_url = current_app.conf.broker_write_url = address
+    with current_app.connection_for_write() as broker:
+        yield partial(current_app.send_task, connection=broker)
+    current_app.conf.broker_url = current_app.conf.broker_write_url = before
+
+
 @contextmanager
-def background(role, address, tmp_path, **more):
+def background(role, address, tmp_path, *arguments, **more):
     """Run the worker or beat on this test's database until the end of the block."""
     sign, log = tmp_path / f"{role}.ready", tmp_path / f"{role}.log"
-    command = [sys.executable, str(roles.CHECKOUT / "manage.py"), role, "--ready-file", str(sign)]
+    command = [sys.executable, str(roles.CHECKOUT / "manage.py"), role, "--ready-file", str(sign), *arguments]
     environment = roles.environment(CELERY_BROKER_URL=address, LOG_LEVEL="INFO", LOG_FORMAT="json", **more)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=roles.CHECKOUT, env=environment, stdout=output, stderr=output)
@@ -119,3 +136,49 @@ def test_beat_ticks_and_a_worker_takes_it_up(address, tmp_path):
         eventually(lambda: Plane.objects.get().swept_at > first)
 
     assert "Sending due task" not in log.read_text()
+
+
+@contextmanager
+def table_locked(name):
+    """Hold a lock for which whoever wants to read the table must wait, until the end of the block."""
+    with psycopg.connect(**connection.get_connection_params()) as locking:
+        locking.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def how_many_wait_for(name):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass", [name])
+        return cursor.fetchone()[0]
+
+
+def queues_at_work():
+    return {role.partition(":")[2] for role in RoleHeartbeat.objects.values_list("role", flat=True)} - {""}
+
+
+@pytest.mark.parametrize("blocked", settings.QUEUES)
+def test_a_queue_whose_work_is_stuck_holds_up_no_other(address, tmp_path, sending, blocked):
+    others = set(settings.QUEUES) - {blocked}
+    with background("worker", address, tmp_path):
+        with table_locked("queues_itemlease"):
+            for _ in range(6):
+                sending("queues.sweep_leases", queue=blocked)
+            eventually(lambda: how_many_wait_for("queues_itemlease") == 2)  # As many as the queue has threads.
+
+            for queue in settings.QUEUES:
+                sending(TICK, kwargs={"queue": queue}, queue=queue)
+            eventually(lambda: queues_at_work() >= others)
+            assert queues_at_work() == others
+
+        eventually(lambda: queues_at_work() == set(settings.QUEUES))
+
+
+def test_a_worker_takes_tasks_of_the_queues_it_is_for_and_of_no_other(address, tmp_path, sending):
+    for queue in settings.QUEUES:
+        sending(TICK, kwargs={"queue": queue}, queue=queue)
+    with background("worker", address, tmp_path, "--queues", "triggers,deliveries"):
+        eventually(lambda: queues_at_work() >= {"triggers", "deliveries"})
+        assert queues_at_work() == {"triggers", "deliveries"}
+
+    with background("worker", address, tmp_path):
+        eventually(lambda: queues_at_work() == set(settings.QUEUES))

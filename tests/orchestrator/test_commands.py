@@ -9,10 +9,12 @@ import sys
 from contextlib import nullcontext
 
 import pytest
+from django.conf import settings
 from django.core.management.base import CommandError
 
 from orchestrator import commands, embedded
 from orchestrator.embedded import sharing
+from orchestrator.management.commands import worker
 
 
 @pytest.fixture
@@ -79,6 +81,28 @@ def test_a_number_that_makes_no_sense_is_refused_before_anything_starts(words):
 
     with pytest.raises(CommandError, match=f"argument {arguments[0]}: .* is not a number from "):
         parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    ("named", "answer"),
+    [
+        ("sweeps,sweep", "'sweep' is no queue; there are sweeps, triggers, "),
+        ("Sweeps", "'Sweeps' is no queue; there are sweeps, triggers, "),
+        (" , ", "no queue is named; there are sweeps, triggers, "),
+    ],
+)
+def test_a_queue_that_is_not_known_is_refused_with_those_there_are(named, answer):
+    parser = worker.Command().create_parser("manage.py", "worker")
+
+    with pytest.raises(CommandError, match=f"argument --queues: {answer}"):
+        parser.parse_args(["--queues", named])
+
+
+def test_a_worker_is_for_all_queues_unless_some_are_named():
+    parser = worker.Command().create_parser("manage.py", "worker")
+
+    assert parser.parse_args([]).queues == settings.QUEUES
+    assert parser.parse_args(["--queues", "triggers, sweeps,triggers"]).queues == ("triggers", "sweeps")
 
 
 @pytest.mark.parametrize("words", [["migrate"], ["create_tenant", "Back Office"]])

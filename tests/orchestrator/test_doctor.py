@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
@@ -124,6 +125,19 @@ def test_a_broker_that_is_away_is_said_with_what_to_do(port, broker):
     assert "Connection refused" in line
     assert "Start it, or correct CELERY_BROKER_URL." in line
     assert summary == "1 of 13 need attention."
+
+
+def test_queues_are_shown_with_what_waits_in_them(port):
+    assert "queue triggers" in well(port)
+
+
+def test_a_queue_that_nobody_works_for_is_said_with_what_to_do(port, monkeypatch):
+    monkeypatch.setattr(doctor, "MOST_WAITING", -1)
+
+    lines, _ = wrong(port)
+
+    assert len(lines) == len(settings.QUEUES)
+    assert "manage.py worker --queues sweeps" in lines[0]
 
 
 def test_a_broker_of_an_unknown_kind_is_said(port, broker):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
@@ -13,7 +14,6 @@ SCHEDULE = settings.CELERY_BEAT_SCHEDULE
 #: Sweeps and upkeep of the installation: without one of these, work that a wake-up forgot stays undone.
 NEEDED = {
     "audit.seal_entries",
-    "console.tick",
     "events.ensure_partitions",
     "jobs.forget_ended_tokens",
     "jobs.sweep_artefacts",
@@ -44,6 +44,34 @@ def test_every_task_is_found_by_a_tick_as_well(tasks):
     assert tasks - {entry["task"] for entry in SCHEDULE.values()} == set()
 
 
+def test_every_task_has_a_place_among_the_queues(tasks):
+    assert set(settings.CELERY_TASK_ROUTES) == tasks
+
+
+def test_every_queue_shows_that_somebody_works_for_it():
+    ticks = {entry["kwargs"]["queue"]: entry["options"]["queue"] for entry in SCHEDULE.values() if "kwargs" in entry}
+
+    assert ticks == {name: name for name in settings.QUEUES}
+
+
+@pytest.mark.parametrize("name", sorted(settings.CELERY_TASK_ROUTES))
+def test_a_task_goes_to_its_queue_and_has_its_time(name, tasks):
+    place = settings.CELERY_TASK_ROUTES[name]["queue"]
+
+    assert app.amqp.router.route({}, name)["queue"].name == place
+    assert place in settings.QUEUES
+    assert 0 < app.tasks[name].time_limit < settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+
+
+def test_a_queue_that_nobody_works_for_is_refused():
+    with pytest.raises(QueueNotFound):
+        app.amqp.router.route({"queue": "nowhere"}, "jobs.sweep_leases")
+
+
+def test_a_worker_takes_no_more_than_it_can_begin():
+    assert (app.conf.task_acks_late, app.conf.worker_prefetch_multiplier) == (True, 1)
+
+
 def test_nothing_that_is_needed_is_left_out():
     assert set(SCHEDULE) >= NEEDED
 
@@ -54,7 +82,7 @@ def test_a_tick_counts_whole_seconds_and_grows_old(name):
 
     assert isinstance(entry["schedule"], int)
     assert entry["schedule"] >= 1
-    assert entry["options"]["expires"] > entry["schedule"]
+    assert entry["options"]["expire_seconds"] > entry["schedule"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -64,6 +92,12 @@ class TestInTheDatabase:
 
         found = {task.name: (task.interval.every, task.interval.period) for task in PeriodicTask.objects.all()}
         assert found == {name: (entry["schedule"], "seconds") for name, entry in SCHEDULE.items()}
+
+    def test_a_tick_in_the_database_grows_old_as_well(self):
+        scheduler = DatabaseScheduler(app=app, lazy=False)
+
+        expiries = {name: entry.options["expires"] for name, entry in scheduler.schedule.items()}
+        assert expiries == {name: entry["options"]["expire_seconds"] for name, entry in SCHEDULE.items()}
 
     def test_again_it_changes_nothing(self):
         DatabaseScheduler(app=app, lazy=False)

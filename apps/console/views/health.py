@@ -8,21 +8,19 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
-from celery import current_app
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
-from kombu.exceptions import OperationalError as BrokerError
 
 from apps.console.models import RoleHeartbeat
-from apps.console.rules import WATCHED_ROLES, WHAT_TO_DO, is_silent
+from apps.console.rules import BEAT, is_silent, what_to_do, worker_for
+from apps.console.views import broker
 from apps.core.api.plain import api_view
 from apps.core.edge.middleware import quiet
 
 OK, DEGRADED, UNAVAILABLE = "ok", "degraded", "unavailable"
-#: Seconds a broker may take to take the call.
-_BROKER_PATIENCE: Final = 1
 #: Seconds after which a load balancer should look again.
 _RETRY_AFTER: Final = 5
 
@@ -38,7 +36,7 @@ class Check:
 
     @classmethod
     def failing(cls, name: str, status: str, detail: str) -> Check:
-        return cls(name, status, detail, WHAT_TO_DO[name])
+        return cls(name, status, detail, what_to_do(name))
 
 
 @quiet
@@ -74,8 +72,9 @@ def _checks() -> Iterator[Check]:
     yield Check("database")
     yield _migrations(missing)
     yield _broker()
-    for role in WATCHED_ROLES:
-        yield _role(role, ages.get(role))
+    yield _role(BEAT, ages.get(BEAT))
+    for queue in settings.QUEUES:
+        yield _role(worker_for(queue), ages.get(worker_for(queue)))
 
 
 def _migrations(missing: list[str]) -> Check:
@@ -86,9 +85,8 @@ def _migrations(missing: list[str]) -> Check:
 
 def _broker() -> Check:
     try:
-        with current_app.connection_for_write() as broker:
-            broker.ensure_connection(max_retries=1, timeout=_BROKER_PATIENCE)
-    except (BrokerError, OSError):
+        broker.require_answer()
+    except broker.AWAY:
         return Check.failing("broker", DEGRADED, "The broker does not answer.")
     return Check("broker")
 
@@ -97,7 +95,9 @@ def _role(role: str, age: timedelta | None) -> Check:
     if not is_silent(age):
         return Check(role)
     seen = f"last seen {age.total_seconds():.0f} seconds ago" if age is not None else "never seen"
-    return Check.failing(role, DEGRADED, f"No {role} is running: {seen}.")
+    kind, _, queue = role.partition(":")
+    who = f"{kind} takes tasks of the queue {queue}" if queue else f"{kind} is running"
+    return Check.failing(role, DEGRADED, f"No {who}: {seen}.")
 
 
 def missing_migrations() -> list[str]:

@@ -20,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.console.models import RoleHeartbeat
+from apps.console.views import broker
 from apps.core import context, ids
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
@@ -40,6 +41,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return _refusal()
     known = CollectorRegistry(auto_describe=False)
     known.register(DatabaseCollector())
+    known.register(BrokerCollector())
     text = counted.exposition(settings.METRICS_DIR) + generate_latest(known)
     return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
@@ -62,6 +64,22 @@ def is_from_allowed_network(request: HttpRequest) -> bool:
         return False
     caller = addresses.parse_address(context.current().address or "")
     return addresses.is_within(caller, settings.METRICS_ALLOWED_NETWORKS)
+
+
+class BrokerCollector(Collector):
+    """Asks the broker at each scrape; where it does not answer, says that instead."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            waiting = broker.waiting_tasks()
+        except broker.AWAY:
+            yield _gauge("bv_broker_up", "Whether the broker answers.", 0)
+            return
+        yield _gauge("bv_broker_up", "Whether the broker answers.", 1)
+        family = GaugeMetricFamily("bv_tasks_waiting", "Tasks that wait for a worker, by queue.", labels=["queue"])
+        for queue, count in waiting.items():
+            family.add_metric([queue], count)
+        yield family
 
 
 class DatabaseCollector(Collector):

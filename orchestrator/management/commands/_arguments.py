@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from argparse import ArgumentTypeError
 
+from django.conf import settings
+
 LAST_PORT = 65_535
 
 
@@ -31,6 +33,16 @@ def at_least_one(text: str) -> int:
 def whole_number(text: str) -> int:
     """Read any number that can be reckoned with; which of them make sense, the service says."""
     return _number(text, least=-999_999, most=999_999)
+
+
+def queues(text: str) -> tuple[str, ...]:
+    """Read which queues a worker is to work for, with commas between them."""
+    names = dict.fromkeys(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [name for name in names if name not in settings.QUEUES]:
+        raise ArgumentTypeError(f"{unknown[0]!r} is no queue; there are {', '.join(settings.QUEUES)}")
+    if not names:
+        raise ArgumentTypeError(f"no queue is named; there are {', '.join(settings.QUEUES)}")
+    return tuple(names)
 
 
 def _number(text: str, *, least: int, most: int) -> int:

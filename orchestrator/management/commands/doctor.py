@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
-from kombu.exceptions import OperationalError as BrokerError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from apps.console.views import broker
 from apps.console.views.health import missing_migrations
 from apps.packages import services as packages
 from orchestrator import embedded
@@ -32,6 +31,8 @@ from orchestrator.management.commands import _arguments
 
 OLDEST_DATABASE = 15
 MOST_CLOCK_SKEW = 2.0
+#: Ticks that nobody takes pile up; a worker that comes goes through old ones at once.
+MOST_WAITING = 100
 LEAST_FREE_BYTES = 1024**3
 CERTIFICATE_WARNING_DAYS = 21
 #: Columns of the table where there is no terminal that says how many there are.
@@ -138,14 +139,16 @@ def _migrations() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     try:
-        with current_app.connection_for_write() as broker:
-            broker.ensure_connection(max_retries=1, timeout=2)
-    except (BrokerError, OSError, LookupError) as error:  # The last is what an unknown kind of broker gives.
+        waiting = broker.waiting_tasks()
+    except broker.AWAY as error:
         to_do = "Start it, or correct CELERY_BROKER_URL. Robots work on without it."
         yield Finding("broker", _first_line(error)[:80], to_do)
         return
     is_ours = not embedded.is_given("CELERY_BROKER_URL")
     yield Finding("broker", "answers; our own, for this machine alone" if is_ours else "answers")
+    for queue, count in waiting.items():
+        to_do = f"Start a worker for it (manage.py worker --queues {queue})." if count > MOST_WAITING else ""
+        yield Finding(f"queue {queue}", f"{count} waiting", to_do)
 
 
 def _storage() -> Iterator[Finding]:
