@@ -21,6 +21,8 @@ from apps.rbac.models import Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Brake, Folder, Tenant
+from apps.triggers import services as triggers
+from apps.triggers.models import Firing, Trigger
 from tests import make
 
 
@@ -66,6 +68,14 @@ def enrolment_key(of: Tenant) -> EnrolmentKey:
 
 def robot(of: Tenant) -> Robot:
     return make.robot(of=of)
+
+
+def trigger(of: Tenant) -> Trigger:
+    return make.trigger(process(of))
+
+
+def firing(of: Tenant) -> Firing:
+    return triggers.fire_trigger(trigger(of), actor=make.SYSTEM, parameters={"customer": "ACME"})
 
 
 def tenant(of: Tenant) -> Tenant:
@@ -116,6 +126,8 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Execution: (execution, ""),
     Artefact: (artefact, ""),
     BulkChange: (bulk_change, ""),
+    Trigger: (trigger, "triggers.view_trigger"),
+    Firing: (firing, ""),
     Machine: (machine, "robots.view_machine"),
     EnrolmentKey: (enrolment_key, "robots.view_enrolmentkey"),
     Robot: (robot, "robots.view_robot"),

@@ -11,6 +11,7 @@ from apps.jobs.models import BulkChange, Job
 from apps.packages.models import Package, PackageVersion
 from apps.rbac import services as rbac
 from apps.robots import services as robots
+from apps.triggers.models import Firing
 from tests import make
 from tests.admin.visitors import Visitor, holding, list_of, superuser, text_of
 
@@ -32,8 +33,8 @@ def test_a_superuser_sees_every_place():
     everything = entries(superuser())
 
     assert everything == [
-        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Limits", "Machines", "Enrolment keys", "Brakes",
-        "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys", "Settings",
+        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Limits", "Machines", "Enrolment keys",
+        "Brakes", "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys", "Settings",
         "Audit", "Events",
     ]  # fmt: skip
 
@@ -81,7 +82,8 @@ def test_the_sidebar_costs_few_questions_whoever_looks(django_assert_max_num_que
 
 
 @pytest.mark.parametrize(
-    ("model", "place"), [(Package, "Packages"), (PackageVersion, "Packages"), (Job, "Jobs"), (BulkChange, "Jobs")]
+    ("model", "place"),
+    [(Package, "Packages"), (PackageVersion, "Packages"), (Job, "Jobs"), (BulkChange, "Jobs"), (Firing, "Triggers")],
 )
 def test_a_list_without_an_entry_of_its_own_stands_under_the_one_it_belongs_to(model, place):
     response = superuser().get(list_of(model))
@@ -148,4 +150,15 @@ def test_the_log_of_django_is_not_written():
 def test_nothing_of_libraries_is_registered():
     labels = {model._meta.app_label for model in admin.site._registry}
 
-    assert labels == {"packages", "processes", "jobs", "robots", "tenancy", "accounts", "rbac", "audit", "events"}
+    assert labels == {
+        "packages",
+        "processes",
+        "jobs",
+        "robots",
+        "tenancy",
+        "accounts",
+        "rbac",
+        "audit",
+        "events",
+        "triggers",
+    }

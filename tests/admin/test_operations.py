@@ -25,6 +25,8 @@ from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Brake, Folder, Tenant
+from apps.triggers import services as triggers
+from apps.triggers.models import Trigger
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import list_of, new, page_of, superuser, text_of, with_permissions
@@ -115,6 +117,15 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
     (NamedLimit, "delete"): (some(rows.limit), {}, "limit.deleted"),
     (Brake, "lift"): (some(rows.brake), {}, "brake.lifted"),
+    (Trigger, "fire"): (make.trigger, {"parameters.customer": "ACME"}, "trigger.fired"),
+    (Trigger, "edit"): (make.trigger, {"due_by": "cron", "configuration.cron": "@daily"}, "trigger.updated"),
+    (Trigger, "process"): (make.trigger, {"parameters": "{}"}, "trigger.updated"),
+    (Trigger, "disable"): (make.trigger, {"reason": "holidays"}, "trigger.disabled"),
+    (Trigger, "enable"): (lambda: make.trigger(enabled=False), {}, "trigger.enabled"),
+    (Trigger, "skip"): (make.trigger, {}, "trigger.skip_asked"),
+    (Trigger, "unskip"): (
+        lambda: triggers.skip_next_time(make.trigger(), actor=SYSTEM), {}, "trigger.skip_withdrawn"),
+    (Trigger, "delete"): (make.trigger, {}, "trigger.deleted"),
     (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
     (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
     (Machine, "delete"): (make.machine, {}, "machine.deleted"),
@@ -230,6 +241,11 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
     EnrolmentKey: (lambda of: {"name": "fleet", "tenant": of.pk, "slots": 2}, "enrolment_key.created"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
+    Trigger: (
+        lambda of: {"name": "Nightly", "folder": make.folder(of).pk, "due_by": "cron", "configuration.cron": "@daily",
+                    "time_zone": "Europe/Berlin", "jitter": 0, "overlap": "skip", "misfire": "skip",
+                    "misfire_limit": 1, "misfire_grace": 60, "most_failures": 5, "parameters.customer": "ACME"},
+        "trigger.created"),
     Robot: (lambda of: {"name": "robot-1", "machine": make.machine(of).pk, "slots": 2}, "robot.created"),
     BulkChange: (lambda of: {"action": "cancel"}, "jobs.bulk_change_requested"),
 }  # fmt: skip
@@ -241,8 +257,12 @@ EVERY_CREATION = pytest.mark.parametrize(
 
 def form_for(model: type[Any], place: Tenant) -> str:
     """Where a new row of a model is asked for, once it is known where it shall be."""
-    queries = {Process: f"?folder={make.folder(place).pk}", BulkChange: f"?tenant__id__exact={place.pk}"}
-    return new(model) + queries.get(model, "")
+    queries: dict[type[Any], Callable[[], str]] = {
+        Process: lambda: f"?folder={make.folder(place).pk}",
+        BulkChange: lambda: f"?tenant__id__exact={place.pk}",
+        Trigger: lambda: f"?kind=time&process={rows.process(place).pk}",
+    }
+    return new(model) + queries.get(model, str)()
 
 
 def test_every_creation_is_tried_here():
@@ -272,10 +292,10 @@ def test_a_row_is_made_by_its_service_and_written_down(model, asked, written):
 def test_who_may_only_look_cannot_make_one(model, asked):
     place = make.tenant()
     visitor = with_permissions(f"{model._meta.app_label}.view_{model._meta.model_name}", inside=place)
-    sent = asked(place)
+    sent, address = asked(place), form_for(model, place)
     before = model.objects.count()
 
-    response = visitor.post(form_for(model, place), sent)
+    response = visitor.post(address, sent)
 
     assert response.status_code == 403
     assert model.objects.count() == before

@@ -68,8 +68,8 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
     "Triggers": {
         "triggers.view_trigger": "See triggers and what became of their due times",
         "triggers.add_trigger": "Make triggers",
-        "triggers.change_trigger": "Change triggers, and skip a due time",
-        "triggers.enable_trigger": "Switch triggers on and off",
+        "triggers.change_trigger": "Change triggers",
+        "triggers.enable_trigger": "Switch triggers on and off, and skip a due time",
         "triggers.fire_trigger": "Fire triggers by hand",
         "triggers.delete_trigger": "Delete triggers",
         "triggers.view_calendar": "See calendars",

@@ -16,6 +16,7 @@ from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.jobs.models import Job, JobStatus
 from apps.robots.models import Robot
+from apps.triggers.models import Trigger
 
 #: A badge never counts further: it says that somebody should look, not how much there is.
 MOST_COUNTED = 99
@@ -43,6 +44,10 @@ def _failing_robots(actor: Actor) -> QuerySet[Robot]:
     return Robot.objects.visible_to(actor).alive().exclude(error="")
 
 
+def _failing_triggers(actor: Actor) -> QuerySet[Trigger]:
+    return Trigger.objects.visible_to(actor).wanting_attention()
+
+
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (Place("Dashboard", "dashboard", "index"),)),
     (
@@ -55,6 +60,8 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
                   beside="jobs_bulkchange_changelist"),
             Place("Executions", "history", "jobs_execution_changelist", "jobs.view_job",
                   beside="jobs_artefact_changelist"),
+            Place("Triggers", "alarm", "triggers_trigger_changelist", "triggers.view_trigger", _failing_triggers,
+                  beside="triggers_firing_changelist"),
             Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),
         ),
     ),

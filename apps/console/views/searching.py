@@ -18,6 +18,7 @@ from apps.jobs.models import Execution, Job
 from apps.packages.models import Package
 from apps.processes.models import Process
 from apps.robots.models import EnrolmentKey, Machine, Robot
+from apps.triggers.models import Trigger
 
 #: How many rows of each kind are shown, and how short a search is answered at all.
 MOST_OF_EACH, SHORTEST = 5, 2
@@ -25,6 +26,7 @@ MOST_OF_EACH, SHORTEST = 5, 2
 _BY_NAME: tuple[tuple[Any, str], ...] = (
     (Process, "account_tree"),
     (Package, "deployed_code"),
+    (Trigger, "alarm"),
     (Robot, "smart_toy"),
     (Machine, "computer"),
     (EnrolmentKey, "vpn_key"),

@@ -50,7 +50,7 @@ class RunForm(OperatorForm):
     def offer(self) -> None:
         """Put a control for each parameter before the options. Raises ``NothingToRun``."""
         process = self.process
-        self.parameter_form = ParameterForm(_schema_of(process), self.given)
+        self.parameter_form = ParameterForm(schema_of(process), self.given)
         self.fields = self.parameter_form.fields | self.fields
         robots: Any = self.fields["target_robot"]
         robots.queryset = choices.offered(Robot, self.actor).filter(tenant_id=process.tenant_id).order_by("name")
@@ -95,7 +95,7 @@ def run_again(job: Job, *, actor: Actor, wanted: services.Wanted) -> Job:
     return services.create_job(job.process, actor=actor, wanted=wanted, source="manual", retry_of=original)
 
 
-def _schema_of(process: Process) -> Mapping[str, Any]:
+def schema_of(process: Process) -> Mapping[str, Any]:
     """Return the schema of what would run now; a script takes anything. Raises ``NothingToRun``."""
     if process.package is None:
         return {}

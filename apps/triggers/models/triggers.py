@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
 from apps.core.actors import Actor
@@ -45,6 +45,10 @@ class TriggerQuerySet(models.QuerySet["Trigger"]):
 
     def visible_to(self, actor: Actor) -> TriggerQuerySet:
         return rbac.visible(self, actor, "triggers.view_trigger")
+
+    def wanting_attention(self) -> TriggerQuerySet:
+        """Return those that work no more until somebody looks: broken, or switched off by their failures."""
+        return self.alive().filter(~Q(broken="") | Q(enabled=False, failures__gte=F("most_failures")))
 
     def due(self, at: datetime | None = None) -> TriggerQuerySet:
         """Return those whose next time has come: at a moment, or by the database's clock."""
