@@ -218,6 +218,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "requests.delete_expired": 3600,
         "packages.sweep_files": 3600,
         "jobs.sweep_artefacts": 86_400,
+        "queues.sweep_files": 86_400,
         "jobs.sweep_ephemeral_robots": 3600,
         "robots.forget_old_sessions": 3600,
         "jobs.forget_ended_tokens": 86_400,
@@ -342,6 +343,15 @@ STORAGES = {
             "directory_permissions_mode": 0o750,
         },
     },
+    "files": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": MEDIA_ROOT / "stored",
+            "base_url": None,
+            "file_permissions_mode": 0o640,
+            "directory_permissions_mode": 0o750,
+        },
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
@@ -432,6 +442,13 @@ RESULT_LIMIT_BYTES = env.int("RESULT_LIMIT_BYTES", default=1024 * 1024)
 ARTEFACT_LIMIT_BYTES = env.int("ARTEFACT_LIMIT_BYTES", default=100 * 1024 * 1024)
 ARTEFACTS_LIMIT_BYTES = env.int("ARTEFACTS_LIMIT_BYTES", default=1024 * 1024 * 1024)
 ARTEFACTS_MOST = env.int("ARTEFACTS_MOST", default=100)
+# Of the files of one item, and of those of one store: bytes of one, number, bytes of all.
+ITEM_FILE_LIMIT_BYTES = env.int("ITEM_FILE_LIMIT_BYTES", default=100 * 1024 * 1024)
+ITEM_FILES_MOST = env.int("ITEM_FILES_MOST", default=100)
+ITEM_FILES_LIMIT_BYTES = env.int("ITEM_FILES_LIMIT_BYTES", default=1024 * 1024 * 1024)
+STORED_FILE_LIMIT_BYTES = env.int("STORED_FILE_LIMIT_BYTES", default=100 * 1024 * 1024)
+STORE_FILES_MOST = env.int("STORE_FILES_MOST", default=10_000)
+STORE_LIMIT_BYTES = env.int("STORE_LIMIT_BYTES", default=10 * 1024**3)
 # Of all files that are kept: so much of their disk is left to others.
 FILES_DISK_RESERVE_BYTES = env.int("FILES_DISK_RESERVE_BYTES", default=1024**3)
 SPANS_LIMIT_BYTES = env.int("SPANS_LIMIT_BYTES", default=64 * 1024 * 1024)

@@ -47,6 +47,11 @@ class Route:
         return self.method != "GET" and self.path not in QUESTIONS
 
     @property
+    def takes_file(self) -> bool:
+        """Whether what is sent is a file, whatever is in it."""
+        return self.method == "PUT" and "/files/" in self.path
+
+    @property
     def collection(self) -> str:
         """What stands before the id."""
         return self.path.partition("/<str:id>")[0]
@@ -57,6 +62,7 @@ class Route:
             self.path.replace("<str:id>", str(rows.get(self.collection)))
             .replace("<str:name>", "main")
             .replace("<str:group>", "retention")
+            .replace("<path:path>", "main/1.csv")
         )
 
 
@@ -123,6 +129,9 @@ class World:
         self.holder = make.user()
         self.queue = make.queue(self.folder)
         self.item = make.item(self.queue)
+        self.item_file = make.item_file(self.item, name="main")
+        self.store = make.file_store(self.folder)
+        self.stored_file = make.stored_file(self.store, path="main/1.csv")
         self.lease = make.taken(make.item(make.queue(self.folder)).queue)
         self.own_lease = make.taken(
             make.item(make.queue(self.folder)).queue,
@@ -169,6 +178,7 @@ class World:
             "queues": self.queue.pk,
             "queue-items": self.item.pk,
             "item-leases": self.lease.lease_id,
+            "file-stores": self.store.pk,
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
             "executions": self.execution.pk,
@@ -211,6 +221,8 @@ class World:
             "POST queue-items/<str:id>/postpone": {"until": "2020-01-01T00:00:00Z"},
             "POST queue-items/<str:id>/prioritise": {"priority": 3},
             "POST queue-items/<str:id>/review": {"status": "verified"},
+            "POST file-stores": {"name": "new"},
+            "PATCH file-stores/<str:id>": {"description": "Other"},
             "POST item-leases/<str:id>/finish": {"status": "done"},
             "POST jobs": {"process": self.process.pk},
             "POST jobs/bulk": {"process": self.process.pk, "jobs": [{}, {}]},

@@ -9,7 +9,7 @@ from apps.core.actors import Actor
 hypothesis.settings.register_profile("gate", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("gate")
 
-pytest_plugins = ["tests.streams_fixtures"]
+pytest_plugins = ["tests.shelves", "tests.streams_fixtures"]
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import io
 import json
 import uuid
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -25,7 +27,7 @@ from apps.packages.rules import validation
 from apps.processes import services as processes
 from apps.processes.models import Process
 from apps.queues import services as queues
-from apps.queues.models import ItemLease, Queue, QueueItem
+from apps.queues.models import FileStore, ItemFile, ItemLease, Queue, QueueItem, StoredFile
 from apps.rbac import services as rbac
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession
@@ -218,6 +220,34 @@ def items(of: Queue | None = None, *payloads: Any, **wanted: Any) -> list[QueueI
 def item(of: Queue | None = None, **wanted: Any) -> QueueItem:
     """An item that waits in a queue."""
     return items(of, wanted.pop("payload", {}), **wanted)[0]
+
+
+@contextmanager
+def upload(content: bytes = b"a file", **told: Any) -> Iterator[Upload]:
+    """A file that has arrived, on the shelf of items and stores."""
+    facts = {"name": f"file-{next(_numbers)}.txt", "content_type": ""} | told
+    with queues.FILES.incoming() as file:
+        file.write(content)
+        file.flush()
+        yield Upload(file=file, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(), **facts)
+
+
+def item_file(of: QueueItem | None = None, content: bytes = b"a file", **told: Any) -> ItemFile:
+    """A file of an item."""
+    with upload(content, **told) as arrived:
+        return queues.write_item_file(of or item(), actor=SYSTEM, upload=arrived).file
+
+
+def file_store(inside: Folder | None = None, **fields: Any) -> FileStore:
+    """An empty file store."""
+    name = fields.pop("name", f"store-{next(_numbers)}")
+    return queues.create_store(inside or folder(), actor=SYSTEM, name=name, **fields)
+
+
+def stored_file(of: FileStore | None = None, content: bytes = b"a file", *, path: str = "", **told: Any) -> StoredFile:
+    """A file of a store."""
+    with upload(content, **{"name": path or f"some/{next(_numbers)}.txt"} | told) as arrived:
+        return queues.write_stored_file(of or file_store(), actor=SYSTEM, upload=arrived).file
 
 
 def holder(**facts: Any) -> queues.Holder:

@@ -64,6 +64,7 @@ NOT_OPERATIONS = {
     "rbac.reach": READ,
     "rbac.tenants_where": READ,
     "queues.find_lease": READ,
+    "queues.held_files": READ,
     "rbac.visible_assignments": READ,
     "rbac.visible_roles": READ,
     "requests.find_answer": READ,

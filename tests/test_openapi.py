@@ -48,7 +48,8 @@ def operations() -> dict[str, dict[str, Any]]:
 
 
 def _as_route(path: str) -> str:
-    return re.sub(r"{(\w+)}", r"<str:\1>", path.removeprefix("/api/v1/"))
+    route = re.sub(r"{(\w+)}", r"<str:\1>", path.removeprefix("/api/v1/"))
+    return route.replace("<str:path>", "<path:path>")
 
 
 def schema_of(operation: dict[str, Any], status: int, kind: str = "application/json") -> Draft202012Validator:

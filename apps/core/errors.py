@@ -84,6 +84,12 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class Outdated(DomainError):
+    """What the caller made a condition of its request holds no longer."""
+
+    code = "outdated"
+
+
 class TooLarge(DomainError):
     """More was sent than is taken."""
 

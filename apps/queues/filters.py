@@ -9,7 +9,8 @@ from apps.core.api.along import AlongChoices, AlongId, AlongText, MomentRangeFil
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
 from apps.core.errors import Invalid, Problem
-from apps.queues.models import ErrorType, ItemStatus, Queue, QueueItem, ReviewStatus
+from apps.core.files.facts import LONGEST_PATH
+from apps.queues.models import ErrorType, FileStore, ItemStatus, Queue, QueueItem, ReviewStatus, StoredFile
 from apps.queues.models.items import LONGEST_CODE, LONGEST_REFERENCE, LONGEST_TAG
 
 #: Filters of items that only the indexes of one queue serve.
@@ -26,6 +27,30 @@ class QueueFilters(ApiFilterSet):
     class Meta(ApiFilterSet.Meta):
         model = Queue
         fields = ["tenant", "folder", "name", "paused"]
+
+
+class FileStoreFilters(ApiFilterSet):
+    """File stores of a tenant or folder, or by part of a name."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+    folder = IdFilter(field_name="folder_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = FileStore
+        fields = ["tenant", "folder", "name"]
+
+
+class StoredFileFilters(ApiFilterSet):
+    """Files of a store by how their paths begin."""
+
+    prefix = TextFilter(
+        field_name="path", lookup_expr="startswith", max_length=LONGEST_PATH, help_text="How the paths begin."
+    )
+
+    class Meta(ApiFilterSet.Meta):
+        model = StoredFile
+        fields = ["prefix"]
 
 
 class ItemFilters(ApiFilterSet):

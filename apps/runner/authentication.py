@@ -89,8 +89,8 @@ def token_of(request: HttpRequest) -> str:
     token = _presented(request)
     if _is_of_job(token):
         raise NotAllowed(
-            "A job's own token is good for its log, its spans, whether it shall stop, its child jobs and items of "
-            "queues. This call takes the robot's.",
+            "A job's own token is good for its log, its spans, whether it shall stop, its child jobs, items of "
+            "queues and files. This call takes the robot's.",
             code="job_token",
         )
     return token

@@ -1,7 +1,7 @@
 """Addresses of the robot API: the canonical ones below ``/api/v1/``, and those of existing clients."""
 
 from apps.core.api.routes import api_path
-from apps.runner.views import artefacts, belonging, children, robots
+from apps.runner.views import artefacts, belonging, children, files, robots
 from apps.runner.views import items as own_items
 from apps.runner.views.bv import items, queues, spans
 from apps.runner.views.bv import robots as bv
@@ -24,6 +24,10 @@ _CALLS = [
     api_path("runtime/item-leases/<str:lease>/renew", own_items.renew),
     api_path("runtime/item-leases/<str:lease>/finish", own_items.finish),
     api_path("runtime/item-leases/<str:lease>/release", own_items.release),
+    api_path("runtime/item-leases/<str:lease>/files", files.list_held),
+    api_path("runtime/item-leases/<str:lease>/files/<str:name>", files.held),
+    api_path("runtime/file-stores/<str:store>/files", files.list_stored),
+    api_path("runtime/file-stores/<str:store>/files/<path:path>", files.stored),
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
     api_path("agent-traces/<str:execution_id>/spans", spans.record),
     api_path("runner/packages/<str:version>/download", bv.download),

@@ -21,6 +21,7 @@ NEEDED = {
     "jobs.sweep_start_deadlines",
     "jobs.work_off_bulk_changes",
     "packages.sweep_files",
+    "queues.sweep_files",
     "queues.sweep_leases",
     "requests.delete_expired",
     "robots.forget_old_sessions",

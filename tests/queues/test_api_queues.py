@@ -81,6 +81,13 @@ class TestQueues:
         assert api.fields_refused(refused) == {field}
         assert not Queue.objects.filter(folder=folder).exists()
 
+    def test_payloads_are_not_encrypted_before_there_are_keys(self, queue):
+        refused = api.root().patch(f"queues/{queue.pk}", {"encrypted": True})
+
+        assert api.fields_refused(refused) == {"encrypted"}
+        assert "no keys" in refused.json()["detail"]
+        assert api.root().patch(f"queues/{queue.pk}", {"encrypted": False}).json()["encrypted"] is False
+
     def test_a_window_needs_its_length(self):
         body = {"name": "New", "folder": str(make.folder().pk), "unique_references": "window"}
 

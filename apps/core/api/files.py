@@ -13,8 +13,9 @@ from django.utils.http import parse_etags
 from rest_framework.request import Request
 
 from apps.core.api.bodies import check_length, content_length, copy_body
-from apps.core.errors import Invalid, Problem
+from apps.core.errors import Invalid, Problem, Unavailable
 from apps.core.files import facts
+from apps.core.files.conditions import Condition
 from apps.core.files.shelves import Shelf, Upload
 
 Read = TypeVar("Read")
@@ -36,7 +37,7 @@ def handed_out(
     *,
     name: str,
     opened: Callable[[Any], IO[bytes]],
-    noted: Callable[[Any], None],
+    noted: Callable[[Any], None] | None = None,
 ) -> HttpResponseBase:
     """Answer with the file of a row, or with 304 where the caller has it; ``noted`` writes down that it was taken.
 
@@ -46,15 +47,30 @@ def handed_out(
         return HttpResponse(status=304, headers={"ETag": f'"{row.sha256}"'})
     with ExitStack() as closed_on_refusal:
         file = closed_on_refusal.enter_context(opened(row))
-        noted(row)
+        if noted is not None:
+            noted(row)
         closed_on_refusal.pop_all()
     return attachment(file, name=name, content_type=facts.served_as(row.content_type), sha256=row.sha256)
 
 
+def condition_of(request: HttpRequest | Request) -> Condition:
+    """Return on which condition a file is to be written or deleted: ``If-Match``, or ``If-None-Match: *``.
+
+    Raises ``Invalid`` for an ``If-None-Match`` that names a hash, which would mean nothing here.
+    """
+    absent = request.headers.get("If-None-Match", "").strip()
+    if absent not in ("", "*"):
+        raise Invalid.field("If-None-Match", "Only * is understood here: there is no such file yet.")
+    return Condition(frozenset(_hashes(request.headers.get("If-Match", ""))), is_absent=bool(absent))
+
+
 def has_it_already(request: HttpRequest | Request, sha256: str) -> bool:
     """Say whether the caller names the very content it would get."""
-    wanted = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in wanted or any(tag.removeprefix("W/").strip('"') == sha256 for tag in wanted)
+    return bool({"*", sha256} & _hashes(request.headers.get("If-None-Match", "")))
+
+
+def _hashes(header: str) -> set[str]:
+    return {tag.removeprefix("W/").strip('"') for tag in parse_etags(header)}
 
 
 @contextmanager
@@ -71,6 +87,8 @@ def received(
         told = read_field(facts.read_sha256, told, SHA256_HEADER, code="bad_sha256")
     length = content_length(request.META)
     check_length(length, limit)
+    if length and getattr(request, "_read_started", False):  # A view that is called once more, after a deadlock.
+        raise Unavailable("The file did not get through. Send it again.", retry_after=1)
     with shelf.incoming(size=length) as file:
         size, found = copy_body(request, file, limit=limit)
         os.fsync(file.fileno())  # Its sender may forget its copy once we have answered.

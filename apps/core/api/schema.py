@@ -51,6 +51,7 @@ _ALWAYS: Final = {
 }
 _FOR_WRITES: Final = {409: "The world has moved on, or the key was used for something else."}
 _FOR_BODIES: Final = {413: "The body is too large.", 415: "The body is of another kind."}
+_FOR_CONDITIONS: Final = {412: "Its condition holds no longer; `sha256` says what is there now."}
 _FOR_ROWS: Final = {404: "There is no such thing, or you may not know of it."}
 _STANDARD_ACTIONS: Final = frozenset({"list", "retrieve", "create", "update", "partial_update", "destroy"})
 _KEY = OpenApiParameter(
@@ -143,4 +144,5 @@ class ApiSchema(AutoSchema):
             **(_FOR_ROWS if "{" in self.path else {}),
             **(_FOR_WRITES if is_write else {}),
             **(_FOR_BODIES if has_body else {}),
+            **(_FOR_CONDITIONS if is_write and getattr(self.view, "takes_conditions", False) else {}),
         }

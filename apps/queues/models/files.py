@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -12,15 +14,45 @@ from apps.queues.models.items import QueueItem
 from apps.rbac import services as rbac
 
 
-class ItemFile(TenantRow):
-    """A file that belongs to an item; a retry shows those of the first try."""
+class KeptFile(TenantRow):
+    """A file and what is known of it. It never changes: another content under the same name is another row."""
 
-    item = InTenant(QueueItem, related_name="files", db_index=False)
-    name = models.CharField(max_length=200)
+    #: The column that names it among the files of its owner, and the one that names the owner.
+    NAMED_BY: ClassVar[str]
+    OWNED_BY: ClassVar[str]
+
     content_type = models.CharField(max_length=100, blank=True)
     size_bytes = models.BigIntegerField("size")
     sha256 = models.CharField("SHA-256", max_length=64)
     storage_name = models.CharField(max_length=200, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def called(self) -> str:
+        """What it is called among the files of its owner."""
+        return str(getattr(self, self.NAMED_BY))
+
+    def __str__(self) -> str:
+        return self.called
+
+
+class ItemFileQuerySet(models.QuerySet["ItemFile"]):
+    def of(self, item: QueueItem) -> ItemFileQuerySet:
+        """Return the files of an item: all tries at a piece of work have the same ones."""
+        return self.filter(item_id=item.lineage)
+
+
+class ItemFile(KeptFile):
+    """A file of an item. It belongs to the first of its tries, and a retry shows those of the first."""
+
+    NAMED_BY, OWNED_BY = "name", "item"
+
+    item = InTenant(QueueItem, related_name="files", db_index=False)
+    name = models.CharField(max_length=200)
+
+    objects = ItemFileQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -28,9 +60,6 @@ class ItemFile(TenantRow):
             SameTenant("item", name="itemfile_item_same_tenant"),
             models.UniqueConstraint(fields=["item", "name"], name="itemfile_name_once"),
         ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class FileStoreQuerySet(models.QuerySet["FileStore"]):
@@ -63,17 +92,20 @@ class FileStore(TenantRow):
         return self.name
 
 
-class StoredFile(TenantRow):
+class StoredFile(KeptFile):
     """One file of a store, under a path of its own; writing the same path again replaces it."""
+
+    NAMED_BY, OWNED_BY = "path", "store"
 
     store = InTenant(FileStore, related_name="files", db_index=False)
     path = models.CharField(max_length=500)
-    content_type = models.CharField(max_length=100, blank=True)
-    size_bytes = models.BigIntegerField("size")
-    sha256 = models.CharField("SHA-256", max_length=64)
-    storage_name = models.CharField(max_length=200, editable=False)
     written_by = models.CharField(max_length=200, editable=False)
     written_at = models.DateTimeField()
+
+    @property
+    def base_name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
 
     class Meta:
         constraints = [
@@ -81,6 +113,3 @@ class StoredFile(TenantRow):
             SameTenant("store", name="storedfile_store_same_tenant"),
             models.UniqueConstraint(fields=["store", "path"], name="storedfile_path_once"),
         ]
-
-    def __str__(self) -> str:
-        return self.path

@@ -89,6 +89,9 @@ class CreateQueue(InputSerializer):
     retention_days = serializers.IntegerField(
         min_value=1, max_value=LARGEST, required=False, allow_null=True, help_text="For how long finished items stay."
     )
+    encrypted = serializers.BooleanField(
+        required=False, help_text="Keep payloads encrypted. Refused until there are keys to do it with."
+    )
     schema = SchemaField(
         required=False, allow_null=True, help_text="What payloads must look like; null takes anything."
     )

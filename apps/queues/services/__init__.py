@@ -2,6 +2,7 @@
 
 from apps.queues.models.items import LONGEST_CODE
 from apps.queues.services._checking import Wanted, problems_of
+from apps.queues.services._keeping import FILES, TooManyFiles, Written
 from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
@@ -14,6 +15,16 @@ from apps.queues.services.changing import (
     prioritise_item,
     requeue_item,
     review_item,
+)
+from apps.queues.services.item_files import (
+    delete_held_file,
+    delete_item_file,
+    held_files,
+    note_item_download,
+    remove_files_of,
+    sweep_files,
+    write_held_file,
+    write_item_file,
 )
 from apps.queues.services.owning import (
     ItemsTaken,
@@ -33,10 +44,20 @@ from apps.queues.services.queues import (
     update_queue,
 )
 from apps.queues.services.settling import LeaseOver, find_lease, finish_item, renew_item
+from apps.queues.services.stores import (
+    StoreDeleted,
+    create_store,
+    delete_store,
+    delete_stored_file,
+    note_stored_download,
+    update_store,
+    write_stored_file,
+)
 from apps.queues.services.sweeping import sweep_lease
 from apps.queues.services.taking import Holder, QueuePaused, take_items
 
 __all__ = [
+    "FILES",
     "LONGEST_CODE",
     "LONGEST_REASON",
     "MOST_ADDED",
@@ -54,27 +75,44 @@ __all__ = [
     "QueuePaused",
     "Report",
     "Settled",
+    "StoreDeleted",
+    "TooManyFiles",
     "Wanted",
+    "Written",
     "add_items",
     "adopt_items",
     "create_queue",
+    "create_store",
+    "delete_held_file",
     "delete_item",
+    "delete_item_file",
     "delete_queue",
+    "delete_store",
+    "delete_stored_file",
     "find_lease",
     "finish_item",
     "free_items",
+    "held_files",
     "lease_reserved",
+    "note_item_download",
+    "note_stored_download",
     "pause_queue",
     "postpone_item",
     "prioritise_item",
     "problems_of",
+    "remove_files_of",
     "renew_item",
     "requeue_item",
     "reserve_items",
     "resume_queue",
     "review_item",
     "settle_execution",
+    "sweep_files",
     "sweep_lease",
     "take_items",
     "update_queue",
+    "update_store",
+    "write_held_file",
+    "write_item_file",
+    "write_stored_file",
 ]

@@ -22,6 +22,7 @@ from apps.tenancy.models import Folder
 SETTABLE = (
     "name", "description", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter", "unique_references",
     "unique_window", "default_priority", "sla", "default_deadline", "lease_seconds", "most_crashes", "retention_days",
+    "encrypted",
 )  # fmt: skip
 
 #: Says "as it is" where ``None`` says "none".
@@ -116,6 +117,8 @@ def _field_problems(queue: Queue) -> list[Problem]:
         queue.clean_fields(exclude=["folder", "tenant", "schema"])
     except ValidationError as error:
         return [Problem(field, text) for field, texts in error.message_dict.items() for text in texts]
+    if queue.encrypted:
+        return [Problem("encrypted", "there are no keys to encrypt payloads with yet. Leave it out.", "not_offered")]
     if queue.unique_references == UniqueReferences.WINDOW and not queue.unique_window:
         return [Problem("unique_window", "say for how many seconds a reference stays taken.")]
     return []

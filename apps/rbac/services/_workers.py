@@ -1,4 +1,4 @@
-"""What robots and running jobs may do: about themselves, and with the queues of the folders they work for."""
+"""What robots and running jobs may do: about themselves, and with what is in the folders they work for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ ROBOT_PERMISSIONS: Final = frozenset(
 #: What a running job may do, and only about its own execution.
 JOB_PERMISSIONS: Final = frozenset({"jobs.report_execution", "jobs.start_children"})
 #: What both may do in the folders that the robot works for.
-FOLDER_PERMISSIONS: Final = frozenset({"queues.view_queue", "queues.take_queueitem", "queues.add_queueitem"})
+FOLDER_PERMISSIONS: Final = frozenset(
+    {
+        "queues.view_queue",
+        "queues.take_queueitem",
+        "queues.add_queueitem",
+        "queues.view_filestore",
+        "queues.add_storedfile",
+        "queues.delete_storedfile",
+    }
+)
 
 
 def allows(actor: Actor, permission: str, obj: Any) -> bool:

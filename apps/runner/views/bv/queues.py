@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +25,7 @@ from apps.runner.views.robots import reply
 from apps.tenancy.views.places import FOLDER_HEADER, folder_for
 
 MOST_LISTED = 1000
+Named = TypeVar("Named", bound=Any)
 #: By what their clients name a queue.
 _NAMES = ("queue_id", "queue_external_id")
 
@@ -77,12 +78,16 @@ def queue_named(told: Mapping[str, Any], worker: Speaker, request: HttpRequest) 
 def queue_called(name: str, worker: Speaker, *, near: str) -> Queue:
     """Return a queue by name, that of the folder ``near`` first. Raises ``Invalid`` for several, ``NotFound``."""
     found: list[Queue] = list(_known(worker).filter(name__iexact=name)[:MOST_LISTED])
-    nearer = [queue for queue in found if near.lower() in (str(queue.folder_id), queue.folder.name.lower())]
     if not found:
         raise NotFound(f"There is no queue “{name[:100]}” that you may use.", code="unknown_queue")
+    return the_one_near(found, near, field="queue_name")
+
+
+def the_one_near(found: list[Named], near: str, *, field: str) -> Named:
+    """Return that of several rows of one name which is in the folder ``near``, or the only one. Raises ``Invalid``."""
+    nearer = [row for row in found if near.lower() in (str(row.folder_id), row.folder.name.lower())]
     if len(nearer or found) > 1:
-        told = f"several queues have this name: give the id, or the folder by {FOLDER_HEADER}."
-        raise Invalid.field("queue_name", told)
+        raise Invalid.field(field, f"several have this name: give the id, or the folder by {FOLDER_HEADER}.")
     return (nearer or found)[0]
 
 
