@@ -5,7 +5,8 @@ import json
 import pytest
 from django import forms
 
-from apps.jobs.admin.parameters import JsonText, ParameterForm
+from apps.core.admin.typed_json import JsonText
+from apps.jobs.admin.parameters import ParameterForm
 from apps.jobs.models import Job
 from apps.packages.rules import parameters as rules
 from tests import make

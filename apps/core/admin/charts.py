@@ -13,6 +13,8 @@ from django.utils import timezone
 
 #: The plane the shapes are drawn on, whatever its size on the page.
 WIDTH, HEIGHT = 240, 100
+#: Draws a panel of ``charts``, their ``marks``, a ``note`` below, and what to say where there are none (``empty``).
+TEMPLATE = "operator/panels/charts.html"
 #: Marks on the axis of time.
 MARKS = 4
 
@@ -37,12 +39,19 @@ class Axis:
 
     def means(self, values: Iterable[tuple[datetime, float | None]]) -> Series:
         """Return the mean of what was measured in each step, and ``None`` where nothing was."""
+        return [fmean(each) if each else None for each in self._by_step(values)]
+
+    def sums(self, values: Iterable[tuple[datetime, float | None]]) -> Series:
+        """Return the sum of what was counted in each step; nothing counted is 0."""
+        return [sum(each) for each in self._by_step(values)]
+
+    def _by_step(self, values: Iterable[tuple[datetime, float | None]]) -> list[list[float]]:
         found: list[list[float]] = [[] for _ in range(self.steps)]
         for moment, value in values:
             place = (moment - self.begins) // self.step
             if value is not None and 0 <= place < self.steps:
                 found[place].append(value)
-        return [fmean(each) if each else None for each in found]
+        return found
 
     @property
     def marks(self) -> list[str]:

@@ -72,9 +72,14 @@ class OperatorAdmin(GuardedAdmin):
         context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
         response = super().changelist_view(request, context)
         shown = (response.context_data or {}) if isinstance(response, TemplateResponse) else {}
+        if "cl" in shown:
+            self.prepare(shown["cl"].result_list)
         if self.live_columns and "cl" in shown:
             shown["rows_address"] = self._rows_address(shown["cl"].result_list)
         return response
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        """Add to the rows of a page of the list what its columns show beside what was read with them."""
 
     def may_change(self, row: Any) -> bool:
         """Say whether the list has to ask about a row again."""
@@ -84,6 +89,7 @@ class OperatorAdmin(GuardedAdmin):
         """Answer the columns of a list that change by themselves, for the rows it shows."""
         asked = [_as_id(text) for text in request.GET.get("rows", "").split(",")[: self.list_per_page] if text]
         rows = list(self.get_queryset(request).filter(pk__in=asked))
+        self.prepare(rows)
         cells = [column.answer(row) for row in rows for column in self.live_columns]
         context = {"cells": cells, "rows_address": self._rows_address(rows)}
         return HttpResponse(render_to_string("operator/live_rows.html", context, request))

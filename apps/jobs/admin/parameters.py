@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
-from unfold import widgets
 
 from apps.core.admin.forms import DayInput, MomentInput
+from apps.core.admin.typed_json import JsonObject, JsonText
 from apps.core.api import strict_json
-from apps.core.errors import DomainError
 from apps.packages.rules.parameters import FORMAT_EXAMPLES
 
 PREFIX: Final = "parameters"
@@ -35,11 +34,12 @@ class Drawn:
     default: Any = _NOTHING
     is_text: bool = False
     values: list[Any] = field(default_factory=list)
+    prefix: str = PREFIX
 
     @property
     def name(self) -> str:
         """The name of its field, which is also how problems with it are called."""
-        return ".".join((PREFIX, *self.path))
+        return ".".join((self.prefix, *self.path))
 
     def value(self, given: Any) -> Any:
         """Return the parameter for what was given, or ``_NOTHING`` where it is left to the default."""
@@ -56,6 +56,12 @@ class Drawn:
 class ParameterForm:
     """The controls of one schema."""
 
+    #: What the names of its fields begin with.
+    prefix: ClassVar[str] = PREFIX
+    #: What the control for all that the schema does not name is called: alone, and beside others.
+    rest_labels: ClassVar[tuple[str, str]] = ("Parameters", "More parameters")
+    rest_help: ClassVar[str] = 'By name, as JSON: {"customer": "ACME"}. What it takes is not said by its signature.'
+
     def __init__(self, schema: Schema, initial: Mapping[str, Any]) -> None:
         self.schema = schema
         self.initial = initial
@@ -67,12 +73,12 @@ class ParameterForm:
         """The controls by name; the last takes what the schema does not name, as JSON."""
         controls = {one.name: one.control for one in self.drawn}
         if self.takes_more:
-            controls[PREFIX] = self._rest()
+            controls[self.prefix] = self._rest()
         return controls
 
     def read(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that a valid form holds; what was left empty is left out."""
-        parameters: dict[str, Any] = dict(cleaned.get(PREFIX) or {})
+        parameters: dict[str, Any] = dict(cleaned.get(self.prefix) or {})
         for one in self.drawn:
             value = one.value(cleaned.get(one.name))
             if value is not _NOTHING:
@@ -87,59 +93,19 @@ class ParameterForm:
             if _is_object(about) and name in required and len(path) + 1 < DEEPEST:
                 yield from self._draw_all(about, given.get(name, about.get("default", {})), (*path, name))
             else:
-                yield _draw(about, given.get(name, _NOTHING), (*path, name), is_required=name in required)
+                drawn = _draw(about, given.get(name, _NOTHING), (*path, name), is_required=name in required)
+                drawn.prefix = self.prefix
+                yield drawn
 
     def _rest(self) -> forms.Field:
         named = set(self.schema.get("properties", {}))
         rest = {name: value for name, value in self.initial.items() if name not in named}
         return JsonObject(
-            label="More parameters" if named else "Parameters",
+            label=self.rest_labels[bool(named)],
             required=False,
             initial=rest or None,
-            help_text='By name, as JSON: {"customer": "ACME"}. What it takes is not said by its signature.',
+            help_text=self.rest_help,
         )
-
-
-class JsonText(forms.JSONField):
-    """Any value, typed as JSON that is as clean as programs have to send it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        widget = widgets.UnfoldAdminTextareaWidget(attrs={"rows": 4, "class": _json_classes(), "spellcheck": "false"})
-        super().__init__(widget=widget, **kwargs)
-
-    def to_python(self, value: Any) -> Any:
-        """Read what was typed; nothing at all is no value."""
-        if value is None or not str(value).strip():
-            return None
-        try:
-            return strict_json.parse_json_bytes(str(value).encode(errors="replace"))
-        except DomainError as refusal:
-            raise forms.ValidationError(str(refusal).replace("The body", "This")) from refusal
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        """Show again what was typed, letter by letter: reading it might drop something, or fail."""
-        return None if data is None else forms.fields.InvalidJSONInput(data)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Lay it out over lines, so that it can be read."""
-        if value is None or isinstance(value, forms.fields.InvalidJSONInput):
-            return value
-        return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-class JsonObject(JsonText):
-    """An object, typed as JSON."""
-
-    def clean(self, value: Any) -> Any:
-        """Refuse what is no object."""
-        found = super().clean(value)
-        if found not in (None, "") and not isinstance(found, dict):
-            raise forms.ValidationError("Type an object: names and values in braces.")
-        return found
-
-
-def _json_classes() -> str:
-    return " ".join([*widgets.TEXTAREA_CLASSES, "op-json"])
 
 
 def _put(parameters: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from apps.core.admin.forms import OperatorForm, Section
-from apps.jobs.admin.parameters import JsonObject
+from apps.core.admin.typed_json import JsonObject
 from apps.packages.models import PackageVersion
 from apps.processes.models import Process
 

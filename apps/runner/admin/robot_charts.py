@@ -18,6 +18,10 @@ MEASURED: Final = {
     "disk": ("Disk", "{:.0%}".format),
     "load": ("Load per processor", "{:.2f}".format),
 }
+NOTHING_TOLD: Final = (
+    "It has told nothing of its machine in this time. bv-robot does once a minute while it runs; older runners tell "
+    "nothing."
+)
 
 
 def panel(robot: Robot) -> Panel:
@@ -30,5 +34,5 @@ def panel(robot: Robot) -> Panel:
         charts.draw(title, axis.means((at, row[name]) for at, row in rows), top=1, shown=shown)
         for name, (title, shown) in MEASURED.items()
     ]
-    context = {"charts": [one for one in drawn if one], "marks": axis.marks}
-    return Panel("Its machine in the last 24 hours", "runner/charts.html", context, icon="monitoring")
+    context = {"charts": [one for one in drawn if one], "marks": axis.marks, "empty": NOTHING_TOLD}
+    return Panel("Its machine in the last 24 hours", charts.TEMPLATE, context, icon="monitoring")
