@@ -16,6 +16,7 @@ from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
+from apps.queues.models import Queue, QueueItem
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
@@ -48,6 +49,14 @@ def execution(of: Tenant) -> Execution:
 
 def artefact(of: Tenant) -> Artefact:
     return make.artefact(execution(of))
+
+
+def queue(of: Tenant) -> Queue:
+    return make.queue(make.folder(of))
+
+
+def item(of: Tenant) -> QueueItem:
+    return make.item(queue(of), reference="INV-1")
 
 
 def limit(of: Tenant) -> NamedLimit:
@@ -121,6 +130,8 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Package: (package, "packages.view_package"),
     PackageVersion: (version, ""),
     Process: (process, "processes.view_process"),
+    Queue: (queue, "queues.view_queue"),
+    QueueItem: (item, "queues.view_queueitem"),
     NamedLimit: (limit, "processes.view_namedlimit"),
     Job: (job, "jobs.view_job"),
     Execution: (execution, ""),

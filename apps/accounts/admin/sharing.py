@@ -40,6 +40,12 @@ SHAREABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "jobs.retry_job": "Retry, resume and settle it",
         "jobs.prioritise_job": "Change its priority",
     },
+    "queues.queue": {
+        "queues.view_queue": "See it and how it does",
+        "queues.change_queue": "Change it and its schema",
+        "queues.pause_queue": "Pause and resume it",
+        "queues.delete_queue": "Delete it",
+    },
     "robots.machine": {
         "robots.view_machine": "See it",
         "robots.change_machine": "Change it",

@@ -23,6 +23,7 @@ from apps.jobs.admin import states
 from apps.jobs.models import Job, JobStatus
 from apps.packages.models import Package
 from apps.processes.models import Process
+from apps.queues.models import ItemStatus, QueueItem, ReviewStatus
 from apps.robots.models import Machine, Robot
 
 #: A figure on this page goes no further: it is asked for again and again, on tables of any size.
@@ -105,6 +106,8 @@ def _numbers(request: HttpRequest, site: OperatorSite, actor: Actor) -> list[Num
     numbers = []
     if site.holds(request, "jobs.view_job"):
         numbers += _job_numbers(actor)
+    if site.holds(request, "queues.view_queueitem"):
+        numbers += _item_numbers(actor)
     if site.holds(request, "robots.view_robot"):
         numbers += _robot_numbers(actor)
     return numbers
@@ -132,6 +135,17 @@ def _job_numbers(actor: Actor) -> list[Number]:
 def _count(jobs: QuerySet[Job], status: JobStatus) -> int:
     """Return how many there are, counting no further than is shown."""
     return jobs.filter(status=status)[: MOST_COUNTED + 1].count()
+
+
+def _item_numbers(actor: Actor) -> list[Number]:
+    items = QueueItem.objects.visible_to(actor).alive().order_by()
+    waiting = items.waiting()[: MOST_COUNTED + 1].count()
+    reviews = items.filter(review_status=ReviewStatus.OPEN)[: MOST_COUNTED + 1].count()
+    to_review = display.list_of(QueueItem, review_status__exact=ReviewStatus.OPEN, since="all")
+    return [
+        Number("Items waiting", waiting, display.list_of(QueueItem, status__exact=ItemStatus.NEW, since="all")),
+        Number("Items to review", reviews, to_review, "care" if reviews else "calm"),
+    ]
 
 
 def _robot_numbers(actor: Actor) -> list[Number]:

@@ -15,6 +15,7 @@ from apps.core.actors import Actor
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.jobs.models import Job, JobStatus
+from apps.queues.models import QueueItem, ReviewStatus
 from apps.robots.models import Robot
 from apps.triggers.models import Trigger
 
@@ -40,6 +41,10 @@ def _held_jobs(actor: Actor) -> QuerySet[Job]:
     return Job.objects.visible_to(actor).filter(status=JobStatus.WAITING)
 
 
+def _items_to_review(actor: Actor) -> QuerySet[QueueItem]:
+    return QueueItem.objects.visible_to(actor).alive().filter(review_status=ReviewStatus.OPEN)
+
+
 def _failing_robots(actor: Actor) -> QuerySet[Robot]:
     return Robot.objects.visible_to(actor).alive().exclude(error="")
 
@@ -62,6 +67,8 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
                   beside="jobs_artefact_changelist"),
             Place("Triggers", "alarm", "triggers_trigger_changelist", "triggers.view_trigger", _failing_triggers,
                   beside="triggers_firing_changelist"),
+            Place("Queues", "inbox", "queues_queue_changelist", "queues.view_queue"),
+            Place("Items", "list_alt", "queues_queueitem_changelist", "queues.view_queueitem", _items_to_review),
             Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),
         ),
     ),

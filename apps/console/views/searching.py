@@ -17,6 +17,7 @@ from apps.core.api.callers import actor_of
 from apps.jobs.models import Execution, Job
 from apps.packages.models import Package
 from apps.processes.models import Process
+from apps.queues.models import Queue, QueueItem
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.triggers.models import Trigger
 
@@ -27,11 +28,16 @@ _BY_NAME: tuple[tuple[Any, str], ...] = (
     (Process, "account_tree"),
     (Package, "deployed_code"),
     (Trigger, "alarm"),
+    (Queue, "inbox"),
     (Robot, "smart_toy"),
     (Machine, "computer"),
     (EnrolmentKey, "vpn_key"),
 )
-_BY_ID: tuple[tuple[Any, str], ...] = ((Job, "play_circle"), (Execution, "history"))
+_BY_ID: tuple[tuple[Any, str], ...] = (
+    (Job, "play_circle"),
+    (Execution, "history"),
+    (QueueItem, "list_alt"),
+)
 
 
 @dataclass(frozen=True, slots=True)

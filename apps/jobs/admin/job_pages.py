@@ -16,6 +16,7 @@ from apps.core.admin.panels import AnyPanel, Facts, Panel, Table, Text
 from apps.jobs.admin import artefacts, states
 from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.models.why import Obstacle, why_job
+from apps.queues.models import QueueItem
 from apps.robots.models import Robot
 
 #: How many robots the *Why?* panel lists, those nearest to taking the job first.
@@ -110,9 +111,9 @@ def children_panels(job: Job, actor: Actor) -> list[AnyPanel]:
     return [Table(title, headings, rows[:CHILDREN_SHOWN], icon="account_tree")] if rows else []
 
 
-def progress_of(execution: Execution) -> str:
-    """Return how far an execution says it is."""
-    progress = execution.progress
+def progress_of(work: Execution | QueueItem) -> str:
+    """Return how far an execution, or the work on an item, is said to be."""
+    progress = work.progress
     if not isinstance(progress, dict):
         return "" if progress is None else str(progress)
     percent = progress.get("percent")

@@ -166,6 +166,7 @@ class QueueItem(Stateful, TenantRow):
             models.Index(
                 fields=["queue", "available_at"], name="queueitem_postponed", condition=Q(status="new", deleted_at=None)
             ),
+            models.Index(fields=["queue", "finished_at"], name="queueitem_failed", condition=Q(status="failed")),
             GinIndex(fields=["tags"], name="queueitem_tags"),
         ]
         permissions = [

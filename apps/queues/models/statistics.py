@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
 
 from apps.core import ids, statements
 from apps.queues.models.queues import Queue
@@ -13,7 +17,11 @@ from apps.queues.models.queues import Queue
 MOST_COUNTED: Final = 10_000
 #: Of what ended in a day so many of the newest are looked at, and what was added in an hour is counted so far.
 MOST_ENDED: Final = 50_000
+#: Of each queue in a list nothing is counted further.
+MOST_GLANCED: Final = 1_000
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
 
 #: The order makes each part walk along the index that the cap then cuts short.
 _NOW = """
@@ -58,6 +66,41 @@ _ADDED = """
         ORDER BY queue_id DESC, id DESC LIMIT %(most)s) newest
 """
 
+_GLANCE = """
+    SELECT q.id, w.waiting, w.oldest, h.held, f.failed FROM unnest(%(queues)s::uuid[]) AS q (id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting, min(available_at) AS oldest FROM (
+            SELECT available_at FROM queues_queueitem
+            WHERE queue_id = q.id AND status = 'new' AND deleted_at IS NULL AND reserved_for IS NULL
+              AND available_at <= statement_timestamp()
+            ORDER BY queue_id, available_at LIMIT %(most)s + 1) line) w
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS held FROM (
+            SELECT 1 FROM queues_itemlease WHERE queue_id = q.id AND closed_at IS NULL LIMIT %(most)s + 1) leases) h
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS failed FROM (
+            SELECT 1 FROM queues_queueitem i
+            WHERE i.queue_id = q.id AND i.status = 'failed'
+              AND i.finished_at > statement_timestamp() - interval '24 hours'
+              AND (SELECT true FROM queues_queueitem r WHERE r.retry_of_id = i.id LIMIT 1) IS NULL
+            ORDER BY i.queue_id DESC, i.finished_at DESC LIMIT %(most)s + 1) ended) f
+"""
+_FLOW = """
+    WITH arrived AS (
+        SELECT created_at AS at FROM queues_queueitem WHERE queue_id = %(queue)s AND id >= %(since)s
+        ORDER BY queue_id DESC, id DESC LIMIT %(most)s
+    ), ended AS (
+        SELECT finished_at AS at FROM queues_queueitem
+        WHERE queue_id = %(queue)s AND finished_at IS NOT NULL
+          AND finished_at > statement_timestamp() - interval '24 hours'
+        ORDER BY queue_id DESC, finished_at DESC LIMIT %(most)s
+    ), both_ways AS (
+        SELECT true AS is_arrival, at FROM arrived UNION ALL SELECT false, at FROM ended
+    )
+    SELECT is_arrival, date_bin('1 minute', at, timestamptz 'epoch') AS minute, count(*) AS count
+    FROM both_ways GROUP BY is_arrival, minute ORDER BY minute
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -67,9 +110,9 @@ class Tally:
     is_capped: bool
 
     @classmethod
-    def of(cls, counted: int) -> Tally:
-        """Return what was counted, of which one more than ``MOST_COUNTED`` means that there are more."""
-        return cls(min(counted, MOST_COUNTED), counted > MOST_COUNTED)
+    def of(cls, counted: int, most: int) -> Tally:
+        """Return what was counted, of which one more than ``most`` means that there are more."""
+        return cls(min(counted, most), counted > most)
 
     @property
     def shown(self) -> str:
@@ -84,6 +127,26 @@ class Ends:
     error_type: str
     error_code: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a list tells of a queue; ``failed`` is that of the last day."""
+
+    waiting: Tally
+    in_progress: Tally
+    failed: Tally
+    oldest_waiting_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many items came and how many ended, minute by minute, in the last day or in what was looked at of it."""
+
+    arrived: list[tuple[datetime, int]]
+    ended: list[tuple[datetime, int]]
+    #: Since when nothing is missing.
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +218,9 @@ def statistics_of(queue: Queue) -> Statistics:
     whole = next(row for row in ended if row["is_whole"])
     is_sampled = whole["count"] > MOST_ENDED
     return Statistics(
-        waiting=Tally.of(now["waiting"]),
-        postponed=Tally.of(now["postponed"]),
-        in_progress=Tally.of(now["in_progress"]),
+        waiting=Tally.of(now["waiting"], MOST_COUNTED),
+        postponed=Tally.of(now["postponed"], MOST_COUNTED),
+        in_progress=Tally.of(now["in_progress"], MOST_COUNTED),
         oldest_waiting_at=now["oldest"],
         oldest_waiting_seconds=(now["now"] - now["oldest"]).total_seconds() if now["oldest"] else None,
         since=whole["first"] if is_sampled else now["now"] - timedelta(hours=24),
@@ -170,6 +233,31 @@ def statistics_of(queue: Queue) -> Statistics:
         finished_per_hour=_pace(whole, is_sampled, now["now"]),
         is_paused=queue.paused,
     )
+
+
+def glance_at(queues: Sequence[UUID]) -> dict[UUID, Glance]:
+    """Read how each of the queues of a list is doing, with one statement."""
+    rows = statements.fetch(_GLANCE, {"queues": statements.array(queues), "most": MOST_GLANCED})
+    return {
+        queue: Glance(
+            waiting=Tally.of(waiting, MOST_GLANCED),
+            in_progress=Tally.of(held, MOST_GLANCED),
+            failed=Tally.of(failed, MOST_GLANCED),
+            oldest_waiting_at=oldest,
+        )
+        for queue, waiting, oldest, held, failed in rows
+    }
+
+
+def flow_of(queue: Queue) -> Flow:
+    """Read how many items came to a queue and ended in the last day, looking at the newest of each alone."""
+    since = timezone.now() - _DAY
+    facts = {"queue": queue.pk, "since": ids.first_id_at(since), "most": MOST_ENDED}
+    ways: dict[bool, list[tuple[datetime, int]]] = {True: [], False: []}
+    for is_arrival, minute, count in statements.fetch(_FLOW, facts):
+        ways[is_arrival].append((minute, count))
+    full = [way[0][0] + _MINUTE for way in ways.values() if sum(count for _, count in way) >= MOST_ENDED]
+    return Flow(arrived=ways[True], ended=ways[False], since=max([since, *full]))
 
 
 def _ends(rows: list[dict[str, Any]]) -> list[Ends]:

@@ -110,7 +110,7 @@ def delete_item(item: QueueItem, *, actor: Actor) -> None:
     if item.deleted_at is None:
         QueueItem.objects.filter(pk=item.pk).update(deleted_at=Now())
         audit.record(actor, "item.deleted", item, before={"status": item.status, "reference": item.reference})
-        events.record("item.deleted", item, data=facts_of(item))
+        events.record("item.deleted", item, data=facts_of(item), actor=actor)
 
 
 def _change_waiting(item: QueueItem, actor: Actor, action: str, **changes: Any) -> QueueItem:
@@ -120,7 +120,7 @@ def _change_waiting(item: QueueItem, actor: Actor, action: str, **changes: Any) 
         raise ItemBegun("The item waits no more.", current=item.status)
     item.refresh_from_db(fields=["status", *changes])
     audit.record(actor, action, item, before=before, after={name: str(value) for name, value in changes.items()})
-    events.record(action, item, data=facts_of(item))
+    events.record(action, item, data=facts_of(item), actor=actor)
     return item
 
 

@@ -9,9 +9,10 @@ from django import forms
 
 from apps.core.admin import choices
 from apps.core.admin.forms import OperatorForm, Section
+from apps.core.admin.typed_json import JsonObject
 from apps.core.errors import DomainError
 from apps.jobs.admin import running
-from apps.jobs.admin.parameters import PREFIX, JsonObject, ParameterForm
+from apps.jobs.admin.parameters import PREFIX, ParameterForm
 from apps.jobs.services.creating import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.processes.models import Process
 from apps.rbac import services as rbac

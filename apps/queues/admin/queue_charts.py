@@ -1,0 +1,63 @@
+"""How many items came to a queue and how many ended, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from apps.core.admin import charts, display
+from apps.core.admin.panels import Panel
+from apps.queues.models import Queue
+from apps.queues.models.statistics import MOST_ENDED, Flow, flow_of
+
+#: How far back charts go, and in which steps: the first span of which nothing is missing.
+SPANS: Final = (
+    (timedelta(hours=24), timedelta(minutes=30)),
+    (timedelta(hours=6), timedelta(minutes=10)),
+    (timedelta(hours=1), timedelta(minutes=1)),
+)
+
+
+def panel(queue: Queue) -> Panel:
+    """Return the charts of arrivals and ends, on one scale."""
+    flow = flow_of(queue)
+    axis = _axis_of(flow)
+    sides = [("Came in", _series(flow.arrived, axis, flow)), ("Ended", _series(flow.ended, axis, flow))]
+    most = max((value for _, series in sides for value in series if value), default=0)
+    drawn = [charts.draw(title, series, top=_even(most), shown=_shown) for title, series in sides] if most else []
+    context = {
+        "charts": [one for one in drawn if one],
+        "marks": axis.marks,
+        "note": f"Items every {display.length(axis.step)}, each try counted." + _short_of(axis),
+        "empty": "No item came or ended in the last 24 hours.",
+    }
+    title = f"Items in the last {display.length(axis.step * axis.steps)}".replace("1 d", "24 hours")
+    return Panel(title, charts.TEMPLATE, context, icon="monitoring")
+
+
+def _axis_of(flow: Flow) -> charts.Axis:
+    axes = [charts.Axis.until_now(span, step) for span, step in SPANS]
+    whole = [axis for axis in axes if axis.begins + axis.step >= flow.since]
+    return whole[0] if whole else axes[-1]
+
+
+def _series(counts: Sequence[tuple[datetime, int]], axis: charts.Axis, flow: Flow) -> charts.Series:
+    """Return what was counted in each step; nothing is said of steps that were not looked at as a whole."""
+    sums = axis.sums(counts)
+    return [value if axis.begins + axis.step * (place + 1) > flow.since else None for place, value in enumerate(sums)]
+
+
+def _even(value: float) -> float:
+    """Return the top of the scale: a whole number with a whole half."""
+    return max(2, 2 * ceil(value / 2))
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def _short_of(axis: charts.Axis) -> str:
+    is_day = axis.step * axis.steps == SPANS[0][0]
+    return "" if is_day else f" More came than is drawn of a day: the newest {MOST_ENDED:,} are looked at."
