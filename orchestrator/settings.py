@@ -404,6 +404,9 @@ SPECTACULAR_SETTINGS = {
         "ItemErrorEnum": "apps.queues.models.ErrorType",
         "ReportedItemStatusEnum": "apps.queues.serializers.items.REPORTED_STATUSES",
         "ReportedItemErrorEnum": "apps.queues.serializers.items.REPORTED_ERRORS",
+        "TriggerKindEnum": "apps.triggers.models.TriggerKind",
+        "FiringStatusEnum": "apps.triggers.models.FiringStatus",
+        "CalendarRuleKindEnum": "apps.triggers.models.RuleKind",
     },
 }
 

@@ -23,7 +23,13 @@ from orchestrator.urls import api_v1
 from tests import make
 
 #: Posts that change nothing.
-QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview"}
+QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview", "triggers/preview"}
+
+#: A calendar of somebody else.
+EVENT = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Christmas\r\n"
+    "DTSTART;VALUE=DATE:20261225\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,8 @@ class World:
         self.key, _ = accounts.create_api_key(self.account, actor=make.SYSTEM, tenant=self.tenant, name="key")
         self.brake = tenancy.set_brake(self.tenant, actor=make.SYSTEM, reason="x", holds_dispatch=False)
         self.limit = processes.create_limit(self.folder, actor=make.SYSTEM, name="licence")
+        self.trigger = make.trigger(self.process)
+        self.calendar = make.calendar(self.folder)
         self.inner = tenancy.create_folder(self.tenant, actor=make.SYSTEM, name="Inner")
         self.change = jobs.request_bulk_change(
             self.tenant,
@@ -179,6 +187,8 @@ class World:
             "queue-items": self.item.pk,
             "item-leases": self.lease.lease_id,
             "file-stores": self.store.pk,
+            "triggers": self.trigger.pk,
+            "calendars": self.calendar.pk,
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
             "executions": self.execution.pk,
@@ -230,6 +240,17 @@ class World:
             "POST jobs/<str:id>/fail": {"reason": "seen"},
             "POST jobs/bulk-changes": {"action": "cancel", "filters": {"status": ["pending"]}},
             "POST jobs/bulk-changes/preview": {"action": "cancel", "filters": {"status": ["pending"]}},
+            "POST triggers": {
+                "name": "new",
+                "kind": "time",
+                "configuration": {"cron": "@daily"},
+                "process": self.process.pk,
+            },
+            "PATCH triggers/<str:id>": {"jitter": 3},
+            "POST triggers/preview": {"configuration": {"cron": "@daily"}},
+            "POST calendars": {"name": "new", "rules": [{"kind": "weekly", "weekdays": [6]}]},
+            "PATCH calendars/<str:id>": {"description": "Other"},
+            "POST calendars/<str:id>/import": {"text": EVENT},
             "POST packages/preflight": {"name": "some", "version": "1.0.0"},
         }
 

@@ -29,13 +29,15 @@ class JobFilters(ApiFilterSet):
     robot = IdFilter(method="tried_by", label="Tried on this robot")
     retry_of = IdFilter(field_name="retry_of_id")
     parent = IdFilter(field_name="parent_id")
+    trigger = AlongId(field_name="trigger_id")
+    firing = IdFilter(field_name="firing_id")
     created = MomentRangeFilter(field_name="created_at")
 
     class Meta(ApiFilterSet.Meta):
         model = Job
         fields = [
             "tenant", "folder", "process", "package_version", "status", "reason", "kind", "robot", "source",
-            "retry_of", "parent", "created",
+            "retry_of", "parent", "trigger", "firing", "created",
         ]  # fmt: skip
 
     def tried_by(self, jobs: QuerySet[Job], name: str, robot: UUID) -> QuerySet[Job]:

@@ -48,6 +48,7 @@ class JobRow(OutputSerializer):
             "id", "tenant", "folder", "process", "status", "reason", "kind", "package_name",
             "package_version_number", "entrypoint_name", "priority", "available_at", "start_deadline",
             "attempts_used", "max_attempts", "dedupe_key", "source", "created_by", "retry_of", "parent", "depth",
+            "trigger_id", "firing_id",
             "latest_execution",
             "cancel_requested_at", "stop_requested_at", "created_at", "started_at", "finished_at",
         ]  # fmt: skip

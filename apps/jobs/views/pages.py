@@ -13,6 +13,7 @@ from apps.rbac import services as rbac
 from apps.tenancy.views.pages import NewestOfEachPlace, Path
 
 JOB_PATHS: Final = (
+    Path(("trigger_id",)),
     Path(("process_id", "status")),
     Path(("process_id",)),
     Path(("package_version_id",)),

@@ -80,6 +80,11 @@ class CalendarRule(TenantRow):
     def __str__(self) -> str:
         return self.label or self.get_kind_display()
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was taken over from a file."""
+        return bool(self.uid)
+
     def silence(self) -> Silence:
         """Return what it says, as a rule that can be asked about moments."""
         label = str(self)

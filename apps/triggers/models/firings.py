@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.jobs.models import Job
 from apps.rbac import services as rbac
 from apps.triggers.models.triggers import Trigger
 
 #: The code of a time that fires as soon as what goes on of its trigger has ended.
 QUEUED = "queued"
+MOST_JOBS_SHOWN = 100
+"""Of the jobs of one firing."""
 
 
 class FiringStatus(models.TextChoices):
@@ -28,6 +32,11 @@ class FiringQuerySet(models.QuerySet["Firing"]):
     def waiting(self) -> FiringQuerySet:
         """Return those whose job is made once what goes on of their trigger has ended."""
         return self.filter(code=QUEUED)
+
+    def with_jobs(self) -> FiringQuerySet:
+        """Return them with the ids of the first jobs of each (``jobs_shown``)."""
+        made = Job.objects.filter(firing_id=OuterRef("pk")).order_by("pk").values("pk")[:MOST_JOBS_SHOWN]
+        return self.annotate(jobs_shown=ArraySubquery(made))
 
 
 class Firing(TenantRow):

@@ -13,7 +13,7 @@ from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
 from apps.triggers.models.calendars import Calendar
-from apps.triggers.rules import schedules
+from apps.triggers.rules import demand, schedules
 from apps.triggers.rules.schedules import Schedule
 
 
@@ -132,6 +132,16 @@ class Trigger(TenantRow):
     def anchor(self) -> datetime:
         """The moment from which intervals count."""
         return self.starts_at or self.created_at
+
+    @property
+    def in_words(self) -> str:
+        """What its configuration says, for people; empty where that means nothing any more."""
+        try:
+            if self.kind == TriggerKind.QUEUE:
+                return demand.in_words(demand.read(self.configuration))
+            return schedules.read(self.configuration, zone=self.time_zone, anchor=self.anchor).in_words
+        except (ValueError, TypeError, LookupError):
+            return ""
 
     def schedule(self) -> Schedule:
         """Return the due times of a time trigger between its start and its end. Raises ``BadSchedule``."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+Part = tuple[time, time | None]
+"""From when until when on one day; ``None`` is its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weekly:
@@ -26,6 +29,15 @@ class Weekly:
         yesterday = (local.weekday() - 1) % 7
         return (local.weekday() in self.weekdays and at >= begins) or (yesterday in self.weekdays and at < ends)
 
+    def hours_of(self, day: date) -> list[Part]:
+        """Return the parts of a day that are within it."""
+        begins, ends = self.begins or time.min, self.ends
+        today, yesterday = day.weekday() in self.weekdays, (day.weekday() - 1) % 7 in self.weekdays
+        if ends is None or ends > begins:
+            return [(begins, ends)] if today else []
+        morning: list[Part] = [(time.min, ends)] if yesterday and ends > time.min else []
+        return morning + ([(begins, None)] if today else [])
+
 
 @dataclass(frozen=True, slots=True)
 class Days:
@@ -38,7 +50,13 @@ class Days:
 
     def covers(self, local: datetime) -> bool:
         """Say whether a wall-clock time is within it."""
-        day = local.date()
+        return self._holds(local.date())
+
+    def hours_of(self, day: date) -> list[Part]:
+        """Return the parts of a day that are within it: all of it, or none."""
+        return [(time.min, None)] if self._holds(day) else []
+
+    def _holds(self, day: date) -> bool:
         if not self.every_year:
             return self.first <= day < self.last
         length = self.last - self.first
@@ -64,6 +82,13 @@ class Period:
         """Say whether a wall-clock time is within it."""
         return self.first <= local.replace(tzinfo=None) < self.last
 
+    def hours_of(self, day: date) -> list[Part]:
+        """Return the parts of a day that are within it."""
+        morning = datetime.combine(day, time.min)
+        evening = morning + timedelta(days=1)
+        first, last = max(self.first, morning), min(self.last, evening)
+        return [(first.time(), None if last == evening else last.time())] if first < last else []
+
 
 Silence = Weekly | Days | Period
 
@@ -74,14 +99,24 @@ def silence_at(silences: Iterable[Silence], moment: datetime, zone: ZoneInfo) ->
     return next((silence for silence in silences if silence.covers(local)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of one day in which a calendar is silent; ``ends`` is ``None`` where that is the end of the day."""
+
+    label: str
+    begins: time
+    ends: time | None
+
+
+def silent_hours(silences: Iterable[Silence], day: date) -> list[Hours]:
+    """Return when a day is silent by the clocks of the calendar, the earliest first; stretches may overlap."""
+    found = [Hours(silence.label, begins, ends) for silence in silences for begins, ends in silence.hours_of(day)]
+    return sorted(found, key=lambda one: (one.begins, one.ends or time.max, one.label))
+
+
 def silent_days(silences: Iterable[Silence], first: date, days: int) -> dict[date, list[str]]:
-    """Return, for a page that shows days, the labels of what touches each of ``days`` days, half hour by half hour."""
+    """Return, for a page that shows days, the labels of what touches each of ``days`` days; others are left out."""
     known = list(silences)
-    found: dict[date, list[str]] = {}
-    for offset in range(days):
-        day = first + timedelta(days=offset)
-        moments = [datetime.combine(day, time.min) + timedelta(minutes=30 * half) for half in range(48)]
-        labels = [silence.label for silence in known if any(silence.covers(at) for at in moments)]
-        if labels:
-            found[day] = labels
-    return found
+    shown = [first + timedelta(days=offset) for offset in range(days)]
+    touching = {day: [silence.label for silence in known if silence.hours_of(day)] for day in shown}
+    return {day: labels for day, labels in touching.items() if labels}

@@ -2,6 +2,7 @@
 
 from apps.triggers.services.by_hand import TriggersHeld, fire_trigger
 from apps.triggers.services.calendars import (
+    MOST_RULES,
     Imported,
     create_calendar,
     delete_calendar,
@@ -21,6 +22,7 @@ from apps.triggers.services.triggers import (
 
 __all__ = [
     "BATCH",
+    "MOST_RULES",
     "SETTABLE",
     "Imported",
     "TriggersHeld",

@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.triggers.rules import silences
-from apps.triggers.rules.silences import Days, Period, Weekly
+from apps.triggers.rules.silences import Days, Hours, Period, Weekly
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEKEND = Weekly("Weekend", frozenset({5, 6}))
@@ -62,3 +64,31 @@ def test_the_days_of_a_month_are_shown_with_what_touches_them():
         date(2026, 12, 26): ["Weekend", "Christmas"],
         date(2026, 12, 27): ["Weekend"],
     }
+
+
+def test_the_hours_of_a_day_are_told_from_its_start_to_its_end():
+    monday = silences.silent_hours([LUNCH, NIGHTS], date(2026, 1, 5))
+    tuesday = silences.silent_hours([NIGHTS, LUNCH, MOVE], date(2026, 5, 5))
+
+    assert monday == [Hours("Lunch", time(12), time(13)), Hours("Night", time(22), None)]
+    assert tuesday == [
+        Hours("Night", time(0), time(6)),
+        Hours("Move", time(0), time(9, 30)),
+        Hours("Lunch", time(12), time(13)),
+        Hours("Night", time(22), None),
+    ]
+    assert silences.silent_hours([CHRISTMAS], date(2026, 12, 24)) == [Hours("Christmas", time(0), None)]
+
+
+ALL = [WEEKEND, NIGHTS, LUNCH, CHRISTMAS, NEW_YEAR, LEAP, MOVE]
+FIRST, LAST = datetime.fromisoformat("2024-01-01"), datetime.fromisoformat("2029-01-01")
+MOMENTS = st.datetimes(FIRST, LAST) | st.datetimes(MOVE.first, MOVE.last)
+
+
+@given(silence=st.sampled_from(ALL), moment=MOMENTS)
+def test_the_hours_of_a_day_hold_what_is_silent_and_nothing_else(silence, moment):
+    parts = silence.hours_of(moment.date())
+
+    within = any(begins <= moment.time() and (ends is None or moment.time() < ends) for begins, ends in parts)
+
+    assert within is silence.covers(moment)

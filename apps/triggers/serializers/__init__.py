@@ -1,0 +1,1 @@
+"""Triggers and calendars, as callers send and see them."""

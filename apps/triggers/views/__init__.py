@@ -1,0 +1,1 @@
+"""The canonical doors to triggers and calendars."""
