@@ -22,7 +22,6 @@ from apps.tenancy.models import Folder
 SETTABLE = (
     "name", "description", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter", "unique_references",
     "unique_window", "default_priority", "sla", "default_deadline", "lease_seconds", "most_crashes", "retention_days",
-    "encrypted",
 )  # fmt: skip
 
 #: Says "as it is" where ``None`` says "none".
@@ -103,6 +102,9 @@ def _facts(queue: Queue) -> dict[str, Any]:
 
 
 def _fill(queue: Queue, fields: dict[str, Any]) -> None:
+    if fields.pop("encrypted", False):
+        message = "there are no keys to encrypt payloads with yet. Leave it out."
+        raise Invalid.field("encrypted", message, code="not_offered")
     if unknown := set(fields) - set(SETTABLE):
         raise Invalid("Unknown fields.", problems=[Problem(name, "is not a field.") for name in sorted(unknown)])
     for name, value in fields.items():
@@ -117,8 +119,6 @@ def _field_problems(queue: Queue) -> list[Problem]:
         queue.clean_fields(exclude=["folder", "tenant", "schema"])
     except ValidationError as error:
         return [Problem(field, text) for field, texts in error.message_dict.items() for text in texts]
-    if queue.encrypted:
-        return [Problem("encrypted", "there are no keys to encrypt payloads with yet. Leave it out.", "not_offered")]
     if queue.unique_references == UniqueReferences.WINDOW and not queue.unique_window:
         return [Problem("unique_window", "say for how many seconds a reference stays taken.")]
     return []
