@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.accounts import services as accounts
 from apps.jobs.models import Job
+from apps.queues.models import QueueItem
 from apps.rbac import services as rbac
 from apps.triggers import services
 from apps.triggers.models import Firing, Trigger
@@ -226,3 +228,110 @@ def test_a_shared_trigger_opens_for_whom_it_is_shared_with():
     rbac.share_object(trigger, actor=make.SYSTEM, user=visitor.person, permission="triggers.view_trigger")
 
     assert visitor.open(trigger).status_code == 200
+
+
+def preview_of(visitor, process, kind="time", **typed):
+    address = f"{list_of(Trigger)}preview/?process={process.pk}&kind={kind}"
+    return visitor.post(address, {"due_by": "cron", "time_zone": "Europe/Berlin", **typed})
+
+
+def test_a_preview_says_an_expression_in_words_with_its_next_times_on_both_clocks():
+    process, visitor = make.process(), superuser()
+    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+
+    shown = text_of(preview_of(visitor, process, **{"configuration.cron": "0 9 * * *"}))
+
+    assert "At 09:00 every day." in shown
+    assert "The next 20 times" in shown
+    assert "Your time, Asia/Tokyo" in shown
+    assert shown.count("09:00:00") == 20
+    assert not Trigger.objects.exists()
+
+
+def test_a_preview_says_when_clocks_change_and_what_the_calendar_silences():
+    process, visitor = make.process(), superuser()
+    weekend = {"kind": "weekly", "weekdays": [5, 6], "label": "Weekend"}
+    calendar = services.create_calendar(process.folder, actor=make.SYSTEM, name="Holidays", rules=[weekend])
+    typed = {"configuration.cron": "30 2 29 3 *", "starts_at": "2027-01-01T00:00:00", "calendar": calendar.pk}
+
+    shown = text_of(preview_of(visitor, process, **typed))
+
+    assert "Clocks " in shown
+    assert "is silent at" in shown
+    assert "Weekend" in shown
+
+
+def test_a_preview_of_a_queue_trigger_is_the_formula_with_its_present_numbers():
+    process = make.process()
+    queue, visitor = make.queue(process.folder), superuser()
+    make.items(queue, 1, 2, 3)
+
+    shown = text_of(preview_of(visitor, process, "queue", queue=queue.pk, **{"configuration.most": "2"}))
+    without = text_of(preview_of(visitor, process, "queue"))
+
+    assert "3 items at 1 per job: 3 wanted, 2 between 0 and 2, 0 there." in shown
+    assert "Choose a queue" in without
+
+
+def test_a_preview_of_a_trigger_that_is_there_counts_the_jobs_it_has():
+    process = make.process()
+    queue, visitor = make.queue(process.folder), superuser()
+    make.items(queue, 1, 2, 3)
+    trigger = make.trigger(process, kind="queue", queue=queue, configuration={"most": 2})
+    services.fire_due_triggers(actor=make.SYSTEM, at=timezone.now() + timedelta(seconds=6), limit=10)
+
+    address = f"{list_of(Trigger)}preview/?trigger={trigger.pk}"
+    shown = text_of(visitor.post(address, {"queue": queue.pk, "configuration.most": "5"}))
+
+    assert "3 wanted, 3 between 0 and 5, 2 there." in shown
+
+
+def test_without_a_script_the_preview_is_shown_with_the_form_and_nothing_is_saved():
+    process, visitor = make.process(), superuser()
+    trigger = make.trigger(process)
+    typed = {"name": "Nightly", "due_by": "cron", "configuration.cron": "@daily", "time_zone": "UTC", "preview": "1"}
+
+    new_one = text_of(visitor.post(form_for(process), typed))
+    changed = text_of(visitor.do(trigger, "edit", **typed))
+
+    trigger.refresh_from_db()
+    assert ("The next 20 times" in new_one, "The next 20 times" in changed) == (True, True)
+    assert 'value="Nightly"' in new_one
+    assert (Trigger.objects.count(), trigger.configuration) == (1, {"every": 60})
+
+
+def test_a_preview_is_for_those_who_may_run_the_process_or_see_the_trigger():
+    trigger = make.trigger()
+    stranger = with_permissions("triggers.view_trigger", "triggers.add_trigger", inside=make.tenant())
+
+    new_one = preview_of(stranger, trigger.process, **{"configuration.cron": "@daily"})
+    there = stranger.post(f"{list_of(Trigger)}preview/?trigger={trigger.pk}", {})
+
+    assert (new_one.status_code, there.status_code) == (404, 404)
+
+
+def test_the_simulator_plays_the_last_day_of_a_queue():
+    process = make.process()
+    queue, visitor = make.queue(process.folder), superuser()
+    make.items(queue, 1, 2, 3)
+    QueueItem.objects.update(available_at=timezone.now() - timedelta(hours=2))
+    trigger = make.trigger(process, kind="queue", queue=queue, configuration={"most": 2, "polling_interval": 600})
+
+    shown = text_of(visitor.get(page_of(trigger, "simulate")))
+    address = f"{list_of(Trigger)}simulate/?process={process.pk}&kind=queue"
+    with_a_form = text_of(visitor.post(address, {"queue": queue.pk, "configuration.polling_interval": "600"}))
+
+    assert "Jobs it would have started" in shown
+    assert "3 items at 1 per job" in shown
+    assert "3 items at 1 per job" in with_a_form
+
+
+def test_the_simulator_says_which_times_of_the_last_day_its_calendar_would_have_silenced():
+    process = make.process()
+    always = {"kind": "weekly", "weekdays": list(range(7)), "label": "Every day"}
+    calendar = services.create_calendar(process.folder, actor=make.SYSTEM, name="Never", rules=[always])
+    trigger = make.trigger(process, configuration={"cron": "@hourly"}, calendar=calendar)
+
+    shown = text_of(superuser().get(page_of(trigger, "simulate")))
+
+    assert shown.count("stayed silent") == 24

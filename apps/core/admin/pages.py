@@ -68,7 +68,7 @@ class OperatorAdmin(GuardedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         for ticked in request.POST.getlist("_selected_action"):
-            _as_id(ticked)
+            as_id(ticked)
         context = {**(extra_context or {}), "quick_filters": self.quick_filters(request), "opts": self.opts}
         response = super().changelist_view(request, context)
         shown = (response.context_data or {}) if isinstance(response, TemplateResponse) else {}
@@ -87,7 +87,7 @@ class OperatorAdmin(GuardedAdmin):
 
     def rows_view(self, request: HttpRequest) -> HttpResponse:
         """Answer the columns of a list that change by themselves, for the rows it shows."""
-        asked = [_as_id(text) for text in request.GET.get("rows", "").split(",")[: self.list_per_page] if text]
+        asked = [as_id(text) for text in request.GET.get("rows", "").split(",")[: self.list_per_page] if text]
         rows = list(self.get_queryset(request).filter(pk__in=asked))
         self.prepare(rows)
         cells = [column.answer(row) for row in rows for column in self.live_columns]
@@ -102,7 +102,7 @@ class OperatorAdmin(GuardedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the page of a row."""
-        row = self.row_or_404(request, _as_id(object_id))
+        row = self.row_or_404(request, as_id(object_id))
         return self.render(request, self.row_template, row, **self.page_context(request, row, self.page(request, row)))
 
     def is_live(self, row: Any) -> bool:
@@ -164,7 +164,7 @@ class OperatorAdmin(GuardedAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Send on to the audit trail, which is the one history."""
-        row = self.row_or_404(request, _as_id(object_id))
+        row = self.row_or_404(request, as_id(object_id))
         return HttpResponseRedirect(self.history_address(request, row) or self.address(row))
 
     def delete_view(
@@ -350,7 +350,8 @@ def _do_to_ticked(
     return admin.do_to_ticked(request, rows, operation)
 
 
-def _as_id(text: str) -> UUID:
+def as_id(text: str) -> UUID:
+    """Return the id that a text is. Raises ``NotFound``."""
     try:
         return UUID(text)
     except ValueError:

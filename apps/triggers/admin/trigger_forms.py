@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
+from django.urls import reverse
 
 from apps.core.admin import choices
 from apps.core.admin.forms import OperatorForm, Section
@@ -76,7 +77,7 @@ class TriggerForm(OperatorForm):
     asks_for = (Trigger, _ASKED)
     due_by = forms.ChoiceField(
         label="Due",
-        choices=[("cron", "At times of day, by a cron expression"), ("every", "Again and again after the same time")],
+        choices=[("cron", "At times of day"), ("every", "Again and again, after the same time")],
         widget=forms.RadioSelect,
         initial="cron",
     )
@@ -92,6 +93,21 @@ class TriggerForm(OperatorForm):
     def is_of_time(self) -> bool:
         """Whether clocks make it due."""
         return self.about.kind == TriggerKind.TIME
+
+    @property
+    def preview_address(self) -> str:
+        """Where the page of the form asks what it means."""
+        return reverse("admin:triggers_trigger_preview") + self._query
+
+    @property
+    def simulate_address(self) -> str:
+        """Where it asks what it would have meant in the last day; empty where that takes no items to play."""
+        return "" if self.is_of_time else reverse("admin:triggers_trigger_simulate_form") + self._query
+
+    @property
+    def _query(self) -> str:
+        about = self.about
+        return f"?trigger={about.pk}" if self.row is not None else f"?process={about.process_id}&kind={about.kind}"
 
     def offer(self) -> None:
         """Draw what its kind and its process ask for, and offer what its tenant has."""

@@ -15,7 +15,7 @@ from apps.core.admin.panels import AnyPanel, Facts, Table, Text
 from apps.core.errors import Invalid
 from apps.jobs.admin import states as job_states
 from apps.jobs.models import Job
-from apps.triggers.admin import firings, states, times
+from apps.triggers.admin import firings, previews, states, times
 from apps.triggers.models import Firing, Trigger, TriggerKind
 from apps.triggers.models.previews import preview_of_trigger
 from apps.triggers.rules.previews import PreviewTime
@@ -42,10 +42,10 @@ def notices(trigger: Trigger) -> list[str]:
     return told
 
 
-def times_panel(trigger: Trigger) -> AnyPanel:
-    """Return when it is due next, by its own clocks and the reader's."""
-    if trigger.kind == TriggerKind.QUEUE:
-        return Facts("Next", [("It looks at its queue", states.next_time(trigger))], icon="schedule")
+def next_panel(trigger: Trigger) -> AnyPanel:
+    """Return when it is due next, by its own clocks and the reader's; of a queue trigger, what it wants now."""
+    if trigger.queue is not None:
+        return previews.present_or_why_not(trigger, trigger.queue)
     empty = "It is not due any more as it is."
     return Table("Next times", times.headings(trigger.time_zone), times.rows(_times(trigger)), empty, icon="schedule")
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
 
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, choice
 from apps.core.admin.forms import OperatorForm, ReasonForm
 from apps.core.admin.operations import Creation, Operation
-from apps.core.admin.pages import Chips, OperatorAdmin
+from apps.core.admin.pages import Chips, OperatorAdmin, as_id
 from apps.core.admin.panels import Page
 from apps.jobs.models import Job
 from apps.processes.models import Process
 from apps.triggers import services
-from apps.triggers.admin import states, trigger_pages
+from apps.triggers.admin import states, trigger_answers, trigger_pages
 from apps.triggers.admin.trigger_filters import StateFilter
 from apps.triggers.admin.trigger_forms import (
     FireForm,
@@ -85,6 +89,7 @@ OPERATIONS = (
         button="Save",
         done="The trigger is changed.",
         is_main=True,
+        template="triggers/edit.html",
     ),
     Operation(
         name="disable",
@@ -198,6 +203,7 @@ class TriggerAdmin(OperatorAdmin):
         form=NewTriggerForm,
         make=_make,
         icon="alarm_add",
+        template="triggers/creation.html",
     )
     operations = OPERATIONS
 
@@ -213,19 +219,67 @@ class TriggerAdmin(OperatorAdmin):
         found = StateFilter(request, {}, Trigger, self).lookups(request, self)
         return [display.chips(request, "state", [("", "All"), *found])]
 
+    def own_urls(self) -> list[URLPattern]:
+        return [
+            self.url("preview/", "preview", partial(self.form_view, answer=trigger_answers.preview)),
+            self.url("simulate/", "simulate_form", partial(self.form_view, answer=trigger_answers.simulation)),
+            self.url("<uuid:object_id>/simulate/", "simulate", self.simulate_view),
+        ]
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Ask first what it shall run and by what it is due: they decide what else there is to ask."""
-        if self.has_add_permission(request):
-            process = self._chosen_process(request)
-            kind = request.GET.get("kind", "")
-            if process is None or kind not in TriggerKind.values:
-                return self._ask_what_for(request)
-            request.trigger = Trigger(  # type: ignore[attr-defined]
-                kind=kind, process=process, folder_id=process.folder_id, tenant_id=process.tenant_id
-            )
-        return super().add_view(request, form_url, extra_context)
+        if not self.has_add_permission(request):
+            return super().add_view(request, form_url, extra_context)
+        trigger = self._wanted(request)
+        if trigger is None:
+            return self._ask_what_for(request)
+        request.trigger = trigger  # type: ignore[attr-defined]
+        if trigger_answers.PREVIEW not in request.POST:
+            return super().add_view(request, form_url, extra_context)
+        form = self._form(request, NewTriggerForm)
+        return self.render(request, self.creation.template, **trigger_answers.previewed(form), creation=self.creation)
+
+    def operation_view(self, request: HttpRequest, object_id: UUID, *, operation: Operation) -> HttpResponseBase:
+        """Show a preview in place of saving, where that is what was asked."""
+        if operation.name != "edit" or trigger_answers.PREVIEW not in request.POST:
+            return super().operation_view(request, object_id, operation=operation)
+        row = self.row_or_404(request, object_id)
+        self.require(request, operation.permission, row)
+        context = trigger_answers.previewed(self._form(request, TriggerForm, row=row))
+        return self.render(
+            request, operation.template, row, **context, operation=operation, explanation=operation.explanation(row)
+        )
+
+    def form_view(self, request: HttpRequest, *, answer: Callable[[TriggerForm], dict[str, Any]]) -> HttpResponse:
+        """Answer what a form that is being filled in means, as a part of its page. It changes nothing."""
+        form: Any = self._form_of(request)
+        return TemplateResponse(request, f"triggers/{answer.__name__}.html", answer(form))
+
+    def _form_of(self, request: HttpRequest) -> OperatorForm:
+        """Return the form that was sent: of a trigger that is there, or of one that is to be."""
+        if "trigger" in request.GET:
+            row = self.row_or_404(request, as_id(request.GET["trigger"]))
+            return self._form(request, TriggerForm, row=row)
+        request.trigger = self._wanted(request)  # type: ignore[attr-defined]
+        if request.trigger is None:  # type: ignore[attr-defined]
+            raise Http404
+        return self._form(request, NewTriggerForm)
+
+    def simulate_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Show what a trigger would have done in the last day."""
+        row = self.row_or_404(request, object_id)
+        panels = trigger_answers.simulated(row)
+        context = {**self.page_context(request, row, Page(main=panels)), "title": "The last 24 hours"}
+        return self.render(request, self.row_template, row, **context)
+
+    def _wanted(self, request: HttpRequest) -> Trigger | None:
+        """Return the trigger that is to be, as far as it was chosen; ``None`` where not far enough."""
+        process, kind = self._chosen_process(request), request.GET.get("kind", "")
+        if process is None or kind not in TriggerKind.values:
+            return None
+        return Trigger(kind=kind, process=process, folder_id=process.folder_id, tenant_id=process.tenant_id)
 
     def _chosen_process(self, request: HttpRequest) -> Process | None:
         try:
@@ -264,8 +318,9 @@ class TriggerAdmin(OperatorAdmin):
             badges=[states.badge_of(row)],
             lead=row.description,
             notices=trigger_pages.notices(row),
+            steps=[("science", "Last 24 hours", self.address(row, "simulate"))] if row.deleted_at is None else [],
             main=[
-                trigger_pages.times_panel(row),
+                trigger_pages.next_panel(row),
                 trigger_pages.firings_panel(row, actor),
                 trigger_pages.parameters_panel(row),
             ],
