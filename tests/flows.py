@@ -25,7 +25,7 @@ MAY = (
     "tenancy.view_folder", "packages.upload_package", "packages.view_package", "packages.view_packageversion",
     "processes.add_process",
     "processes.change_process", "processes.view_process", "processes.run_process", "jobs.view_job", "jobs.cancel_job",
-    "jobs.retry_job", "robots.view_robot", "robots.change_robot",
+    "jobs.retry_job", "robots.view_robot", "robots.change_robot", "queues.view_queueitem", "queues.take_queueitem",
 )  # fmt: skip
 
 

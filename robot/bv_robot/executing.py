@@ -299,6 +299,7 @@ class Assignment:
 
     def _launch(self, plan: Plan) -> subprocess.Popen[bytes]:
         spool.write_note(self.files.channel / "parameters.json", self._lease["parameters"])
+        spool.write_note(self.files.channel / "items.json", {"items": self._lease.get("queue_items") or []})
         spool.write_note(self.files.launch, asdict(plan))
         with self._asking:
             self._write_control()

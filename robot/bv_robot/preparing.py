@@ -189,6 +189,7 @@ class Preparation:
             platforms.MARK_OF_JOB: self.mark,
             "BV_JOB_CHANNEL": str(self.files.channel),
             "BV_JOB_PARAMETERS_FILE": str(self.files.channel / "parameters.json"),
+            "BV_JOB_ITEMS_FILE": str(self.files.channel / "items.json"),
             "BV_ORCHESTRATOR_URL": self.desk.identity.url,
             "BV_ROBOT_NAME": self.desk.identity.name,
             **self._certificates(),

@@ -10,7 +10,8 @@ One directory per execution. Its files have one writer each, so nothing needs a 
 ``launch.json``           listener    how to run it, with the job's own token
 ``control.json``          listener    what is asked of the supervisor, and until when the lease is ours
 ``state.json``            supervisor  CPU and memory, for the next sync
-``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``cancelled``;
+``channel/``              the job     ``progress.json``, ``answer.json``; in: ``parameters.json``, ``items.json``,
+                                      ``cancelled``;
                                       ``artefacts/``: files to be stored, as long as they are not
 ``log.ndjson``            one at a    the log: first the listener while it prepares, then the supervisor
                           time

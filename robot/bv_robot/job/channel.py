@@ -33,6 +33,16 @@ def parameters() -> dict[str, Any]:
     return values
 
 
+def owned_items() -> list[dict[str, Any]]:
+    """Return what the job was told of the items it owns."""
+    path = os.path.join(directory() or "", "items.json")
+    if not directory() or not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        told: list[dict[str, Any]] = json.load(file)["items"]
+    return told
+
+
 def is_cancelled() -> bool:
     """Say whether somebody asked this job to end. Look now and then, tidy up, and return."""
     place = directory()

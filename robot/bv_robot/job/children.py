@@ -9,8 +9,6 @@ from typing import Any
 from bv_robot.job import channel, connection
 
 FINAL = ("completed", "failed", "cancelled")
-PATIENCE = 300.0
-"""Seconds for which starting, asking and cancelling are tried again while the orchestrator cannot be reached."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _TICK = 0.2
 
@@ -53,7 +51,7 @@ class ChildJob:
 
     def refresh(self) -> ChildJob:
         """Ask how it is."""
-        self._take(connection.patiently("GET", f"/runtime/jobs/{self.id}", seconds=PATIENCE))
+        self._take(connection.patiently("GET", f"/runtime/jobs/{self.id}", seconds=connection.PATIENCE))
         return self
 
     def wait(self, timeout: float | None = None) -> ChildJob:
@@ -79,7 +77,7 @@ class ChildJob:
 
     def cancel(self) -> None:
         """Ask it to end. One that has ended already stays as it is."""
-        connection.patiently("POST", f"/runtime/jobs/{self.id}/cancel", {}, seconds=PATIENCE)
+        connection.patiently("POST", f"/runtime/jobs/{self.id}/cancel", {}, seconds=connection.PATIENCE)
 
 
 def start(
@@ -112,7 +110,7 @@ def start(
     if dedupe_key is not None:
         asked["dedupe_key"] = dedupe_key
     key = str(uuid.uuid4())  # The same in every try: a lost answer starts nothing twice.
-    return ChildJob(connection.patiently("POST", "/runtime/jobs", asked, key=key, seconds=PATIENCE))
+    return ChildJob(connection.patiently("POST", "/runtime/jobs", asked, key=key, seconds=connection.PATIENCE))
 
 
 def _rest(seconds: float) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bv_robot.job import channel
 
 SECONDS = 30.0
 """The longest that one call may take to connect, and to read."""
+PATIENCE = 300.0
+"""Seconds for which what can be repeated is tried again while the orchestrator cannot be reached."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -59,35 +63,77 @@ def call(method: str, path: str, body: Any = None, *, key: str = "", seconds: fl
     Raises:
         NotConnected, Unreachable, Refused: see there.
     """
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    known = facts()
-    headers = {"Accept": "application/json", "X-Robot-Token": channel.connection().token}
+    headers = {"Accept": "application/json"}
     if key:
         headers["Idempotency-Key"] = key
     data = None
     if body is not None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
-    request = urllib.request.Request(f"{known['url']}/api/v1{path}", data, headers, method=method)
+    with answered(method, path, data, headers, seconds=seconds) as answer:
+        return json_of(answer)
+
+
+@contextmanager
+def answered(
+    method: str, path: str, data: Any = None, headers: dict[str, str] | None = None, *, seconds: float = SECONDS
+) -> Iterator[Any]:
+    """Make one call and lend the answer to be read; what breaks off while it is read counts as no answer.
+
+    Args:
+        data: Bytes, or a file open for reading; then ``Content-Length`` is among the headers.
+
+    Raises:
+        NotConnected, Unreachable, Refused: see there.
+    """
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    known = facts()
+    signed = {**(headers or {}), "X-Robot-Token": channel.connection().token}
+    request = urllib.request.Request(f"{known['url']}/api/v1{path}", data, signed, method=method)
     try:
         with _opener(known.get("ca_file") or "").open(request, timeout=seconds) as answer:
-            return json.loads(answer.read() or b"null")
+            yield answer
     except urllib.error.HTTPError as error:
         raise _trouble(error) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{known['url']} gives no answer: {error}") from error
 
 
+def json_of(answer: Any) -> Any:
+    """Return the JSON that an answer holds."""
+    return json.loads(answer.read() or b"null")
+
+
+def quoted(text: str, safe: str = "") -> str:
+    """Return a text as a part of an address."""
+    import urllib.parse
+
+    return urllib.parse.quote(str(text), safe=safe)
+
+
+def query_of(**parameters: str) -> str:
+    """Return parameters as the end of an address; empty ones are left out."""
+    import urllib.parse
+
+    given = {name: value for name, value in parameters.items() if value}
+    return f"?{urllib.parse.urlencode(given)}" if given else ""
+
+
 def patiently(method: str, path: str, body: Any = None, *, key: str = "", seconds: float) -> Any:
     """The same as ``call``, made again for so many seconds while the orchestrator cannot be reached."""
+    return insistently(lambda: call(method, path, body, key=key), seconds=seconds)
+
+
+def insistently(act: Callable[[], Any], *, seconds: float) -> Any:
+    """Do something again for so many seconds while the orchestrator cannot be reached; return what it returns."""
     until = time.monotonic() + seconds
     pauses = list(_PAUSES)
     while True:
         try:
-            return call(method, path, body, key=key)
+            return act()
         except Unreachable:
             pause = pauses.pop(0) if len(pauses) > 1 else pauses[0]
             if channel.is_cancelled() or time.monotonic() + pause >= until:

@@ -125,6 +125,7 @@ class StandIn(Decisions):
             "process": {"id": str(uuid.uuid4()), "name": "Invoices"},
             "parameters": {},
             "queue_item_ids": [],
+            "queue_items": [],
             "entrypoint": {"name": "main", "command": command},
             "script_path": None,
             "package": package,
@@ -227,6 +228,10 @@ class StandIn(Decisions):
                 return self._noted("child", headers, None, lambda _: self._child(child, headers))
             case "POST", ["api", "v1", "runtime", "jobs", child, "cancel"]:
                 return self._noted("cancel_child", headers, raw, lambda _: self._cancel_child(child, headers))
+            case "POST", ["api", "v1", "runtime", "item-leases", lease, verb]:
+                return self._noted("item", headers, raw, lambda body: self._item_said(lease, verb, headers, body))
+            case _, ["api", "v1", "runtime", "file-stores", _, "files", *name]:
+                return self._noted("file", headers, None, lambda _: self._file(method, "/".join(name), headers, raw))
             case "GET", ["api", "v1", "runner", "packages"]:
                 asked = query.get("process", [])
                 return self._noted(

@@ -88,6 +88,8 @@ class Decisions(OfJobs):
         self.artefact_limit = 100 * 1024 * 1024
         self.processes: dict[str, dict[str, Any]] = {}
         self.children: dict[str, Job] = {}
+        self.said_of_items: list[tuple[str, str, Any]] = []
+        self.stored: dict[str, bytes] = {}
         self.epoch, self.tick = 1, 0
         self.presences: defaultdict[str, Presence] = defaultdict(Presence)
         self.here = Presence()

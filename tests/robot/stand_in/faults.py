@@ -85,6 +85,16 @@ class Faults:
 
         self._planned.append(Fault(endpoint, act, times))
 
+    def change(self, endpoint: str, content: bytes, times: int = 1) -> None:
+        """Carry the call out, and answer with other bytes than there are."""
+
+        def act(call: Callable[[], Answer]) -> Answer:
+            answer = call()
+            answer.body = content
+            return answer
+
+        self._planned.append(Fault(endpoint, act, times))
+
     def clear(self) -> None:
         self._planned.clear()
 

@@ -24,6 +24,8 @@ class OfJobs:
     artefact_limit: int
     processes: dict[str, dict[str, Any]]
     children: dict[str, Job]
+    said_of_items: list[tuple[str, str, Any]]
+    stored: dict[str, bytes]
 
     def _known(self, lease: str) -> Execution:
         raise NotImplementedError
@@ -71,6 +73,26 @@ class OfJobs:
             self.jobs.append(child)
             self.children[key] = child
         return Answer(201, told(self.children[key]) | {"depth": 1})
+
+    def _item_said(self, lease: str, verb: str, headers: dict[str, str], body: Any) -> Answer:
+        self._holder(headers["x-robot-token"])
+        self.said_of_items.append((lease, verb, body))
+        return Answer(200, {"answer": "accepted"})
+
+    def _file(self, method: str, name: str, headers: dict[str, str], raw: bytes) -> Answer:
+        self._holder(headers["x-robot-token"])
+        if method == "GET" and name not in self.stored:
+            raise Refused(404, "unknown_file")
+        if method == "GET":
+            content = self.stored[name]
+            return Answer(200, content, {"X-Content-SHA256": hashlib.sha256(content).hexdigest()})
+        sha256 = hashlib.sha256(raw).hexdigest()
+        if headers["x-content-sha256"] != sha256:
+            raise Refused(400, "bad_sha256")
+        status = 200 if name in self.stored else 201
+        self.stored[name] = raw
+        told = {"path": name, "size_bytes": len(raw), "sha256": sha256, "content_type": headers["content-type"]}
+        return Answer(status, told)
 
     def _child(self, child_id: str, headers: dict[str, str]) -> Answer:
         return Answer(200, told(self._child_of(child_id, headers)))
