@@ -226,6 +226,7 @@ _TICKS: dict[str, dict[str, int]] = {
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,
+        "queues.work_off_bulk_changes": 5,
     },
 }
 # Seconds that one task may take; then its process ends and is started again.
@@ -399,6 +400,7 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
         "BulkStatusEnum": "apps.jobs.models.BulkStatus",
         "BulkActionEnum": "apps.jobs.models.BulkAction",
+        "ItemBulkActionEnum": "apps.queues.models.ItemBulkAction",
         "ItemStatusEnum": "apps.queues.models.ItemStatus",
         "ReviewStatusEnum": "apps.queues.models.ReviewStatus",
         "ItemErrorEnum": "apps.queues.models.ErrorType",

@@ -16,6 +16,8 @@ from apps.core.api.views import ApiView
 from apps.jobs import services as jobs
 from apps.jobs.models import BulkAction, LateKind, LateResult
 from apps.processes import services as processes
+from apps.queues import services as queues
+from apps.queues.models import ItemBulkAction
 from apps.rbac import services as rbac
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Tenant
@@ -23,7 +25,7 @@ from orchestrator.urls import api_v1
 from tests import make
 
 #: Posts that change nothing.
-QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview", "triggers/preview"}
+QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview", "queue-items/bulk-changes/preview", "triggers/preview"}
 
 #: A calendar of somebody else.
 EVENT = (
@@ -163,6 +165,12 @@ class World:
             action=BulkAction.CANCEL,
             filters={"reason": ["x"]},
         )
+        self.item_change = queues.request_item_change(
+            self.tenant,
+            actor=Actor.person(make.user(superuser=True)),
+            action=ItemBulkAction.REQUEUE,
+            filters={"error_code": ["x"]},
+        )
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -191,6 +199,7 @@ class World:
             "calendars": self.calendar.pk,
             "jobs": self.job.pk,
             "jobs/bulk-changes": self.change.pk,
+            "queue-items/bulk-changes": self.item_change.pk,
             "executions": self.execution.pk,
             "artefacts": self.artefact.pk,
             "late-results": self.late.pk,
@@ -233,6 +242,8 @@ class World:
             "POST queue-items/<str:id>/review": {"status": "verified"},
             "POST file-stores": {"name": "new"},
             "PATCH file-stores/<str:id>": {"description": "Other"},
+            "POST queue-items/bulk-changes": {"action": "requeue", "filters": {"status": ["failed"]}},
+            "POST queue-items/bulk-changes/preview": {"action": "requeue", "filters": {"status": ["failed"]}},
             "POST item-leases/<str:id>/finish": {"status": "done"},
             "POST jobs": {"process": self.process.pk},
             "POST jobs/bulk": {"process": self.process.pk, "jobs": [{}, {}]},

@@ -8,10 +8,11 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from apps.core import bulk
 from apps.core.actors import Actor
 from apps.core.errors import DomainError
 from apps.jobs import services
-from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, Plane
+from apps.jobs.models import BulkChange, Execution, Job, Plane
 from apps.queues import services as queues
 from apps.queues.models import ItemLease
 from apps.robots import services as robots
@@ -72,11 +73,8 @@ def sweep_ephemeral_robots() -> int:
 @shared_task(name="jobs.work_off_bulk_changes")
 def work_off_bulk_changes() -> int:
     """Work off what was asked for many jobs at once, a batch after the other."""
-    handled = 0
-    for change in BulkChange.objects.filter(status__in=[BulkStatus.PENDING, BulkStatus.RUNNING]).order_by("pk"):
-        while (count := _next_batch(change)) is not None:
-            handled += count
-    return handled
+    actor = Actor.system("bulk")
+    return bulk.work_off(BulkChange.objects.open(), lambda change: services.advance_bulk_change(change, actor=actor))
 
 
 @shared_task(name="jobs.forget_ended_tokens")
@@ -94,11 +92,3 @@ def _swept(robot: Robot) -> bool:
     except DomainError as refusal:
         log.info("ephemeral_robot_stays", robot=str(robot.pk), refusal=str(refusal))
         return False
-
-
-def _next_batch(change: BulkChange) -> int | None:
-    try:
-        return services.advance_bulk_change(change, actor=Actor.system("bulk"))
-    except DomainError as refusal:
-        log.warning("bulk_change_refused", change=str(change.pk), refusal=str(refusal))
-        return None

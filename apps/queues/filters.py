@@ -10,7 +10,16 @@ from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
 from apps.core.errors import Invalid, Problem
 from apps.core.files.facts import LONGEST_PATH
-from apps.queues.models import ErrorType, FileStore, ItemStatus, Queue, QueueItem, ReviewStatus, StoredFile
+from apps.queues.models import (
+    ErrorType,
+    FileStore,
+    ItemBulkChange,
+    ItemStatus,
+    Queue,
+    QueueItem,
+    ReviewStatus,
+    StoredFile,
+)
 from apps.queues.models.items import LONGEST_CODE, LONGEST_REFERENCE, LONGEST_TAG
 
 #: Filters of items that only the indexes of one queue serve.
@@ -95,3 +104,13 @@ class ItemFilters(ApiFilterSet):
 
     def tagged(self, items: QuerySet[QueueItem], name: str, tag: str) -> QuerySet[QueueItem]:
         return items.filter(tags__contains=[tag])
+
+
+class ItemBulkChangeFilters(ApiFilterSet):
+    """Bulk changes of items by state and by what they do."""
+
+    tenant = IdFilter(field_name="tenant_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = ItemBulkChange
+        fields = ["tenant", "status", "action"]

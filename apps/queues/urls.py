@@ -3,12 +3,15 @@
 from typing import Any
 
 from apps.core.api.routes import ApiRouter, api_path
+from apps.queues.views.bulk import ItemBulkChangeViewSet
 from apps.queues.views.files import FileStoreViewSet, ItemFileViewSet, StoredFileViewSet
 from apps.queues.views.items import ItemLeaseViewSet, ItemViewSet
 from apps.queues.views.queues import QueueViewSet
 
 router = ApiRouter()
 router.register("queues", QueueViewSet, basename="queues")
+# Before the items, whose addresses would take the word for an id.
+router.register("queue-items/bulk-changes", ItemBulkChangeViewSet, basename="queue-items/bulk-changes")
 router.register("queue-items", ItemViewSet, basename="queue-items")
 router.register("file-stores", FileStoreViewSet, basename="file-stores")
 

@@ -156,7 +156,7 @@ def test_jobs_made_after_the_request_are_left_alone(process, operator):
 
 
 def test_it_goes_on_where_it_was_batch_by_batch(process, operator, monkeypatch):
-    monkeypatch.setattr("apps.jobs.services.bulk.BATCH", 2)
+    monkeypatch.setattr("apps.core.bulk.BATCH", 2)
     services.create_jobs(process, actor=make.SYSTEM, wanted=[services.Wanted({})] * 5)
     change = ask(process, operator)
 

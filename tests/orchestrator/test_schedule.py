@@ -23,6 +23,7 @@ NEEDED = {
     "packages.sweep_files",
     "queues.sweep_files",
     "queues.sweep_leases",
+    "queues.work_off_bulk_changes",
     "requests.delete_expired",
     "robots.forget_old_sessions",
     "triggers.fire_due",

@@ -11,6 +11,7 @@ from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
+from apps.core.bulk import BulkRequest, BulkRequestQuerySet
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.states import Stateful, StatefulQuerySet
 from apps.packages.models import AutomationKind
@@ -261,63 +262,17 @@ class Job(Stateful, TenantRow):
         return f"job …{str(self.pk)[-8:]}"  # Ids of jobs made together begin alike.
 
 
-class BulkStatus(models.TextChoices):
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
-class BulkChangeQuerySet(models.QuerySet["BulkChange"]):
+class BulkChangeQuerySet(BulkRequestQuerySet["BulkChange"]):
     def visible_to(self, actor: Actor) -> BulkChangeQuerySet:
         """Return the changes of the tenants the actor sees as a whole, and those it asked for."""
         known = rbac.visible(self.model._base_manager.all(), actor, "jobs.view_job")
-        own = Q(requested_by=actor.user) if actor.user is not None else Q(pk=None)
-        within = Q(tenant_id=actor.tenant_id) if actor.tenant_id is not None else Q()
-        return self.filter(Q(pk__in=known.values("pk")) | (own & within))
+        return self.known_or_own(known, actor)  # type: ignore[return-value]
 
 
-class BulkChange(Stateful, TenantRow):
+class BulkChange(BulkRequest):
     """One request to change many jobs by filter, worked off in the background in batches."""
 
-    TRANSITIONS: ClassVar = {
-        BulkStatus.PENDING: {BulkStatus.RUNNING, BulkStatus.FAILED},
-        BulkStatus.RUNNING: {BulkStatus.COMPLETED, BulkStatus.FAILED},
-        BulkStatus.COMPLETED: set(),
-        BulkStatus.FAILED: set(),
-    }
-
-    status = models.CharField(max_length=16, choices=BulkStatus, default=BulkStatus.PENDING)
     action = models.CharField(max_length=12, choices=BulkAction)
-    filters = models.JSONField(default=dict)
     priority = models.SmallIntegerField(null=True)
-    reason = models.CharField(max_length=500, blank=True)
-    expected = models.PositiveIntegerField(help_text="How many matched when it was asked for.")
-    done = models.PositiveIntegerField(default=0)
-    refused = models.PositiveIntegerField(default=0)
-    after = models.UUIDField(null=True, help_text="The last job handled; work goes on behind it.")
-    until = models.UUIDField(help_text="Jobs made after the request are left alone.")
-    requested_by = models.ForeignKey(
-        "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=True
-    )
-    problem = models.CharField(max_length=500, blank=True)
-    finished_at = models.DateTimeField(null=True)
 
     objects = BulkChangeQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            tenant_key("bulkchange"),
-            models.CheckConstraint(name="bulkchange_status_known", condition=Q(status__in=BulkStatus.values)),
-            models.CheckConstraint(
-                name="bulkchange_final_has_end",
-                condition=Q(status__in=["completed", "failed"], finished_at__isnull=False)
-                | (Q(status__in=["pending", "running"]) & Q(finished_at=None)),
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["id"], name="bulkchange_open", condition=Q(status__in=["pending", "running"])),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.expected} jobs"

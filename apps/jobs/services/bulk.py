@@ -7,21 +7,20 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 
 from apps.audit import services as audit
-from apps.core import ids
+from apps.core import bulk, ids
 from apps.core.actors import Actor
-from apps.core.errors import DomainError, Invalid, NotSignedIn
+from apps.core.errors import Invalid
 from apps.core.later import later
 from apps.events import services as events
-from apps.jobs.models import BulkAction, BulkChange, BulkStatus, Job
+from apps.jobs.models import BulkAction, BulkChange, Job
 from apps.jobs.services import _copying, _making, _trees
 from apps.processes.models import NothingToRun, Process
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
-BATCH = 1000
 #: Columns that say how a job can be run again; what can be long stays in the database.
 _DECIDING_COPY = ("tenant", "folder", "process", "package_version")
 _RETRIED_WITH = ("process__package", "process__pinned_version", "target_robot", "target_machine")
@@ -65,36 +64,22 @@ def request_bulk_change(
 def advance_bulk_change(change: BulkChange, *, actor: Actor) -> int | None:
     """Handle the next batch; returns how many jobs it looked at, or ``None`` when there is nothing left to do."""
     rbac.require(actor, "jobs.sweep_execution", change)
-    locked = BulkChange.objects.select_for_update(skip_locked=True).filter(pk=change.pk).first()
-    if locked is None or locked.is_final:
+    step = bulk.advance(change, matching=_matching, apply=_apply)
+    if step is None:
         return None
-    if locked.status == BulkStatus.PENDING:
-        locked.move_to(BulkStatus.RUNNING)
-    try:
-        batch = _next_batch(locked)
-        done = _APPLY[BulkAction(locked.action)](locked, batch) if batch else 0
-    except DomainError as refusal:
-        _end(locked, BulkStatus.FAILED, str(refusal))
+    if step.end is not None:
+        events.record("bulk_change.ended", change, data={"status": step.end, "problem": step.problem})
         return None
-    if not batch:
-        _end(locked, BulkStatus.COMPLETED)
-        return None
-    progress = {"done": locked.done + done, "refused": locked.refused + len(batch) - done, "after": batch[-1]}
-    BulkChange.objects.filter(pk=locked.pk).update(**progress)
-    return len(batch)
+    return step.looked_at
 
 
-def _next_batch(change: BulkChange) -> list[UUID]:
-    """Return the next jobs, with the requester's rights as they are now."""
-    if change.requested_by is None:
-        raise NotSignedIn("Who asked for this is gone.")
-    requester = Actor.person(change.requested_by, tenant_id=change.tenant_id)
-    matching = Job.objects.changeable(
-        change.tenant_id, actor=requester, action=BulkAction(change.action), filters=change.filters
-    )
-    if change.after is not None:
-        matching = matching.filter(pk__gt=change.after)
-    return list(matching.filter(pk__lte=change.until).order_by("pk").values_list("pk", flat=True)[:BATCH])
+def _matching(change: BulkChange, requester: Actor) -> QuerySet[Job]:
+    action = BulkAction(change.action)
+    return Job.objects.changeable(change.tenant_id, actor=requester, action=action, filters=change.filters)
+
+
+def _apply(change: BulkChange, batch: list[UUID]) -> int:
+    return _ACTIONS[BulkAction(change.action)](change, batch)
 
 
 def _cancel(change: BulkChange, batch: list[UUID]) -> int:
@@ -136,12 +121,7 @@ def _retry_of_one_process(change: BulkChange, process: Process, jobs: list[Job])
     return done
 
 
-def _end(change: BulkChange, status: BulkStatus, problem: str = "") -> None:
-    change.move_to(status, finished_at=Now(), problem=problem[:500])
-    events.record("bulk_change.ended", change, data={"status": status, "problem": problem})
-
-
-_APPLY: dict[BulkAction, Callable[[BulkChange, list[UUID]], int]] = {
+_ACTIONS: dict[BulkAction, Callable[[BulkChange, list[UUID]], int]] = {
     BulkAction.CANCEL: _cancel,
     BulkAction.RETRY: _retry,
     BulkAction.PRIORITISE: _prioritise,

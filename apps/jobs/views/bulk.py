@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.core import bulk
 from apps.core.api.rows import RowViewSet
 from apps.jobs import services
 from apps.jobs.filters import BulkChangeFilters
@@ -40,7 +38,7 @@ class BulkChangeViewSet(RowViewSet):
             tenant,
             actor=self.actor,
             action=BulkAction(asked["action"]),
-            filters=_as_json(asked["filters"]),
+            filters=bulk.kept(asked["filters"]),
             priority=asked.get("priority"),
             reason=asked["reason"],
         )
@@ -56,11 +54,3 @@ class BulkChangeViewSet(RowViewSet):
         rbac.require(self.actor, kind.permission, None)
         jobs = Job.objects.changeable(tenant.pk, actor=self.actor, action=kind, filters=asked["filters"])
         return Response({"count": jobs.count()})
-
-
-def _as_json(filters: dict[str, Any]) -> dict[str, Any]:
-    """Return filters as they can be kept: ids and moments as text."""
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else [str(part) for part in value]
-        for name, value in filters.items()
-    }

@@ -1,5 +1,6 @@
 """Queues, the items that wait in them, the leases under which they are worked on, and files."""
 
+from apps.queues.models.changes import ItemBulkAction, ItemBulkChange, changeable_items
 from apps.queues.models.files import FileStore, ItemFile, StoredFile
 from apps.queues.models.items import (
     MOST_OWNED,
@@ -19,6 +20,8 @@ __all__ = [
     "ErrorType",
     "FileStore",
     "HolderKind",
+    "ItemBulkAction",
+    "ItemBulkChange",
     "ItemFile",
     "ItemLease",
     "ItemStatus",
@@ -28,6 +31,7 @@ __all__ = [
     "ReviewStatus",
     "StoredFile",
     "UniqueReferences",
+    "changeable_items",
     "holds_items",
     "owned_under",
 ]

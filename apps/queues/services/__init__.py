@@ -6,6 +6,7 @@ from apps.queues.services._keeping import FILES, TooManyFiles, Written
 from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
+from apps.queues.services.bulk import advance_item_change, request_item_change
 from apps.queues.services.changing import (
     HasSuccessor,
     ItemBegun,
@@ -81,6 +82,7 @@ __all__ = [
     "Written",
     "add_items",
     "adopt_items",
+    "advance_item_change",
     "create_queue",
     "create_store",
     "delete_held_file",
@@ -102,6 +104,7 @@ __all__ = [
     "problems_of",
     "remove_files_of",
     "renew_item",
+    "request_item_change",
     "requeue_item",
     "reserve_items",
     "resume_queue",

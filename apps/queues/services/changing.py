@@ -97,6 +97,7 @@ def review_item(item: QueueItem, *, actor: Actor, status: str, comment: str = ""
     QueueItem.objects.filter(pk=item.pk).update(**changes)
     item.refresh_from_db(fields=list(changes))
     audit.record(actor, "item.reviewed", item, before=before, after={"review_status": status})
+    events.record("item.reviewed", item, data=facts_of(item))
     return item
 
 
