@@ -13,6 +13,8 @@ from apps.jobs.models import BulkAction, Execution, Job
 from apps.jobs.rules.reports import End
 from apps.packages.models import Package
 from apps.processes.models import Process
+from apps.queues import services as queues
+from apps.queues.models import Queue, QueueItem
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
@@ -26,15 +28,16 @@ from tests.e2e.hands import ByHand
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 LISTS = (
-    Package, Process, Job, Execution, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, ApiToken, AuditEntry,
-    Event,
+    Package, Process, Job, Execution, Queue, QueueItem, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment,
+    ApiToken, AuditEntry, Event,
 )  # fmt: skip
-FORMS = (Package, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, ApiToken)
+FORMS = (Package, Queue, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, ApiToken)
 OPERATIONS = (
     (Process, "run"),
     (Process, "edit"),
     (Process, "share"),
     (Process, "unshare"),
+    (Queue, "edit"),
     (Machine, "key"),
     (Robot, "edit"),
     (Robot, "maintain"),
@@ -57,6 +60,7 @@ def furnish() -> None:
     robot.end(End.FAILED, error=error, exit_code=1)
     for _ in range(3):
         make.job(process)
+    furnish_queue(folder)
     robots.start_maintenance(make.robot(of=place), actor=make.SYSTEM, reason="Windows updates on the second floor")
     rbac.share_object(process, actor=make.SYSTEM, user=rows.user(place), permission="processes.view_process")
     rows.api_key(place)
@@ -64,21 +68,45 @@ def furnish() -> None:
     jobs.request_bulk_change(place, actor=make.SYSTEM, action=BulkAction.CANCEL, filters={"status": ["pending"]})
 
 
+def furnish_queue(folder: Folder) -> None:
+    """A queue with items that wait, are done and have failed."""
+    properties = {"customer": {"type": "string", "description": "Who pays. " * 9}, "lines": {"type": "array"}}
+    queue = make.queue(
+        folder,
+        name="Invoices of every subsidiary",
+        description="From the scanner. " * 20,
+        schema={"properties": properties},
+    )
+    make.items(queue, *[{"customer": "ACME " * 20}] * 6, reference="INV-2026-11-0000-A-LONG-ONE", tags=["vip", "north"])
+    queues.finish_item(make.taken(queue), actor=make.SYSTEM, report=queues.Report("done", result={"number": 7}))
+    failed = {"error_type": "business", "error_code": "NO_SUCH_CUSTOMER", "error_reason": "not in the ledger " * 12}
+    for _ in range(2):
+        queues.finish_item(make.taken(queue), actor=make.SYSTEM, report=queues.Report("failed", **failed))
+
+
 def pages() -> dict[str, str]:
     """What to look at: a name for the picture, and the address."""
     found = {"dashboard": "/admin/", "account": reverse("admin:accounts_user_me")}
     found |= {f"list-{model._meta.model_name}": address(model, "changelist") for model in LISTS}
     found |= {f"page-{model._meta.model_name}": address(model, "change", model.objects.last()) for model in LISTS}
+    found["page-queueitem"] = address(QueueItem, "change", failed_item())
     found["page-failed-job"] = address(Job, "change", Job.objects.exclude(error=None).get())
     found |= {f"new-{model._meta.model_name}": address(model, "add") for model in FORMS}
     found["new-process"] = f"{address(Process, 'add')}?folder={Folder.objects.first().pk}"
     found |= {
         f"{model._meta.model_name}-{name}": address(model, name, model.objects.last()) for model, name in OPERATIONS
     }
+    found["queueitem-review"] = address(QueueItem, "review", failed_item())
+    found["new-queueitem"] = f"{address(QueueItem, 'add')}?queue={Queue.objects.get().pk}"
+    found["item-job"] = f"{reverse('admin:queues_queueitem_job')}?queue__id__exact={Queue.objects.get().pk}"
     found["bulk-change"] = (
         f"{address(Job, 'changelist').replace('jobs/job', 'jobs/bulkchange')}add/?status__exact=pending"
     )
     return found
+
+
+def failed_item() -> QueueItem:
+    return QueueItem.objects.filter(status="failed").latest("pk")
 
 
 def address(model: type, name: str, row: object = None) -> str:

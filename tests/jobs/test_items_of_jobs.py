@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, NotAllowed
@@ -126,6 +127,18 @@ class TestOverTheApi:
 
         item.refresh_from_db()
         assert (made.status_code, str(item.reserved_for)) == (201, made.json()["id"])
+        assert made.json()["queue_item_ids"] == [str(item.pk)]
+
+    def test_a_job_tells_which_items_it_owns_whatever_has_become_of_them(self, process, queue):
+        item, other = make.items(queue, 1, 2)
+        job = make.job(process, queue_items=[other.pk, item.pk])
+        QueueItem.objects.filter(pk=item.pk).update(status="abandoned", finished_at=timezone.now())
+
+        read = api.root().get(f"jobs/{job.pk}").json()
+        listed = api.root().get("jobs").json()["items"]
+
+        assert read["queue_item_ids"] == [str(item.pk), str(other.pk)]
+        assert "queue_item_ids" not in listed[0]
 
     def test_what_cannot_be_given_to_it_is_told(self, process, queue):
         item = make.item(queue)

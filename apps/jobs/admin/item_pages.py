@@ -15,7 +15,6 @@ from apps.core.admin.access import Links
 from apps.core.admin.display import Tone
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Table, Text
 from apps.events.models import Event
-from apps.jobs.admin import states
 from apps.jobs.admin.item_people import People
 from apps.jobs.models import Job
 from apps.queues.models import HolderKind, ItemLease, ItemStatus, QueueItem, ReviewStatus
@@ -43,13 +42,15 @@ LEASES_SHOWN, CHANGES_SHOWN = 20, 50
 def named(item: QueueItem) -> SafeString:
     """Name it by its reference, and by enough of its id to tell it from others."""
     text, faint = (item.reference, display.short(item.pk)) if item.reference else (display.short(item.pk), "")
-    return format_html('<span title="{}">{} <span class="op-faint op-nowrap">{}</span></span>', item.pk, text, faint)
+    whole = display.nowrap(text) if len(text) <= display.SHORT_NAME else text
+    return format_html('<span title="{}">{} <span class="op-faint op-nowrap">{}</span></span>', item.pk, whole, faint)
 
 
 @display.column("Status")
 def status(item: QueueItem) -> SafeString:
     """Show its status with why it is so, if there is a reason."""
-    return states.with_reason(badge(item), _reason(item))
+    reason = _reason(item)
+    return format_html('{} <span class="op-faint">{}</span>', badge(item), reason) if reason else badge(item)
 
 
 @display.column("Review")
@@ -73,12 +74,6 @@ def took(item: QueueItem) -> SafeString | str:
     if item.finished_at is None:
         return display.nowrap(f"{display.length(timezone.now() - item.taken_at)} so far")
     return display.nowrap(display.length(item.finished_at - item.taken_at))
-
-
-@display.column("Tags")
-def tags(item: QueueItem) -> SafeString | str:
-    """Show its tags."""
-    return display.badges(item.tags)
 
 
 def badge(item: QueueItem) -> SafeString:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from unfold.paginator import InfinitePaginator
 
 from apps.core.actors import Actor
@@ -17,10 +19,10 @@ from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import Chips, OperatorAdmin
 from apps.core.admin.panels import Page
-from apps.jobs.admin import item_filters, item_pages, job_pages
+from apps.jobs.admin import item_filters, item_jobs, item_pages, job_pages
 from apps.jobs.admin.item_forms import AddItemAsJsonForm, AddItemForm, ItemPriorityForm, PostponeForm, ReviewForm
 from apps.queues import services
-from apps.queues.models import ItemStatus, Queue, QueueItem, ReviewStatus
+from apps.queues.models import MOST_OWNED, ItemStatus, Queue, QueueItem, ReviewStatus
 from apps.rbac import services as rbac
 
 #: What can be megabytes long, and no list shows.
@@ -99,9 +101,7 @@ OPERATIONS = (
         ends_row=True,
     ),
 )
-LIVE = tuple(
-    display.refreshing(one) for one in (item_pages.status, item_pages.review, item_pages.ended, item_pages.took)
-)
+LIVE = tuple(display.refreshing(one) for one in (item_pages.status, item_pages.review, item_pages.ended))
 
 
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[QueueItem, None]:
@@ -118,8 +118,7 @@ class ItemAdmin(OperatorAdmin):
         display.linked("queue", "Queue"),
         *LIVE[:2],
         "priority",
-        "attempt",
-        item_pages.tags,
+        display.column("Try")(lambda item: item.attempt),
         display.when("created_at", "Added"),
         *LIVE[2:],
         display.linked("tenant", "Tenant"),
@@ -186,6 +185,21 @@ class ItemAdmin(OperatorAdmin):
             display.chips(request, "since", windows, default=item_filters.default_window(request)),
         ]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        acts = []
+        if "queue__id__exact" in request.GET and item_jobs.may_make(self, request):
+            address = f"{reverse('admin:queues_queueitem_job')}?{request.GET.urlencode()}"
+            acts.append((f"Make a job of the first {MOST_OWNED} that wait…", address))
+        return super().changelist_view(request, {**(extra_context or {}), "list_acts": acts})
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the operations on ticked items, and making one job of them all."""
+        job = {"job": (item_jobs.ask_for_ticked, "job", "Make a job of them")}
+        return {**super().get_actions(request), **(job if item_jobs.may_make(self, request) else {})}
+
+    def own_urls(self) -> list[URLPattern]:
+        return [self.url("job/", "job", partial(item_jobs.view, self))]
+
     def may_change(self, row: QueueItem) -> bool:
         return not row.is_final
 
@@ -204,9 +218,16 @@ class ItemAdmin(OperatorAdmin):
             ],
             lead=job_pages.progress_of(row) if row.status == ItemStatus.IN_PROGRESS else "",
             notices=item_pages.notices_of(row),
+            steps=self._steps(request, row),
             main=item_pages.main_panels(row, actor),
             side=item_pages.side_panels(row, link),
         )
+
+    def _steps(self, request: HttpRequest, item: QueueItem) -> list[tuple[str, str, str]]:
+        is_free = item.status == ItemStatus.NEW and item.reserved_for is None and item.deleted_at is None
+        if not is_free or not item_jobs.may_make(self, request):
+            return []
+        return [("play_arrow", "Make a job of it", f"{reverse('admin:queues_queueitem_job')}?item={item.pk}")]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

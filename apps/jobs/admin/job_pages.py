@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -13,7 +14,7 @@ from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.access import Links
 from apps.core.admin.panels import AnyPanel, Facts, Panel, Table, Text
-from apps.jobs.admin import artefacts, states
+from apps.jobs.admin import artefacts, item_pages, states
 from apps.jobs.models import Artefact, Execution, ExecutionStatus, Job, JobStatus
 from apps.jobs.models.why import Obstacle, why_job
 from apps.queues.models import QueueItem
@@ -23,6 +24,12 @@ from apps.robots.models import Robot
 ROBOTS_SHOWN = 10
 #: How many of the jobs that it has started the page of a job lists.
 CHILDREN_SHOWN = 100
+#: How many of its items it lists, and what it tells of each.
+ITEMS_SHOWN = 20
+_OF_ITEMS = (
+    "reference", "queue__name", "tenant_id", "status", "error_type", "error_code", "reserved_for", "available_at",
+    "taken_at", "finished_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def main_panels(job: Job, executions: Sequence[Execution], actor: Actor, link: L
     if job.status == JobStatus.COMPLETED:
         panels.append(Text.of_json("Result", job.result, empty="It returned nothing.", icon="output"))
     panels.append(attempts_panel(executions, link))
-    panels += children_panels(job, actor)
+    panels += [*items_panels(job, actor), *children_panels(job, actor)]
     if executions:
         panels += artefacts.panels(Artefact.objects.filter(job=job), with_tries=len(executions) > 1)
     panels.append(Text.of_json("Parameters", job.parameters, empty="It was given none.", icon="input"))
@@ -109,6 +116,26 @@ def children_panels(job: Job, actor: Actor) -> list[AnyPanel]:
     title = "Jobs it has started" if len(rows) <= CHILDREN_SHOWN else f"The first {CHILDREN_SHOWN} jobs it has started"
     headings = ["Job", "Status", "Made", "Took"]
     return [Table(title, headings, rows[:CHILDREN_SHOWN], icon="account_tree")] if rows else []
+
+
+def items_panels(job: Job, actor: Actor) -> list[AnyPanel]:
+    """Return the items that it owns or has worked on, as far as the reader may see them; nothing where none are."""
+    its = Q(reserved_for=job.pk) | Q(job_id=job.pk)
+    items = QueueItem.objects.visible_to(actor).alive().filter(its).select_related("queue").order_by("pk")
+    rows = [
+        [
+            display.link(item, item.reference or display.short(item.pk)),
+            item.queue.name,
+            item_pages.status(item),
+            "owns it" if item.reserved_for == job.pk else "took it",
+            item_pages.took(item),
+        ]
+        for item in items.only(*_OF_ITEMS)[: ITEMS_SHOWN + 1]
+    ]
+    title = "Items" if len(rows) <= ITEMS_SHOWN else f"The first {ITEMS_SHOWN} of its items"
+    more = (display.list_of(QueueItem, job=job.pk), "In the list of items")
+    headings = ["Item", "Queue", "Status", "The job", "Took"]
+    return [Table(title, headings, rows[:ITEMS_SHOWN], more=more, icon="list_alt")] if rows else []
 
 
 def progress_of(work: Execution | QueueItem) -> str:

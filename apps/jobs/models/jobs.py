@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
+from django.utils.functional import cached_property
 
 from apps.core.actors import Actor
 from apps.core.bulk import BulkRequest, BulkRequestQuerySet
@@ -16,6 +17,7 @@ from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.states import Stateful, StatefulQuerySet
 from apps.packages.models import AutomationKind
 from apps.processes.models import Executor, OnLost
+from apps.queues.models import owned_by
 from apps.rbac import services as rbac
 
 
@@ -257,6 +259,11 @@ class Job(Stateful, TenantRow):
             ("prioritise_job", "Can change a job's priority"),
             ("claim_job", "Can claim a job"),
         ]
+
+    @cached_property
+    def queue_item_ids(self) -> list[UUID]:
+        """The items of queues that it owns."""
+        return owned_by(self.pk)
 
     def __str__(self) -> str:
         return f"job …{str(self.pk)[-8:]}"  # Ids of jobs made together begin alike.

@@ -62,12 +62,15 @@ class JobOut(JobRow):
     error = serializers.JSONField()
     target_machine = RowRef(allow_null=True)
     target_robot = RowRef(allow_null=True)
+    queue_item_ids = serializers.ListField(
+        child=serializers.UUIDField(), help_text="The items of queues that it owns, whatever has become of them."
+    )
 
     class Meta(JobRow.Meta):
         fields = [
-            *JobRow.Meta.fields, "parameters", "result", "error", "package_version", "package_sha256", "command",
-            "script_path", "executor", "target_machine", "target_robot", "timeout", "backoff_base", "backoff_cap",
-            "backoff_jitter", "on_lost", "lease_ttl", "kill_grace",
+            *JobRow.Meta.fields, "parameters", "queue_item_ids", "result", "error", "package_version",
+            "package_sha256", "command", "script_path", "executor", "target_machine", "target_robot", "timeout",
+            "backoff_base", "backoff_cap", "backoff_jitter", "on_lost", "lease_ttl", "kill_grace",
         ]  # fmt: skip
 
 

@@ -80,7 +80,10 @@ class JobViewSet(BigTableViewSet):
         """Ask for a process to run once. Its parameters are checked now, against the version it will run."""
         asked = self.asked()
         process = asked.pop("process")
-        return self.created(services.create_job(process, actor=self.actor, wanted=services.Wanted(**asked)))
+        wanted = services.Wanted(**asked)
+        job = services.create_job(process, actor=self.actor, wanted=wanted)
+        job.queue_item_ids = sorted(wanted.queue_items)
+        return self.created(job)
 
     def shown(self, row: Any) -> Any:
         """Return a job again with all that its answer shows. One that was just made is known whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
@@ -26,7 +27,7 @@ def panel(queue: Queue) -> Panel:
     axis = _axis_of(flow)
     sides = [("Came in", _series(flow.arrived, axis, flow)), ("Ended", _series(flow.ended, axis, flow))]
     most = max((value for _, series in sides for value in series if value), default=0)
-    drawn = [charts.draw(title, series, top=_even(most), shown=_shown) for title, series in sides] if most else []
+    drawn = [_drawn(title, series, most) for title, series in sides] if most else []
     context = {
         "charts": [one for one in drawn if one],
         "marks": axis.marks,
@@ -35,6 +36,12 @@ def panel(queue: Queue) -> Panel:
     }
     title = f"Items in the last {display.length(axis.step * axis.steps)}".replace("1 d", "24 hours")
     return Panel(title, charts.TEMPLATE, context, icon="monitoring")
+
+
+def _drawn(title: str, series: charts.Series, most: float) -> charts.Chart | None:
+    """Return a line with the sum beside its title."""
+    chart = charts.draw(title, series, top=_even(most), shown=_shown)
+    return chart and replace(chart, now=_shown(sum(value for value in series if value)))
 
 
 def _axis_of(flow: Flow) -> charts.Axis:

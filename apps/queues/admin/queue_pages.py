@@ -70,7 +70,8 @@ def now_panel(queue: Queue, told: Statistics) -> Panel:
         ("In progress", told.in_progress.shown, items_of(queue, status__exact=busy), Tone.BUSY),
     ]
     oldest_at = told.oldest_waiting_at
-    context = {"numbers": numbers, "forecast": told.forecast, "oldest": display.ago(oldest_at) if oldest_at else ""}
+    since = format_html("The oldest could have begun {}.", display.ago(oldest_at)) if oldest_at else ""
+    context = {"numbers": numbers, "text": format_html("{} {}", since, told.forecast)}
     return Panel("Now", "queues/numbers.html", context, icon="inbox")
 
 
@@ -82,13 +83,18 @@ def ended_panel(queue: Queue, told: Statistics) -> Panel:
         ("Failed", _number(told.failed), of[ItemStatus.FAILED], Tone.BAD if told.failed else Tone.CALM),
         ("Abandoned", _number(told.abandoned), of[ItemStatus.ABANDONED], Tone.CALM),
         ("Tried again", _number(told.retried), "", Tone.CALM),
-        ("Takes on average", display.length(told.average_seconds), "", Tone.CALM),
-        ("19 of 20 take at most", display.length(told.p95_seconds), "", Tone.CALM),
     ]
+    average, most = display.length(told.average_seconds), display.length(told.p95_seconds)
+    takes = f"Work on one took {average} on average, and no longer than {most} in 19 cases of 20."
     title = "Ended in the last 24 hours"
     if told.is_sampled:
         title = f"Ended since {display.exactly(told.since)}: the newest, as more did than are counted"
-    return Panel(title, "queues/numbers.html", {"numbers": numbers}, icon="task_alt")
+    return Panel(
+        title,
+        "queues/numbers.html",
+        {"numbers": numbers, "text": takes if told.average_seconds is not None else ""},
+        icon="task_alt",
+    )
 
 
 def failures_panel(queue: Queue, told: Statistics) -> Table:

@@ -11,6 +11,7 @@ from apps.queues.models.items import (
     QueueItem,
     ReviewStatus,
     holds_items,
+    owned_by,
     owned_under,
 )
 from apps.queues.models.queues import Queue, QueueSchema, UniqueReferences
@@ -33,5 +34,6 @@ __all__ = [
     "UniqueReferences",
     "changeable_items",
     "holds_items",
+    "owned_by",
     "owned_under",
 ]

@@ -255,6 +255,12 @@ def holds_items(job_id: UUID, execution_id: UUID | None = None) -> bool:
     return bool(holds)
 
 
+def owned_by(job_id: UUID) -> list[UUID]:
+    """Return the items that a job owns, whatever has become of them, in the order in which they were added."""
+    owned = QueueItem.objects.filter(reserved_for__isnull=False, reserved_for=job_id)
+    return list(owned.order_by("pk").values_list("pk", flat=True)[:MOST_OWNED])
+
+
 def owned_under(execution_id: UUID) -> list[UUID]:
     """Return the items of its job that an execution holds, best first."""
     owned = QueueItem.objects.filter(reserved_for__isnull=False)
