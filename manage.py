@@ -5,7 +5,7 @@ import sys
 
 OLDEST_PYTHON = (3, 11)
 # These need no Django in their own process: they start other processes, which do.
-WITHOUT_DJANGO = ("up", "demo", "test", "check_all", "web", "live", "worker", "beat")
+WITHOUT_DJANGO = ("up", "demo", "test", "check_all", "role", "web", "live", "worker", "beat")
 
 
 def main():

@@ -22,6 +22,7 @@ WITHOUT_SERVERS = {
     "demo",
     "test",
     "check_all",
+    "role",
     "help",
     "check",
     "collectstatic",

@@ -25,6 +25,7 @@ CHECKS = {
     "types": [PYTHON, "-m", "mypy"],
     "robot's types": [PYTHON, "-m", "mypy", "--config-file", "robot/pyproject.toml", "robot/bv_robot"],
     "imports": [str(Path(PYTHON).with_name("lint-imports"))],
+    "images": [str(Path(PYTHON).with_name("hadolint")), "docker/Dockerfile", "docker/Dockerfile.robot"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "openapi": [*MANAGE, "spectacular", "--fail-on-warn", "--validate", "--file", os.devnull],
 }
@@ -41,7 +42,7 @@ class Result:
 
 
 class Command(BaseCommand):
-    help = "Check style, types, import rules, migrations and the API description."
+    help = "Check style, types, import rules, images, migrations and the API description."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
