@@ -64,6 +64,11 @@ class Ground:
         address = f"{url or self.plant.url}/api/v1/jobs/{job}/{what}"
         return ask(lambda: httpx.post(address, json={}, headers=self._headers, timeout=5), PATIENCE)
 
+    def post(self, path: str, body: dict[str, Any], *, timeout: float) -> httpx.Response:
+        """Ask once, for as long as that may take."""
+        address = f"{self.plant.url}/api/v1{path}"
+        return httpx.post(address, json=body, headers=self._headers, timeout=timeout)
+
     def until(self, is_so: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """Wait until something is true and return it; the limit only guards against hanging."""
         deadline = time.monotonic() + seconds

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
-from apps.jobs.models import Execution
+from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, JobStatus
 
 
 def lost_lease(ground, process) -> str:
@@ -49,3 +51,43 @@ def test_after_the_loss_of_all_messages_sweeps_go_on(ground):
     job = lost_lease(ground, process)
 
     assert ground.drain()[job] == "failed"
+
+
+@contextmanager
+def broker_stopped(plant):
+    """Keep the broker from running until the end of the block: each start of it fails."""
+    folder, away = plant.folder / "valkey", plant.folder / "valkey-away"
+    folder.rename(away)
+    plant.kill("valkey")
+    try:
+        yield
+    finally:
+        away.rename(folder)
+
+
+def cancel_many(ground, jobs):
+    """Ask for something of which a worker is told; a request that waits for the broker is no answer."""
+    answer = ground.post("/jobs/bulk-changes", {"action": "cancel", "filters": {"jobs": jobs}}, timeout=10)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def test_while_the_broker_is_stopped_work_goes_on_and_what_was_asked_for_is_done_once_it_is_back(ground):
+    vanished = lost_lease(ground, ground.process(max_attempts=1))
+    process = ground.process()
+
+    with broker_stopped(ground.plant):
+        unwanted, *jobs = ground.run(process, 4)
+        assert ground.operate(unwanted, "cancel").status_code == 200
+        ground.robot(slots=2)
+        ground.until(lambda: Job.objects.filter(pk__in=jobs, status=JobStatus.COMPLETED).count() == len(jobs))
+        change = cancel_many(ground, jobs)
+        assert BulkChange.objects.get(pk=change).status == BulkStatus.PENDING
+        assert Job.objects.get(pk=vanished).status == JobStatus.RUNNING
+
+    ground.until(lambda: BulkChange.objects.get(pk=change).status == BulkStatus.COMPLETED)
+    assert ground.drain() == {
+        vanished: "failed",
+        unwanted: "cancelled",
+        **dict.fromkeys(jobs, "completed"),
+    }
