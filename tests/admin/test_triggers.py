@@ -82,6 +82,17 @@ def test_a_span_of_time_is_typed_with_its_unit():
     assert 'value="15"' in str(form["configuration.every"])
 
 
+def test_a_queue_trigger_that_hands_items_out_says_only_what_belongs_to_that():
+    process = make.process()
+    queue, visitor = make.queue(process.folder), superuser()
+    asked = {"name": "Batches", "folder": process.folder.pk, "jitter": 0, "most_failures": 5, "queue": queue.pk}
+    wanted = {"configuration.mode": "hand_out", "configuration.batch_size": "7", "configuration.least": "1"}
+
+    visitor.post(form_for(process, "queue"), {**asked, **wanted, "configuration.most": "3"})
+
+    assert Trigger.objects.get().configuration == {"mode": "hand_out", "batch_size": 7, "most": 3}
+
+
 def test_a_queue_trigger_asks_for_its_queue_and_not_for_times():
     process = make.process()
     queue, visitor = make.queue(process.folder), superuser()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from apps.core.actors import Actor
 from apps.core.errors import DomainError, Invalid, Problem
 from apps.events.rules import insert_sql
 from apps.jobs.models import Job
-from apps.jobs.services import _making, _trees, _waking
+from apps.jobs.services import _items, _making, _trees, _waking
 from apps.jobs.services._making import ParameterCheck, Wanted
 from apps.packages.rules import parameters as parameter_rules
 from apps.processes.models import Process
@@ -45,7 +45,8 @@ class Triggered:
 def create_triggered_jobs(wishes: Sequence[Triggered], *, actor: Actor) -> list[Job | DomainError]:
     """Make the jobs that firings want, and return for each wish its job, or why there is none.
 
-    One that cannot be made (``Invalid``, ``ProcessDisabled``, ``NothingToRun``) stops no other.
+    One that cannot be made (``Invalid``, ``ProcessDisabled``, ``NothingToRun``) stops no other. Items that jobs are to
+    own are held locked by the caller, and wait for nobody else.
     """
     rbac.require(actor, "jobs.add_job", rbac.EVERYWHERE)
     processes = {wish.process.pk: wish.process for wish in wishes}
@@ -54,6 +55,7 @@ def create_triggered_jobs(wishes: Sequence[Triggered], *, actor: Actor) -> list[
     jobs = [answer for answer in answers if isinstance(answer, Job)]
     if jobs:
         statements.insert_all(jobs)
+        _reserve_items(zip(wishes, answers, strict=True), actor)
         statements.execute(_TELL, {"jobs": statements.array(job.pk for job in jobs)})
         _announce(jobs)
     return answers
@@ -99,6 +101,15 @@ def _made(wish: Triggered, recipe: _Recipe) -> Job | DomainError:
     job = _making.make(wish.process, wish.wanted, values, snapshot, source="trigger", created_by=wish.created_by)
     job.trigger_id, job.firing_id = wish.trigger_id, wish.firing_id
     return job
+
+
+def _reserve_items(made: Iterable[tuple[Triggered, Job | DomainError]], actor: Actor) -> None:
+    by_tenant: dict[UUID, list[tuple[Job, Sequence[UUID]]]] = defaultdict(list)
+    for wish, answer in made:
+        if isinstance(answer, Job) and wish.wanted.queue_items:
+            by_tenant[answer.tenant_id].append((answer, wish.wanted.queue_items))
+    for owners in by_tenant.values():
+        _items.reserve([job for job, _ in owners], [items for _, items in owners], actor=actor)
 
 
 def _announce(jobs: Sequence[Job]) -> None:

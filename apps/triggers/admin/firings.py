@@ -23,6 +23,7 @@ from apps.jobs.admin import states as job_states
 from apps.jobs.models import Job
 from apps.triggers.admin import states
 from apps.triggers.models import Firing, FiringStatus, Trigger
+from apps.triggers.rules.demand import HAND_OUT
 
 #: So many of the jobs of one firing are listed.
 JOBS_SHOWN = 50
@@ -191,7 +192,7 @@ def formula(level: Mapping[str, Any], wishes: Mapping[str, Any], because: str, s
         ("Oldest waits for", display.length(level.get("oldest"))),
         ("Until the next deadline", display.length(level.get("time_left"))),
         ("Time per item", display.length(seconds) if seconds else "not known yet"),
-        ("Items for each job", wishes.get("items_per_job")),
+        ("Items for each job", wishes.get("batch_size" if wishes.get("mode") == HAND_OUT else "items_per_job")),
         ("Jobs", f"{wishes.get('least')} to {wishes.get('most')}"),
     ]
     return Facts("The numbers it is decided by", rows, icon="calculate")

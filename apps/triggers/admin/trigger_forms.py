@@ -24,6 +24,7 @@ from apps.triggers.rules import demand
 
 CONFIGURATION: Final = "configuration"
 CRON, EVERY, BY = f"{CONFIGURATION}.cron", f"{CONFIGURATION}.every", "due_by"
+MODE: Final = f"{CONFIGURATION}.mode"
 _ASKED: Final = (
     "name", "description", "queue", "starts_at", "ends_at", "calendar", "jitter", "priority", "target_robot",
     "target_machine", "overlap", "misfire", "misfire_limit", "misfire_grace", "most_failures",
@@ -53,10 +54,15 @@ _HELP: Final = {
     "misfire_grace": "As after an outage. Until then a time counts as punctual.",
     "most_failures": "It then says why, and an event tells of it.",
 }
+_MODES: Final = [
+    (demand.CONSUMERS, "Its jobs take items by themselves"),
+    (demand.HAND_OUT, "Each job is handed items, and owns them"),
+]
 #: What a queue trigger wants, by name in its configuration: label and explanation.
 _WISHES: Final[Mapping[str, tuple[str, str]]] = {
     "least": ("Jobs at least", "So many go on even where nothing waits."),
     "most": ("Jobs at most", "Never more at the same time."),
+    "batch_size": ("Items handed to each job", "At most. Where jobs take items by themselves, it means nothing."),
     "items_per_job": ("Items for each job", "A further job for each so many items."),
     "start_at": ("Start at so many items", "Fewer waiting items start nothing."),
     "oldest_at_most": ("Unless one waits longer than (seconds)", "Then fewer are enough. Empty: never."),
@@ -147,6 +153,15 @@ class TriggerForm(OperatorForm):
         for name in ("starts_at", "ends_at"):
             self.fields[name].widget = ExactMomentInput()
         self.fields["queue"].required = True
+        self.fields[MODE] = forms.ChoiceField(
+            label="What its jobs work on",
+            choices=_MODES,
+            widget=forms.RadioSelect,
+            required=False,
+            initial=demand.CONSUMERS,
+            help_text="Handed out are items with the jobs at most, the items handed to each, the jobs within an hour "
+            "and how often to look; what else is said below means nothing then.",
+        )
         for name, (label, text) in _WISHES.items():
             lowest, highest = demand.BOUNDS[name]
             self.fields[f"{CONFIGURATION}.{name}"] = forms.IntegerField(
@@ -177,7 +192,7 @@ class TriggerForm(OperatorForm):
     def sections(self) -> list[Section]:  # type: ignore[override]
         """The parts of the form, in the order in which one thinks."""
         parameters = [name for name in self.fields if name == PREFIX or name.startswith(f"{PREFIX}.")]
-        wishes = [f"{CONFIGURATION}.{name}" for name in _WISHES]
+        wishes = [MODE, *(f"{CONFIGURATION}.{name}" for name in _WISHES)]
         between = ["starts_at", "ends_at", "calendar", "jitter"]
         when = (
             [Section("When", [BY, CRON, EVERY, "time_zone", *between])]
@@ -212,8 +227,10 @@ class TriggerForm(OperatorForm):
     def configuration(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration of its kind that some values of the form make."""
         if not self.is_of_time:
-            given = {name: values.get(f"{CONFIGURATION}.{name}") for name in _WISHES}
-            return {name: value for name, value in given.items() if value is not None}
+            mode = str(values.get(MODE) or demand.CONSUMERS)
+            given = {name: values.get(f"{CONFIGURATION}.{name}") for name in _WISHES if name in demand.NAMES[mode]}
+            said = {"mode": mode} if mode != demand.CONSUMERS else {}
+            return said | {name: value for name, value in given.items() if value is not None}
         if values.get(BY) == "every":
             return {"every": values.get(EVERY)}
         return {"cron": values.get(CRON) or ""}

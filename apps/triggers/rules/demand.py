@@ -8,14 +8,20 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
+CONSUMERS, HAND_OUT = "consumers", "hand_out"
+
 #: Fewer seconds than this until a deadline count as so many: nothing is done in no time.
 LEAST_TIME_LEFT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a queue trigger was told to want. Times are in seconds."""
+    """What a queue trigger was told to want. Times are in seconds.
 
+    ``mode`` says whether its jobs take items by themselves, or own those that they are made for, up to ``batch_size``.
+    """
+
+    mode: str = CONSUMERS
     least: int = 0
     most: int = 1
     items_per_job: int = 1
@@ -26,6 +32,7 @@ class Wishes:
     cool_down: int = 0
     polling_interval: int = 5
     jobs_per_hour: int | None = None
+    batch_size: int = 1
 
 
 #: Lowest and highest of each number.
@@ -39,6 +46,12 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
     "cool_down": (0, 86_400),
     "polling_interval": (5, 86_400),
     "jobs_per_hour": (1, 100_000),
+    "batch_size": (1, 100),
+}
+#: What each mode can be told.
+NAMES: Mapping[str, frozenset[str]] = {
+    CONSUMERS: frozenset(BOUNDS) - {"batch_size"},
+    HAND_OUT: frozenset({"batch_size", "most", "polling_interval", "jobs_per_hour"}),
 }
 _MAY_BE_LEFT_OPEN = frozenset({"finish_within", "oldest_at_most", "jobs_per_hour"})
 
@@ -53,9 +66,14 @@ class BadWishes(ValueError):
 
 def read(configuration: Mapping[str, Any]) -> Wishes:
     """Return what a configuration says; what it leaves out is as ``Wishes`` has it. Raises ``BadWishes``."""
-    problems = [(name, "is not known.") for name in configuration if name not in BOUNDS]
-    for name, (lowest, highest) in BOUNDS.items():
-        if name in configuration and not _fits(name, configuration[name], lowest, highest):
+    mode = configuration.get("mode", CONSUMERS)
+    if not isinstance(mode, str) or mode not in NAMES:
+        raise BadWishes([("mode", f"there are {CONSUMERS} and {HAND_OUT}.")])
+    known = NAMES[mode]
+    problems = [(name, _why_not(name, mode)) for name in configuration if name not in known | {"mode"}]
+    for name in sorted(known & configuration.keys()):
+        lowest, highest = BOUNDS[name]
+        if not _fits(name, configuration[name], lowest, highest):
             problems.append((name, f"give a whole number from {lowest} to {highest}."))
     if problems:
         raise BadWishes(problems)
@@ -65,8 +83,18 @@ def read(configuration: Mapping[str, Any]) -> Wishes:
     return wishes
 
 
+def _why_not(name: str, mode: str) -> str:
+    return f"means nothing in the mode {mode}." if name in BOUNDS else "is not known."
+
+
 def in_words(wishes: Wishes) -> str:
     """Return what a queue trigger is told to do, for people."""
+    if wishes.mode == HAND_OUT:
+        batch = "one waiting item" if wishes.batch_size == 1 else f"up to {wishes.batch_size} waiting items"
+        return (
+            f"Looks every {wishes.polling_interval} seconds and hands {batch} to each job it makes, "
+            f"with up to {wishes.most} jobs going"
+        )
     each = "item" if wishes.items_per_job == 1 else f"{wishes.items_per_job} items"
     told = [
         f"Looks every {wishes.polling_interval} seconds and keeps {wishes.least} to {wishes.most} jobs going, "
@@ -114,11 +142,13 @@ class Demand:
 
 
 def demand(level: Level, wishes: Wishes) -> Demand:
-    """Decide how many jobs to start now.
+    """Decide how many jobs to start now. Where they are handed items, as many as what waits makes batches.
 
     As many jobs as it takes at ``items_per_job`` each; where there is a time to finish within or a deadline, and it is
     known how long an item takes, only as many as that needs; all of them where the oldest item is too old.
     """
+    if wishes.mode == HAND_OUT:
+        return _batches(level, wishes)
     work = level.waiting + level.in_progress
     by_backlog = ceil(work / wishes.items_per_job)
     is_too_old = wishes.oldest_at_most is not None and (level.oldest or 0) > wishes.oldest_at_most
@@ -135,6 +165,16 @@ def demand(level: Level, wishes: Wishes) -> Demand:
     bounded = min(max(wanted, wishes.least), wishes.most)
     told = f"{because}: {wanted} wanted, {bounded} between {wishes.least} and {wishes.most}, {level.live} there."
     return Demand(bounded, max(0, bounded - level.live), told)
+
+
+def _batches(level: Level, wishes: Wishes) -> Demand:
+    batches = ceil(level.waiting / wishes.batch_size)
+    wanted = max(min(level.live + batches, wishes.most), 0)
+    told = (
+        f"{level.waiting} waiting items at {wishes.batch_size} for each job: {batches} more wanted, "
+        f"at most {wishes.most}, {level.live} there."
+    )
+    return Demand(wanted, max(0, wanted - level.live), told)
 
 
 def _in_time(level: Level, wishes: Wishes, work: int) -> tuple[int, str] | None:

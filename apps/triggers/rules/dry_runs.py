@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
-from apps.triggers.rules.demand import Level, Step, Wishes, demand
+from apps.triggers.rules.demand import HAND_OUT, Level, Step, Wishes, demand
 
 #: How long an item takes where none was ever measured.
 SECONDS_PER_ITEM = 60.0
-
-
-@dataclass(slots=True)
-class _Consumer:
-    """A job of the dry run: when its present item is done, and how many more it takes."""
-
-    free_at: datetime
-    left: int
 
 
 def dry_run(
@@ -31,45 +24,58 @@ def dry_run(
     """Return when a trigger would have started jobs between two moments, and with which numbers.
 
     ``arrivals`` are the moments at which items became available. Each job takes one item after the other, up to
-    ``items_per_job``, each for as long as items are known to take.
+    ``items_per_job``, or works on those it was handed, each for as long as items are known to take.
     """
-    pace = timedelta(seconds=seconds_per_item or SECONDS_PER_ITEM)
-    line, consumers, steps = sorted(arrivals), list[_Consumer](), list[Step]()
-    waiting: list[datetime] = []
+    play, steps = _Play(arrivals, wishes, seconds_per_item), list[Step]()
     cool_until, at = start, start
     while at <= end:
-        arrived = _arrived(line, at)
-        waiting, line = waiting + line[:arrived], line[arrived:]
-        consumers = _work(consumers, waiting, at, pace)
-        level = _level(waiting, consumers, at, seconds_per_item)
+        play.go_on_until(at)
+        level = play.level(at)
         decided = demand(level, wishes)
         if decided.start and at >= cool_until:
             steps.append(Step(at, level, decided))
-            consumers += [_Consumer(at, wishes.items_per_job) for _ in range(decided.start)]
+            play.begin(decided.start, at)
             cool_until = at + timedelta(seconds=wishes.cool_down)
         at += timedelta(seconds=wishes.polling_interval)
     return steps
 
 
-def _arrived(line: Sequence[datetime], at: datetime) -> int:
-    return next((index for index, moment in enumerate(line) if moment > at), len(line))
+class _Play:
+    """Items that come and wait, and jobs that work on them."""
 
+    def __init__(self, arrivals: Sequence[datetime], wishes: Wishes, seconds_per_item: float | None) -> None:
+        self.to_come = deque(sorted(arrivals))
+        self.waiting = deque[datetime]()
+        self.jobs: list[tuple[datetime, int]] = []
+        """A heap: when each is done with what it has in hand, and how many items more it takes."""
+        self.wishes, self.measured = wishes, seconds_per_item
+        self.pace = timedelta(seconds=seconds_per_item or SECONDS_PER_ITEM)
 
-def _work(consumers: list[_Consumer], waiting: list[datetime], at: datetime, pace: timedelta) -> list[_Consumer]:
-    """Let consumers that are free take items; returns those that go on. Takes from ``waiting``."""
-    for consumer in consumers:
-        while consumer.free_at <= at and consumer.left and waiting:
-            begins = max(consumer.free_at, waiting.pop(0))
-            consumer.free_at, consumer.left = begins + pace, consumer.left - 1
-    return [consumer for consumer in consumers if consumer.free_at > at]
+    def go_on_until(self, at: datetime) -> None:
+        """Let items come, and jobs that are free take them or end."""
+        while self.to_come and self.to_come[0] <= at:
+            self.waiting.append(self.to_come.popleft())
+        while self.jobs and self.jobs[0][0] <= at:
+            free_at, left = heappop(self.jobs)
+            if left and self.waiting:
+                heappush(self.jobs, (max(free_at, self.waiting.popleft()) + self.pace, left - 1))
 
+    def begin(self, count: int, at: datetime) -> None:
+        """Start jobs; those that are handed items have them from their start."""
+        for _ in range(count):
+            if self.wishes.mode == HAND_OUT:
+                batch = [self.waiting.popleft() for _ in range(min(self.wishes.batch_size, len(self.waiting)))]
+                heappush(self.jobs, (at + self.pace * len(batch), 0))
+            else:
+                heappush(self.jobs, (at, self.wishes.items_per_job))
 
-def _level(waiting: Sequence[datetime], consumers: Sequence[_Consumer], at: datetime, pace: float | None) -> Level:
-    oldest = (at - waiting[0]).total_seconds() if waiting else None
-    return Level(
-        waiting=len(waiting),
-        in_progress=len(consumers),
-        live=len(consumers),
-        oldest=oldest,
-        seconds_per_item=pace,
-    )
+    def level(self, at: datetime) -> Level:
+        """Return how things are."""
+        oldest = (at - self.waiting[0]).total_seconds() if self.waiting else None
+        return Level(
+            waiting=len(self.waiting),
+            in_progress=len(self.jobs),
+            live=len(self.jobs),
+            oldest=oldest,
+            seconds_per_item=self.measured,
+        )

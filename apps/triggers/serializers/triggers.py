@@ -20,7 +20,8 @@ LARGEST = 2_147_483_647
 _CONFIGURATION = (
     "Of a time trigger `cron` (five or six fields, or an alias such as `@daily`) or `every` (seconds). Of a queue "
     "trigger any of `least`, `most`, `items_per_job`, `start_at`, `finish_within`, `oldest_at_most`, `cool_down`, "
-    "`polling_interval`, `jobs_per_hour`."
+    "`polling_interval`, `jobs_per_hour`; with `mode: hand_out` any of `batch_size`, `most`, `polling_interval`, "
+    "`jobs_per_hour`."
 )
 _EXAMPLE = {
     "name": "Every weekday morning",

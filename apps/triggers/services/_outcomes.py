@@ -16,7 +16,8 @@ from apps.jobs.services import Triggered, Wanted
 from apps.triggers.models import Firing, FiringStatus, Trigger
 from apps.triggers.rules import overlaps, substitution
 from apps.triggers.rules.overlaps import Verdict, Way
-from apps.triggers.services import _surroundings
+from apps.triggers.services import _handing_out, _surroundings
+from apps.triggers.services._handing_out import Batch
 from apps.triggers.services._surroundings import Surroundings
 from apps.triggers.services.kinds import KINDS, Decided, Kind, Wish
 
@@ -61,18 +62,25 @@ def outcomes_of(triggers: Sequence[Trigger], now: datetime) -> list[Outcome]:
     sound = {key: one for key, one in decisions.items() if isinstance(one, Decided)}
     known = _surroundings.decided((key, wish.due_at) for key, one in sound.items() for wish in one.wishes)
     going_on = _surroundings.going_on(looked_at)
-    return [_Look(trigger, around, now, known, going_on).outcome(decisions[trigger.pk]) for trigger in looked_at]
+    batches = _handing_out.batches_of(looked_at, decisions, now=now)
+    looks = [_Look(one, around, now, known, going_on, batches.get(one.pk, [])) for one in looked_at]
+    return [look.outcome(decisions[look.trigger.pk]) for look in looks]
 
 
-def wanted_of(firing: Firing, trigger: Trigger, *, now: datetime, created_by: str = "") -> Triggered:
-    """Return one job that a firing of a trigger wants, with the facts of it in its parameters."""
-    facts = {"due_at": firing.due_at.astimezone(UTC).isoformat(), "trigger": trigger.name, "item_ids": []}
+def wanted_of(firing: Firing, trigger: Trigger, *, now: datetime, created_by: str = "", items: Batch = ()) -> Triggered:
+    """Return one job that a firing of a trigger wants, with the facts of it in its parameters; it owns ``items``."""
+    facts = {
+        "due_at": firing.due_at.astimezone(UTC).isoformat(),
+        "trigger": trigger.name,
+        "item_ids": [str(item) for item in items],
+    }
     wanted = Wanted(
         parameters=substitution.fill(trigger.parameters, facts),
         priority=trigger.priority,
         available_at=_spread(trigger, now),
         target_robot=trigger.target_robot,
         target_machine=trigger.target_machine,
+        queue_items=items,
     )
     return Triggered(trigger.process, wanted, trigger.pk, firing.pk, created_by or f"trigger {trigger.name}")
 
@@ -130,9 +138,11 @@ class _Look:
         now: datetime,
         known: set[tuple[UUID, datetime]],
         going_on: Mapping[UUID, Sequence[UUID]],
+        batches: Sequence[Batch],
     ) -> None:
         self.trigger, self.around, self.now, self.known = trigger, around, now, known
         self.going_on = list(going_on.get(trigger.pk, ()))
+        self.batches = batches
         self.kind: Kind = KINDS[trigger.kind]
         self.live = around.live.get(trigger.pk, 0)
         self.waits = trigger.pk in around.waiting
@@ -172,14 +182,19 @@ class _Look:
         if verdict.way is Way.PASS:
             self._pass(wish, verdict)
             return
+        owned = self.batches if wish.batch_size else [()] * wish.jobs
+        if not owned:
+            return  # Others took meanwhile what waited: there is nothing to hand out until the next look.
         firing = self._firing(wish, FiringStatus.FIRED, verdict)
         if verdict.way is Way.WAIT:
             self.waits = True
             return
         if verdict.way is Way.REPLACE:
             self.result.replaces = self.going_on
-        self.result.wanted += [wanted_of(firing, self.trigger, now=self.now) for _ in range(wish.jobs)]
-        self.live += wish.jobs
+        if wish.batch_size:
+            firing.facts["handed_out"] = [len(items) for items in owned]
+        self.result.wanted += [wanted_of(firing, self.trigger, now=self.now, items=items) for items in owned]
+        self.live += len(owned)
 
     def _pass(self, wish: Wish, verdict: Verdict) -> None:
         if self.kind.is_quiet:

@@ -14,7 +14,7 @@ from apps.core.errors import Conflict, DomainError
 from apps.jobs import services as jobs
 from apps.rbac import services as rbac
 from apps.triggers.models import Firing, FiringStatus, Trigger
-from apps.triggers.services import _clock, _outcomes, _surroundings, _writing
+from apps.triggers.services import _clock, _handing_out, _outcomes, _surroundings, _writing
 from apps.triggers.services._locking import lock
 
 
@@ -28,7 +28,8 @@ class TriggersHeld(Conflict):
 def fire_trigger(trigger: Trigger, *, actor: Actor, parameters: Mapping[str, Any] | None = None) -> Firing:
     """Make one job of a trigger now, whatever its schedule, calendar and overlap say, also while it is switched off.
 
-    ``parameters`` go over those of the trigger; whoever gives any must be allowed to run its process. Raises
+    ``parameters`` go over those of the trigger; whoever gives any must be allowed to run its process. Where the trigger
+    hands items out, the job owns the next of them, or none where none waits or the queue is paused. Raises
     ``TriggersHeld``, and as ``create_job`` does; then there is no firing.
     """
     rbac.require(actor, "triggers.fire_trigger", trigger)
@@ -39,7 +40,8 @@ def fire_trigger(trigger: Trigger, *, actor: Actor, parameters: Mapping[str, Any
         raise TriggersHeld(held)
     now = _clock.now()
     firing = _outcomes.new_firing(trigger, now, now, status=FiringStatus.FIRED, by_hand=str(actor)[:200])
-    wish = _outcomes.wanted_of(firing, trigger, now=now, created_by=str(actor))
+    items = _handing_out.next_batch(trigger, now=now)
+    wish = _outcomes.wanted_of(firing, trigger, now=now, created_by=str(actor), items=items)
     asked = replace(wish.wanted, parameters={**wish.wanted.parameters, **(parameters or {})}, available_at=None)
     [answer] = jobs.create_triggered_jobs([replace(wish, wanted=asked)], actor=Actor.system("triggers"))
     if isinstance(answer, DomainError):

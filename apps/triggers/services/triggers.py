@@ -153,7 +153,8 @@ def _fill(trigger: Trigger, fields: dict[str, Any], actor: Actor) -> None:
     # Whoever changes what a process is run with runs it.
     rbac.require(actor, "processes.run_process", trigger.process)
     if trigger.queue is not None:
-        rbac.require(actor, "queues.view_queue", trigger.queue)
+        hands_out = KINDS[trigger.kind].batch_size(trigger) > 0
+        rbac.require(actor, "queues.take_queueitem" if hands_out else "queues.view_queue", trigger.queue)
     if trigger.calendar is not None:
         rbac.require(actor, "triggers.view_calendar", trigger.calendar)
     _refuse_parameters(trigger)

@@ -14,13 +14,18 @@ from apps.triggers.models import Trigger
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One due time and what its kind wants of it: so many jobs, or (none) to pass it over for a reason."""
+    """One due time and what its kind wants of it: so many jobs, or (none) to pass it over for a reason.
+
+    With a ``batch_size`` each job owns up to so many of the items that wait in the trigger's queue; there are fewer
+    jobs where fewer items wait.
+    """
 
     due_at: datetime
     jobs: int = 1
     code: str = ""
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,9 @@ class Kind(Protocol):
 
     def facts_of(self, triggers: Sequence[Trigger], *, now: datetime) -> Mapping[UUID, Any]:
         """Return what ``decide`` needs to know of each trigger, read for all of them at once."""
+
+    def batch_size(self, trigger: Trigger) -> int:
+        """Return how many waiting items a job that is made by hand owns; 0 of kinds that hand out none."""
 
     def decide(self, trigger: Trigger, facts: Any, *, now: datetime) -> Decided:
         """Decide about the due times up to now. Raises ``ValueError`` where the configuration means nothing."""

@@ -1,4 +1,4 @@
-"""Queue: every few seconds it wants as many jobs as the items of a queue need now."""
+"""Queue: every few seconds it wants as many jobs as the items of a queue need now, or hands the items out to them."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ class QueueKind:
         asked = {"triggers": statements.array(one.pk for one in triggers), "now": now, "most": MOST_COUNTED}
         return {row[0]: _facts(row) for row in statements.fetch(_LEVELS, asked)}
 
+    def batch_size(self, trigger: Trigger) -> int:
+        """Return how many items each job is handed. Raises ``ValueError`` where the configuration means nothing."""
+        return _batch_size(demand.read(trigger.configuration))
+
     def decide(self, trigger: Trigger, facts: Any, *, now: datetime) -> Decided:
         """Start as many jobs as are wanted and missing, within the cool-down and the cap of an hour."""
         wishes, known = demand.read(trigger.configuration), _own(facts)
@@ -126,7 +130,11 @@ def _wish(wishes: Wishes, known: Facts, memory: Mapping[str, Any], now: datetime
         told = f"{known.jobs_in_the_hour} jobs were made within the hour, and {cap} are allowed."
         loop = " Its own jobs add items to its queue: see whether that ever ends." if memory.get("feeds_itself") else ""
         return Wish(now, 0, "limit", told + loop, facts | {"jobs_per_hour": cap})
-    return Wish(now, allowed, facts=facts)
+    return Wish(now, allowed, batch_size=_batch_size(wishes), facts=facts)
+
+
+def _batch_size(wishes: Wishes) -> int:
+    return wishes.batch_size if wishes.mode == demand.HAND_OUT else 0
 
 
 def _is_cooling(wishes: Wishes, memory: Mapping[str, Any], now: datetime) -> bool:

@@ -39,6 +39,10 @@ class TimeKind:
         """Return nothing: a schedule is all it takes."""
         return {}
 
+    def batch_size(self, trigger: Trigger) -> int:
+        """Return 0: its jobs own nothing."""
+        return 0
+
     def decide(self, trigger: Trigger, facts: Any, *, now: datetime) -> Decided:
         """Decide about the due times up to now by the rules about missed ones."""
         if trigger.next_fire_at is None:
