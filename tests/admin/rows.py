@@ -23,7 +23,7 @@ from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Brake, Folder, Tenant
 from apps.triggers import services as triggers
-from apps.triggers.models import Firing, Trigger
+from apps.triggers.models import Calendar, Firing, Trigger
 from tests import make
 
 
@@ -83,6 +83,10 @@ def trigger(of: Tenant) -> Trigger:
     return make.trigger(process(of))
 
 
+def calendar(of: Tenant) -> Calendar:
+    return make.calendar(make.folder(of))
+
+
 def firing(of: Tenant) -> Firing:
     return triggers.fire_trigger(trigger(of), actor=make.SYSTEM, parameters={"customer": "ACME"})
 
@@ -139,6 +143,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     BulkChange: (bulk_change, ""),
     Trigger: (trigger, "triggers.view_trigger"),
     Firing: (firing, ""),
+    Calendar: (calendar, "triggers.view_calendar"),
     Machine: (machine, "robots.view_machine"),
     EnrolmentKey: (enrolment_key, "robots.view_enrolmentkey"),
     Robot: (robot, "robots.view_robot"),

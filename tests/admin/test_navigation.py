@@ -33,9 +33,9 @@ def test_a_superuser_sees_every_place():
     everything = entries(superuser())
 
     assert everything == [
-        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Queues", "Items", "Limits", "Machines",
-        "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users", "Roles", "Role assignments", "API keys",
-        "Settings", "Audit", "Events",
+        "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
+        "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users", "Roles",
+        "Role assignments", "API keys", "Settings", "Audit", "Events",
     ]  # fmt: skip
 
 

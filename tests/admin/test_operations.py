@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from apps.accounts import services as accounts
@@ -29,7 +30,7 @@ from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Brake, Folder, Tenant
 from apps.triggers import services as triggers
-from apps.triggers.models import Trigger
+from apps.triggers.models import Calendar, Trigger
 from tests import make
 from tests.admin import rows
 from tests.admin.visitors import list_of, new, page_of, superuser, text_of, with_permissions
@@ -84,6 +85,25 @@ def shared_limit() -> NamedLimit:
     return processes.share_limit(limit, actor=SYSTEM, process=Process.objects.get(tenant=limit.tenant))
 
 
+class SentAgain(SimpleUploadedFile):
+    """A file that can be sent more than once."""
+
+    def read(self, *size: int) -> bytes:
+        self.seek(0)
+        return super().read(*size)
+
+
+ICALENDAR = b"""BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:test\r
+BEGIN:VEVENT\r
+UID:1\r
+SUMMARY:Christmas\r
+DTSTART;VALUE=DATE:20261225\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
 #: Stands for the first row that a form offers.
 FIRST = object()
 
@@ -135,6 +155,15 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
     (NamedLimit, "delete"): (some(rows.limit), {}, "limit.deleted"),
     (Brake, "lift"): (some(rows.brake), {}, "brake.lifted"),
+    (Calendar, "weekly"): (make.calendar, {"weekdays": ["5", "6"], "begins": "18:00"}, "calendar.updated"),
+    (Calendar, "days"): (make.calendar, {"label": "Christmas", "first_at": "2026-12-24"}, "calendar.updated"),
+    (Calendar, "period"): (
+        make.calendar, {"label": "Move", "first_at": "2026-05-01T18:00", "last_at": "2026-05-03T06:00"},
+        "calendar.updated"),
+    (Calendar, "import"): (make.calendar, {"text": SentAgain("days.ics", ICALENDAR)}, "calendar.imported"),
+    (Calendar, "edit"): (make.calendar, {"name": "Other"}, "calendar.updated"),
+    (Calendar, "remove"): (make.calendar, {"rules": FIRST}, "calendar.updated"),
+    (Calendar, "delete"): (make.calendar, {}, "calendar.deleted"),
     (Trigger, "fire"): (make.trigger, {"parameters.customer": "ACME"}, "trigger.fired"),
     (Trigger, "edit"): (make.trigger, {"due_by": "cron", "configuration.cron": "@daily"}, "trigger.updated"),
     (Trigger, "process"): (make.trigger, {"parameters": "{}"}, "trigger.updated"),
@@ -264,6 +293,9 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
     QueueItem: (lambda of: {"payload": "[1, 2]", "reference": "INV-1"}, "items.added"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
+    Calendar: (
+        lambda of: {"name": "Holidays", "folder": make.folder(of).pk, "time_zone": "UTC", "weekdays": ["6"]},
+        "calendar.created"),
     Trigger: (
         lambda of: {"name": "Nightly", "folder": make.folder(of).pk, "due_by": "cron", "configuration.cron": "@daily",
                     "time_zone": "Europe/Berlin", "jitter": 0, "overlap": "skip", "misfire": "skip",

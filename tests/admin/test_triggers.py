@@ -184,7 +184,7 @@ def test_the_page_shows_next_times_and_what_became_of_the_last_with_their_jobs()
 
     shown = text_of(visitor.open(trigger))
 
-    assert "09:00:00" in shown
+    assert ", 09:00<" in shown
     assert page_of(firing) in shown
     assert page_of(Job.objects.get()) in shown
 
@@ -254,8 +254,8 @@ def test_a_preview_says_an_expression_in_words_with_its_next_times_on_both_clock
 
     assert "At 09:00 every day." in shown
     assert "The next 20 times" in shown
-    assert "Your time, Asia/Tokyo" in shown
-    assert shown.count("09:00:00") == 20
+    assert "Your time<br>Asia/Tokyo" in shown
+    assert shown.count(", 09:00<") == 20
     assert not Trigger.objects.exists()
 
 
@@ -346,3 +346,11 @@ def test_the_simulator_says_which_times_of_the_last_day_its_calendar_would_have_
     shown = text_of(superuser().get(page_of(trigger, "simulate")))
 
     assert shown.count("stayed silent") == 24
+
+
+def test_the_page_of_a_process_names_its_triggers_as_far_as_the_reader_may_see_them():
+    trigger = make.trigger()
+    stranger = with_permissions("processes.view_process", inside=trigger.tenant)
+
+    assert page_of(trigger) in text_of(superuser().open(trigger.process))
+    assert page_of(trigger) not in text_of(stranger.open(trigger.process))

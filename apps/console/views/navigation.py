@@ -67,6 +67,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
                   beside="jobs_artefact_changelist"),
             Place("Triggers", "alarm", "triggers_trigger_changelist", "triggers.view_trigger", _failing_triggers,
                   beside="triggers_firing_changelist"),
+            Place("Calendars", "calendar_month", "triggers_calendar_changelist", "triggers.view_calendar"),
             Place("Queues", "inbox", "queues_queue_changelist", "queues.view_queue"),
             Place("Items", "list_alt", "queues_queueitem_changelist", "queues.view_queueitem", _items_to_review),
             Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),

@@ -19,7 +19,7 @@ from apps.packages.models import Package
 from apps.processes.models import Process
 from apps.queues.models import Queue, QueueItem
 from apps.robots.models import EnrolmentKey, Machine, Robot
-from apps.triggers.models import Trigger
+from apps.triggers.models import Calendar, Trigger
 
 #: How many rows of each kind are shown, and how short a search is answered at all.
 MOST_OF_EACH, SHORTEST = 5, 2
@@ -28,6 +28,7 @@ _BY_NAME: tuple[tuple[Any, str], ...] = (
     (Process, "account_tree"),
     (Package, "deployed_code"),
     (Trigger, "alarm"),
+    (Calendar, "calendar_month"),
     (Queue, "inbox"),
     (Robot, "smart_toy"),
     (Machine, "computer"),

@@ -31,6 +31,7 @@ from apps.tenancy.models import Folder
 
 #: How many jobs the page of a process shows.
 JOBS_SHOWN = 10
+TRIGGERS_SHOWN = 20
 _AS_ROBOT = "as its robot says"
 
 
@@ -202,7 +203,7 @@ class ProcessAdmin(OperatorAdmin):
     def page(self, request: HttpRequest, row: Process) -> Page:
         actor, link = self.actor(request), self.links(request)
         jobs = _recent_jobs(row, actor)
-        main: list[AnyPanel] = [jobs, *_what_runs(row), _defaults(row)]
+        main: list[AnyPanel] = [jobs, *_triggers(row, actor), *_what_runs(row), _defaults(row)]
         return Page(
             badges=[state(row), display.badge(row.get_kind_display())],
             lead=row.description,
@@ -253,6 +254,15 @@ def _recent_jobs(process: Process, actor: Actor) -> Table:
     more = (display.list_of(Job, process__id__exact=process.pk, since="all"), "All its jobs")
     empty = "It has not run yet: press “Run now”."
     return Table("Latest jobs", ["Job", "Status", "Made", "Took"], rows, empty, more if rows else None, "play_circle")
+
+
+def _triggers(process: Process, actor: Actor) -> list[AnyPanel]:
+    """Return what makes its jobs by itself, as far as the reader may see it."""
+    found = process.triggers.alive().visible_to(actor).order_by("name")[:TRIGGERS_SHOWN]
+    rows = [
+        [display.link(one), one.in_words, display.moment(one.next_fire_at if one.is_due else None)] for one in found
+    ]
+    return [Table("Triggers", ["Trigger", "Due", "Next"], rows, icon="alarm")] if rows else []
 
 
 def _defaults(process: Process) -> Text:

@@ -48,7 +48,11 @@ def _of_time(form: TriggerForm, values: Mapping[str, Any], configuration: Mappin
         )
     except Invalid as invalid:
         return {"problems": _said(invalid)}
-    panel = Table(f"The next {len(preview.times)} times", times.headings(zone), times.rows(preview.times))
+    panel = Table(
+        f"The next {len(preview.times)} times",
+        times.headings(zone, with_distance=False),
+        times.rows(preview.times, with_distance=False),
+    )
     return {"words": preview.words, "warnings": preview.warnings, "panel": panel if preview.times else None}
 
 

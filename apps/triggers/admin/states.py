@@ -55,11 +55,6 @@ def brief(text: str) -> str:
     return text if len(text) <= SHORT_REASON else f"{text[: SHORT_REASON - 1].rstrip()}…"
 
 
-def is_due(trigger: Trigger) -> bool:
-    """Say whether it will be due at all as it is."""
-    return trigger.enabled and not trigger.broken and trigger.next_fire_at is not None and trigger.deleted_at is None
-
-
 @display.column("Due")
 def rule(trigger: Trigger) -> SafeString | str:
     """Say by what a trigger is due, in words, with the expression in the tooltip."""
@@ -82,7 +77,7 @@ def in_words(trigger: Trigger) -> str:
 @display.column("Next", order="next_fire_at")
 def next_time(trigger: Trigger) -> SafeString | str:
     """Say when it is due next, by the reader's clock."""
-    if not is_due(trigger):
+    if not trigger.is_due:
         return display.NOTHING
     if trigger.kind == TriggerKind.QUEUE:
         return display.nowrap(f"looks every {display.length(trigger.configuration.get('polling_interval', 5))}")

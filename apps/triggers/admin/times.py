@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -19,26 +20,31 @@ def viewer_zone() -> str:
     return timezone.get_current_timezone_name()
 
 
-def headings(zone: str) -> list[str]:
+def headings(zone: str, *, with_distance: bool = True) -> list[Any]:
     """Return the headings of ``rows``; who lives in the trigger's zone is shown one clock."""
-    clocks = [zone.replace("_", " ")]
+    clocks: list[Any] = [zone.replace("_", " ")]
     if viewer_zone() != zone:
-        clocks.append(f"Your time, {viewer_zone().replace('_', ' ')}")
-    return [*clocks, "From now", ""]
+        clocks.append(format_html("Your time<br>{}", viewer_zone().replace("_", " ")))
+    return [*clocks, *(["From now"] if with_distance else []), ""]
 
 
-def rows(times: Sequence[PreviewTime]) -> list[list[Any]]:
-    """Return one row for each due time."""
-    return [[*_clocks(time), display.ago(time.at), _remark(time)] for time in times]
+def rows(times: Sequence[PreviewTime], *, with_distance: bool = True) -> list[list[Any]]:
+    """Return one row for each due time, with how far it is away where there is room for it."""
+    return [[*_clocks(time), *([display.ago(time.at)] if with_distance else []), _remark(time)] for time in times]
 
 
 def _clocks(time: PreviewTime) -> list[SafeString]:
-    clocks = [display.nowrap(f"{time.local:%a %d %b %Y, %H:%M:%S}")]
-    if time.viewer_local.tzinfo != time.local.tzinfo:
-        same_day = time.viewer_local.date() == time.local.date()
-        shown = f"{time.viewer_local:%H:%M:%S}" if same_day else f"{time.viewer_local:%a %d %b, %H:%M:%S}"
-        clocks.append(display.nowrap(shown))
+    local, here = time.local, time.viewer_local
+    clocks = [display.nowrap(f"{local:%a %d %b %Y}, {_clock(local)}")]
+    if here.tzinfo != local.tzinfo:
+        is_same_day = here.date() == local.date()
+        clocks.append(display.nowrap(_clock(here) if is_same_day else f"{here:%a %d %b}, {_clock(here)}"))
     return clocks
+
+
+def _clock(moment: datetime) -> str:
+    """Return a time of day, with its seconds where it has any."""
+    return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
 
 
 def _remark(time: PreviewTime) -> SafeString | str:

@@ -31,8 +31,9 @@ def simulation(form: TriggerForm) -> dict[str, Any]:
     queue = values.get("queue")
     if queue is None:
         return {"problems": ["Choose a queue first."]}
+    configuration = values.get(CONFIGURATION) or form.configuration(values)
     try:
-        return {"panels": simulator.panels_of_queue(queue, values.get(CONFIGURATION) or form.configuration(values))}
+        return {"panels": simulator.panels_of(Trigger(kind=form.about.kind, queue=queue, configuration=configuration))}
     except Invalid as invalid:
         return {"problems": [str(invalid)]}
 

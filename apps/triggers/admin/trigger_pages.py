@@ -51,7 +51,7 @@ def next_panel(trigger: Trigger) -> AnyPanel:
 
 
 def _times(trigger: Trigger) -> Sequence[PreviewTime]:
-    if not states.is_due(trigger):
+    if not trigger.is_due:
         return ()
     try:
         return preview_of_trigger(trigger, viewer_zone=times.viewer_zone(), count=TIMES_SHOWN).times

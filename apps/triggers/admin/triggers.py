@@ -128,7 +128,7 @@ OPERATIONS = (
         ),
         icon="skip_next",
         done="It skips one time.",
-        applies=lambda trigger: states.is_due(trigger) and not trigger.skip_next,
+        applies=lambda trigger: trigger.is_due and not trigger.skip_next,
     ),
     Operation(
         name="unskip",
@@ -307,10 +307,10 @@ class TriggerAdmin(OperatorAdmin):
         return super()._form(request, form, place=getattr(request, "trigger", None), **about)
 
     def may_change(self, row: Trigger) -> bool:
-        return states.is_due(row)
+        return row.is_due
 
     def is_live(self, row: Trigger) -> bool:
-        return states.is_due(row)
+        return row.is_due
 
     def page(self, request: HttpRequest, row: Trigger) -> Page:
         actor, link = self.actor(request), self.links(request)

@@ -134,6 +134,12 @@ class Trigger(TenantRow):
         return self.starts_at or self.created_at
 
     @property
+    def is_due(self) -> bool:
+        """Whether it will be due at all as it is."""
+        is_on = self.enabled and not self.broken and self.deleted_at is None
+        return is_on and self.next_fire_at is not None
+
+    @property
     def in_words(self) -> str:
         """What its configuration says, for people; empty where that means nothing any more."""
         try:

@@ -4,9 +4,11 @@ from apps.triggers.services.by_hand import TriggersHeld, fire_trigger
 from apps.triggers.services.calendars import (
     MOST_RULES,
     Imported,
+    add_rule,
     create_calendar,
     delete_calendar,
     import_calendar,
+    remove_rules,
     update_calendar,
 )
 from apps.triggers.services.firing import BATCH, fire_due_triggers, release_waiting_firings
@@ -26,6 +28,7 @@ __all__ = [
     "SETTABLE",
     "Imported",
     "TriggersHeld",
+    "add_rule",
     "create_calendar",
     "create_trigger",
     "delete_calendar",
@@ -36,6 +39,7 @@ __all__ = [
     "fire_trigger",
     "import_calendar",
     "release_waiting_firings",
+    "remove_rules",
     "skip_next_time",
     "update_calendar",
     "update_trigger",

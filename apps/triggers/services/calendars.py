@@ -71,6 +71,35 @@ def update_calendar(calendar: Calendar, *, actor: Actor, rules: Rules | None = N
 
 
 @transaction.atomic
+def add_rule(calendar: Calendar, *, actor: Actor, **rule: Any) -> CalendarRule:
+    """Add one stretch of silence, with the fields of one of ``Rules``. Raises ``Invalid`` naming each wrong one."""
+    rbac.require(actor, "triggers.change_calendar", calendar)
+    _lock(calendar)
+    if calendar.rules.count() >= MOST_RULES:
+        raise Conflict(f"A calendar has at most {MOST_RULES} rules. Remove some first.", code="too_many_rules")
+    before = _facts(calendar)
+    made = CalendarRule(calendar=calendar, tenant_id=calendar.tenant_id, **_settable(rule))
+    if problems := _problems_of(made, ""):
+        raise Invalid("; ".join(f"{one.field}: {one.message}" for one in problems), problems=problems)
+    _store([made])
+    audit.record(actor, "calendar.updated", calendar, before=before, after=_facts(calendar))
+    events.record("calendar.updated", calendar)
+    return made
+
+
+@transaction.atomic
+def remove_rules(calendar: Calendar, *, actor: Actor, rules: Sequence[CalendarRule]) -> Calendar:
+    """Take stretches of silence out of a calendar; those of another one stay."""
+    rbac.require(actor, "triggers.change_calendar", calendar)
+    _lock(calendar)
+    before = _facts(calendar)
+    calendar.rules.filter(pk__in=[rule.pk for rule in rules]).delete()
+    audit.record(actor, "calendar.updated", calendar, before=before, after=_facts(calendar))
+    events.record("calendar.updated", calendar)
+    return calendar
+
+
+@transaction.atomic
 def import_calendar(calendar: Calendar, *, actor: Actor, text: str) -> Imported:
     """Take over the events of an iCalendar file in place of those that were taken over before.
 
