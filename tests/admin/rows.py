@@ -16,7 +16,7 @@ from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
-from apps.queues.models import Queue, QueueItem
+from apps.queues.models import FileStore, ItemFile, Queue, QueueItem, StoredFile
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
@@ -57,6 +57,18 @@ def queue(of: Tenant) -> Queue:
 
 def item(of: Tenant) -> QueueItem:
     return make.item(queue(of), reference="INV-1")
+
+
+def file_store(of: Tenant) -> FileStore:
+    return make.file_store(make.folder(of))
+
+
+def stored_file(of: Tenant) -> StoredFile:
+    return make.stored_file(file_store(of))
+
+
+def item_file(of: Tenant) -> ItemFile:
+    return make.item_file(item(of))
 
 
 def limit(of: Tenant) -> NamedLimit:
@@ -136,6 +148,9 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Process: (process, "processes.view_process"),
     Queue: (queue, "queues.view_queue"),
     QueueItem: (item, "queues.view_queueitem"),
+    ItemFile: (item_file, ""),
+    FileStore: (file_store, "queues.view_filestore"),
+    StoredFile: (stored_file, ""),
     NamedLimit: (limit, "processes.view_namedlimit"),
     Job: (job, "jobs.view_job"),
     Execution: (execution, ""),

@@ -34,8 +34,8 @@ def test_a_superuser_sees_every_place():
 
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
-        "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users", "Roles",
-        "Role assignments", "API keys", "Settings", "Audit", "Events",
+        "File stores", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users",
+        "Roles", "Role assignments", "API keys", "Settings", "Audit", "Events",
     ]  # fmt: skip
 
 

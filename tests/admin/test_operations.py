@@ -23,7 +23,7 @@ from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
 from apps.queues import services as queues
-from apps.queues.models import Queue, QueueItem
+from apps.queues.models import FileStore, ItemFile, Queue, QueueItem, StoredFile
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot
@@ -106,6 +106,7 @@ END:VCALENDAR\r
 
 #: Stands for the first row that a form offers.
 FIRST = object()
+A_FILE = SimpleUploadedFile("a.csv", b"a;b")
 
 #: Model and operation: a row it makes sense for, what its form asks, and what it is called in the trail.
 OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any], str]] = {
@@ -150,6 +151,12 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (QueueItem, "prioritise"): (make.item, {"priority": "7"}, "item.prioritised"),
     (QueueItem, "postpone"): (make.item, {"until": "2026-12-24T12:00"}, "item.postponed"),
     (QueueItem, "delete"): (make.item, {}, "item.deleted"),
+    (QueueItem, "bring"): (make.item, {"file": A_FILE}, "item.file_written"),
+    (ItemFile, "delete"): (make.item_file, {}, "item.file_deleted"),
+    (FileStore, "bring"): (make.file_store, {"file": A_FILE, "name": "2026/a.csv"}, "filestore.file_written"),
+    (FileStore, "edit"): (make.file_store, {"name": "Other"}, "filestore.updated"),
+    (FileStore, "delete"): (make.file_store, {}, "filestore.deleted"),
+    (StoredFile, "delete"): (make.stored_file, {}, "filestore.file_deleted"),
     (NamedLimit, "share"): (limit_beside_a_process, {"process": FIRST, "units": 1}, "limit.updated"),
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
@@ -291,6 +298,7 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
                     "backoff_cap": 60, "unique_references": "off", "default_priority": 0, "lease_seconds": 300,
                     "most_crashes": 3, "schema": '{"type": "object"}'}, "queue.created"),
     QueueItem: (lambda of: {"payload": "[1, 2]", "reference": "INV-1"}, "items.added"),
+    FileStore: (lambda of: {"name": "Rates", "folder": make.folder(of).pk}, "filestore.created"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
     Calendar: (

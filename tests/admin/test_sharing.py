@@ -9,7 +9,7 @@ from apps.audit.models import AuditEntry
 from apps.jobs.models import Job
 from apps.packages.models import Package
 from apps.processes.models import Process
-from apps.queues.models import Queue
+from apps.queues.models import FileStore, Queue
 from apps.rbac import services as rbac
 from apps.robots.models import Machine, Robot
 from tests import make
@@ -25,6 +25,7 @@ SHAREABLE = pytest.mark.parametrize(
         pytest.param(rows.process, "processes.run_process", id=Process._meta.label),
         pytest.param(rows.job, "jobs.cancel_job", id=Job._meta.label),
         pytest.param(rows.queue, "queues.pause_queue", id=Queue._meta.label),
+        pytest.param(rows.file_store, "queues.change_filestore", id=FileStore._meta.label),
         pytest.param(rows.machine, "robots.enrol_machine", id=Machine._meta.label),
         pytest.param(rows.robot, "robots.change_robot", id=Robot._meta.label),
     ],
@@ -40,6 +41,7 @@ def test_what_can_be_shared_can_be_granted_by_roles_too_and_begins_with_seeing_i
         "processes.view_process",
         "jobs.view_job",
         "queues.view_queue",
+        "queues.view_filestore",
         "robots.view_machine",
         "robots.view_enrolmentkey",
         "robots.view_robot",

@@ -46,6 +46,11 @@ SHAREABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "queues.pause_queue": "Pause and resume it",
         "queues.delete_queue": "Delete it",
     },
+    "queues.filestore": {
+        "queues.view_filestore": "See it and take files from it",
+        "queues.change_filestore": "Rename and describe it",
+        "queues.delete_filestore": "Delete it with its files",
+    },
     "robots.machine": {
         "robots.view_machine": "See it",
         "robots.change_machine": "Change it",

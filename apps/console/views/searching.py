@@ -17,7 +17,7 @@ from apps.core.api.callers import actor_of
 from apps.jobs.models import Execution, Job
 from apps.packages.models import Package
 from apps.processes.models import Process
-from apps.queues.models import Queue, QueueItem
+from apps.queues.models import FileStore, Queue, QueueItem
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.triggers.models import Calendar, Trigger
 
@@ -30,6 +30,7 @@ _BY_NAME: tuple[tuple[Any, str], ...] = (
     (Trigger, "alarm"),
     (Calendar, "calendar_month"),
     (Queue, "inbox"),
+    (FileStore, "folder_open"),
     (Robot, "smart_toy"),
     (Machine, "computer"),
     (EnrolmentKey, "vpn_key"),

@@ -6,6 +6,8 @@ what is left is a file without a row, which the sweep removes; never a row witho
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -99,6 +101,19 @@ class Shelf:
                 yield IncomingFile(file, name=file.name)
             finally:
                 Path(file.name).unlink(missing_ok=True)
+
+    @contextmanager
+    def copied(self, source: File, *, name: str, content_type: str = "") -> Iterator[Upload]:
+        """Lend a copy of a file that a form brought, ready to be kept. Raises ``StoreFull``."""
+        digest = hashlib.sha256()
+        with self.incoming(size=source.size) as file:
+            for piece in source.chunks():
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+            sha256 = digest.hexdigest()
+            yield Upload(file=file, name=name, content_type=content_type, size_bytes=source.size, sha256=sha256)
 
     def keep(self, row: KeptRow, file: IncomingFile) -> None:
         """Put a file where it belongs, and its place into ``row``, which is to be stored in this transaction."""

@@ -17,7 +17,8 @@ from apps.core.admin.panels import AnyPanel, Facts, Panel, Table, Text
 from apps.events.models import Event
 from apps.jobs.admin.item_people import People
 from apps.jobs.models import Job
-from apps.queues.models import HolderKind, ItemLease, ItemStatus, QueueItem, ReviewStatus
+from apps.queues.admin import files
+from apps.queues.models import HolderKind, ItemFile, ItemLease, ItemStatus, QueueItem, ReviewStatus
 
 ITEMS: dict[str, str] = {
     ItemStatus.NEW: Tone.CALM,
@@ -102,7 +103,12 @@ def main_panels(item: QueueItem, actor: Actor) -> list[AnyPanel]:
         panels.append(Text.of_json("Result", item.result, empty="Nothing was returned.", icon="output"))
     if item.progress is not None:
         panels.append(Text.of_json("Progress", item.progress, icon="hourglass_top"))
-    return [*panels, tries_panel(item), *_history(item, actor)]
+    return [*panels, *_files(item), tries_panel(item), *_history(item, actor)]
+
+
+def _files(item: QueueItem) -> list[AnyPanel]:
+    found = ItemFile.objects.of(item)
+    return [files.panel(found, empty="It has no files.")] if found.exists() else []
 
 
 def tries_panel(item: QueueItem) -> Table:

@@ -22,6 +22,7 @@ from apps.core.admin.panels import Page
 from apps.jobs.admin import item_filters, item_jobs, item_pages, job_pages
 from apps.jobs.admin.item_forms import AddItemAsJsonForm, AddItemForm, ItemPriorityForm, PostponeForm, ReviewForm
 from apps.queues import services
+from apps.queues.admin import file_forms
 from apps.queues.models import MOST_OWNED, ItemStatus, Queue, QueueItem, ReviewStatus
 from apps.rbac import services as rbac
 
@@ -86,6 +87,17 @@ OPERATIONS = (
         applies=lambda item: item.status == ItemStatus.NEW,
         is_bulk=True,
         is_main=True,
+    ),
+    Operation(
+        name="bring",
+        title="Bring a file",
+        permission="queues.add_itemfile",
+        service=file_forms.bring_to_item,
+        explain="Gives it a file, which whoever works on it reads. All tries at it have the same files.",
+        form=file_forms.BringForm,
+        icon="upload_file",
+        button="Bring it",
+        done="The item has the file.",
     ),
     Operation(
         name="delete",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -30,6 +30,11 @@ class KeptFile(TenantRow):
         abstract = True
 
     @property
+    def lies_in(self) -> Any:
+        """The item or the store that it belongs to, and with it the folder."""
+        return getattr(self, self.OWNED_BY)
+
+    @property
     def called(self) -> str:
         """What it is called among the files of its owner."""
         return str(getattr(self, self.NAMED_BY))
@@ -39,6 +44,10 @@ class KeptFile(TenantRow):
 
 
 class ItemFileQuerySet(models.QuerySet["ItemFile"]):
+    def visible_to(self, actor: Actor) -> ItemFileQuerySet:
+        """Whoever may see an item may see its files."""
+        return self.filter(item__in=QueueItem.objects.visible_to(actor))
+
     def of(self, item: QueueItem) -> ItemFileQuerySet:
         """Return the files of an item: all tries at a piece of work have the same ones."""
         return self.filter(item_id=item.lineage)
@@ -92,6 +101,12 @@ class FileStore(TenantRow):
         return self.name
 
 
+class StoredFileQuerySet(models.QuerySet["StoredFile"]):
+    def visible_to(self, actor: Actor) -> StoredFileQuerySet:
+        """Whoever may see a store may see its files."""
+        return self.filter(store__in=FileStore.objects.visible_to(actor))
+
+
 class StoredFile(KeptFile):
     """One file of a store, under a path of its own; writing the same path again replaces it."""
 
@@ -101,6 +116,8 @@ class StoredFile(KeptFile):
     path = models.CharField(max_length=500)
     written_by = models.CharField(max_length=200, editable=False)
     written_at = models.DateTimeField()
+
+    objects = StoredFileQuerySet.as_manager()
 
     @property
     def base_name(self) -> str:

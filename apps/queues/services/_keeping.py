@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Sum
 
+from apps.core.actors import Actor
 from apps.core.errors import Conflict, NotFound, TooLarge
 from apps.core.files.conditions import Condition
 from apps.core.files.shelves import Shelf, Upload
@@ -88,6 +89,11 @@ def remove(file: KeptFile) -> None:
 def facts_of(file: KeptFile) -> dict[str, object]:
     """Return what stands of a file in the trail."""
     return {"file": file.called, "size": file.size_bytes, "sha256": file.sha256}
+
+
+def is_noted(actor: Actor) -> bool:
+    """Whether what somebody does to files stands in the trail: robots and jobs read and write them all the time."""
+    return not (actor.is_robot or actor.is_job)
 
 
 def _files_beside(file: KeptFile) -> Any:

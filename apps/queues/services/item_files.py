@@ -113,6 +113,9 @@ def _write(item: QueueItem, actor: Actor, upload: Upload, condition: Condition) 
     if written.is_changed:
         told = facts_of(item, file=written.file.pk, size=written.file.size_bytes)
         events.record("item.file_written", item, data=told, actor=actor)
+        if _keeping.is_noted(actor):
+            before = _keeping.facts_of(written.former) if written.former is not None else None
+            audit.record(actor, "item.file_written", item, before=before, after=_keeping.facts_of(written.file))
     return written
 
 

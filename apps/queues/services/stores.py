@@ -93,6 +93,9 @@ def write_stored_file(store: FileStore, *, actor: Actor, upload: Upload, conditi
     if written.is_changed:
         told = {"file": str(written.file.pk), "size": written.file.size_bytes}
         events.record("filestore.file_written", store, data=told, actor=actor)
+        if _keeping.is_noted(actor):
+            before = _keeping.facts_of(written.former) if written.former is not None else None
+            audit.record(actor, "filestore.file_written", store, before=before, after=_keeping.facts_of(written.file))
     return written
 
 
@@ -110,7 +113,7 @@ def delete_stored_file(store: FileStore, *, actor: Actor, path: str, condition: 
 def note_stored_download(store: FileStore, *, actor: Actor, file: StoredFile) -> None:
     """Write down that somebody took a file of a store; robots and jobs do so all the time, and are not noted."""
     rbac.require(actor, "queues.view_filestore", store)
-    if not (actor.is_robot or actor.is_job):
+    if _keeping.is_noted(actor):
         audit.record(actor, "filestore.file_downloaded", store, after=_keeping.facts_of(file))
 
 

@@ -54,7 +54,8 @@ class Place:
 def require(actor: Actor, permission: str, obj: Any) -> None:
     """Raise ``NotAllowed`` unless the actor may do ``permission`` (``app.codename``) to ``obj``.
 
-    For a create, ``obj`` is the folder or tenant it happens in; for acts on the whole installation ``EVERYWHERE``.
+    For a create, ``obj`` is the folder or tenant it happens in; for acts on the whole installation ``EVERYWHERE``. What
+    says that it ``lies_in`` another row is where that is.
     In a suspended tenant nothing may be changed until it is resumed, whoever asks.
     """
     if not allows(actor, permission, obj):
@@ -289,6 +290,9 @@ def _shared_ids(actor: Actor, permission: str) -> models.QuerySet[Any]:
 
 
 def _place_of(obj: Any) -> Place:
+    owner = getattr(obj, "lies_in", None)
+    if owner is not None:
+        return _place_of(owner)
     label = obj._meta.label
     if label == "tenancy.Folder":
         return Place(obj.tenant_id, (obj.path,))
