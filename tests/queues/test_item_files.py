@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 
 from apps.audit.models import AuditEntry
@@ -280,6 +283,25 @@ class TestGoing:
 
         assert not lost.exists()
         assert set(files_in(shelf)) == {place_of(kept), place_of(stored)}
+
+    def test_what_the_clock_sweeps_is_swept_by_hand_too(self, item, shelf):
+        lost = place_of(make.item_file(item))
+        ItemFile.objects.all().delete()
+        os.utime(lost, (0, 0))
+        out = io.StringIO()
+
+        call_command("sweep_stored_files", stdout=out)
+
+        assert (out.getvalue().strip(), files_in(shelf)) == ("Files removed: 1", [])
+
+    def test_a_write_that_is_taken_back_leaves_a_file_that_is_swept(self, item, shelf):
+        with transaction.atomic():
+            make.item_file(item)
+            transaction.set_rollback(True)
+        [lost] = files_in(shelf)
+        os.utime(lost, (0, 0))
+
+        assert (ItemFile.objects.count(), _sweep(), files_in(shelf)) == (0, 1, [])
 
     def test_an_upload_that_is_under_way_stays(self, shelf):
         with make.upload():

@@ -56,6 +56,13 @@ def test_an_operator_may_cancel_and_not_publish():
     assert not {"upload_package", "delete_robot", "change_process"} & codes
 
 
+def test_an_operator_looks_after_files_and_not_after_stores():
+    codes = {permission.codename for permission in builtin("Operator").permissions.all()}
+
+    assert {"add_itemfile", "delete_itemfile", "view_filestore", "add_storedfile", "delete_storedfile"} <= codes
+    assert not {"add_filestore", "change_filestore", "delete_filestore"} & codes
+
+
 def test_a_viewer_changes_nothing():
     assert {one.codename.split("_")[0] for one in builtin("Viewer").permissions.all()} == {"view"}
 

@@ -42,6 +42,10 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
                 "requeue_queueitem",
                 "review_queueitem",
                 "delete_queueitem",
+                "add_itemfile",
+                "delete_itemfile",
+                "add_storedfile",
+                "delete_storedfile",
             ),
         )
         | Q(content_type__app_label="triggers", codename__in=("fire_trigger", "enable_trigger"))
