@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.queues import services
-from apps.queues.models import Queue
+from apps.queues.models import Queue, statistics
 from tests import make
 from tests.admin.visitors import list_of, new, page_of, superuser, text_of
 
@@ -57,8 +57,18 @@ def test_its_page_tells_how_it_does_and_when_it_will_be_empty():
     assert "What the scanner sends." in shown
     assert "at this pace it does not become empty" in shown
     assert "Items in the last 24 hours" in shown
-    assert "Came in: last 5," in shown
+    assert "Came in <strong>5</strong>" in shown
     assert '<span class="op-mono">E7</span>' in shown
+
+
+def test_where_more_came_than_is_looked_at_the_lines_begin_later(monkeypatch):
+    monkeypatch.setattr(statistics, "MOST_ENDED", 2)
+    queue = make.queue()
+    make.items(queue, *range(5))
+
+    shown = text_of(superuser().open(queue))
+
+    assert "Items in the last hour" in shown
 
 
 def test_its_page_refreshes_by_itself():

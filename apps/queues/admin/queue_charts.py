@@ -15,27 +15,26 @@ from apps.queues.models.statistics import MOST_ENDED, Flow, flow_of
 
 #: How far back charts go, and in which steps: the first span of which nothing is missing.
 SPANS: Final = (
-    (timedelta(hours=24), timedelta(minutes=30)),
-    (timedelta(hours=6), timedelta(minutes=10)),
-    (timedelta(hours=1), timedelta(minutes=1)),
+    (timedelta(hours=24), timedelta(minutes=30), "24 hours"),
+    (timedelta(hours=6), timedelta(minutes=10), "6 hours"),
+    (timedelta(hours=1), timedelta(minutes=1), "hour"),
 )
 
 
 def panel(queue: Queue) -> Panel:
     """Return the charts of arrivals and ends, on one scale."""
     flow = flow_of(queue)
-    axis = _axis_of(flow)
+    axis, span = _axis_of(flow)
     sides = [("Came in", _series(flow.arrived, axis, flow)), ("Ended", _series(flow.ended, axis, flow))]
     most = max((value for _, series in sides for value in series if value), default=0)
     drawn = [_drawn(title, series, most) for title, series in sides] if most else []
     context = {
         "charts": [one for one in drawn if one],
         "marks": axis.marks,
-        "note": f"Items every {display.length(axis.step)}, each try counted." + _short_of(axis),
+        "note": f"Items every {display.length(axis.step)}, each try counted." + _short_of(span),
         "empty": "No item came or ended in the last 24 hours.",
     }
-    title = f"Items in the last {display.length(axis.step * axis.steps)}".replace("1 d", "24 hours")
-    return Panel(title, charts.TEMPLATE, context, icon="monitoring")
+    return Panel(f"Items in the last {span}", charts.TEMPLATE, context, icon="monitoring")
 
 
 def _drawn(title: str, series: charts.Series, most: float) -> charts.Chart | None:
@@ -44,10 +43,10 @@ def _drawn(title: str, series: charts.Series, most: float) -> charts.Chart | Non
     return chart and replace(chart, now=_shown(sum(value for value in series if value)))
 
 
-def _axis_of(flow: Flow) -> charts.Axis:
-    axes = [charts.Axis.until_now(span, step) for span, step in SPANS]
-    whole = [axis for axis in axes if axis.begins + axis.step >= flow.since]
-    return whole[0] if whole else axes[-1]
+def _axis_of(flow: Flow) -> tuple[charts.Axis, str]:
+    """Return the time to draw, and what it is called."""
+    axes = [(charts.Axis.until_now(span, step), words) for span, step, words in SPANS]
+    return next(((axis, words) for axis, words in axes if axis.begins + axis.step >= flow.since), axes[-1])
 
 
 def _series(counts: Sequence[tuple[datetime, int]], axis: charts.Axis, flow: Flow) -> charts.Series:
@@ -65,6 +64,6 @@ def _shown(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
-def _short_of(axis: charts.Axis) -> str:
-    is_day = axis.step * axis.steps == SPANS[0][0]
-    return "" if is_day else f" More came than is drawn of a day: the newest {MOST_ENDED:,} are looked at."
+def _short_of(span: str) -> str:
+    is_day = span == SPANS[0][-1]
+    return "" if is_day else f" More came in a day than the {MOST_ENDED:,} newest, which are looked at."

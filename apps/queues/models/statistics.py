@@ -251,13 +251,13 @@ def glance_at(queues: Sequence[UUID]) -> dict[UUID, Glance]:
 
 def flow_of(queue: Queue) -> Flow:
     """Read how many items came to a queue and ended in the last day, looking at the newest of each alone."""
-    since = timezone.now() - _DAY
-    facts = {"queue": queue.pk, "since": ids.first_id_at(since), "most": MOST_ENDED}
+    now = timezone.now()
+    facts = {"queue": queue.pk, "since": ids.first_id_at(now - _DAY), "most": MOST_ENDED}
     ways: dict[bool, list[tuple[datetime, int]]] = {True: [], False: []}
     for is_arrival, minute, count in statements.fetch(_FLOW, facts):
         ways[is_arrival].append((minute, count))
     full = [way[0][0] + _MINUTE for way in ways.values() if sum(count for _, count in way) >= MOST_ENDED]
-    return Flow(arrived=ways[True], ended=ways[False], since=max([since, *full]))
+    return Flow(arrived=ways[True], ended=ways[False], since=min(now, max([now - _DAY, *full])))
 
 
 def _ends(rows: list[dict[str, Any]]) -> list[Ends]:
