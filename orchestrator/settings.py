@@ -93,6 +93,7 @@ INSTALLED_APPS = [
     "apps.queues",
     "apps.jobs",
     "apps.triggers",
+    "apps.retention",
     "apps.runner",
     "apps.console",
 ]
@@ -223,6 +224,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "robots.forget_old_sessions": 3600,
         "jobs.forget_ended_tokens": 86_400,
         "robots.drop_old_samples": 3600,
+        "retention.prune": 300,
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,

@@ -30,6 +30,7 @@ READ = "it only reads"
 CREDENTIAL = "whoever holds the machine's key may; it is checked here"
 TRAFFIC = "the traffic of robots: its history is the executions, and what they hold by then"
 BELOW = "the trail lies below the floor that knows permissions; only the system's ticks call it"
+BY_AGE = "what goes by its age is written down once for each run, by whoever runs it"
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
 NOT_OPERATIONS = {
@@ -67,6 +68,7 @@ NOT_OPERATIONS = {
     "queues.held_files": READ,
     "rbac.visible_assignments": READ,
     "rbac.visible_roles": READ,
+    "retention.drop_periods": "each partition goes in a transaction of its own; what it notes and ends are operations",
     "requests.find_answer": READ,
     "robots.machine_of_key": "it reads whose key this is, and notes that it was used",
     "runner.sync_robot": "one autocommit statement for robots without work; only a yes opens a transaction",
@@ -100,6 +102,14 @@ WRITES_NOTHING_DOWN = {
     "console.note_role_seen": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,
     "jobs.forget_ended_tokens": HOUSEKEEPING,
+    "jobs.forget_old_artefacts": BY_AGE,
+    "jobs.forget_old_bulk_changes": BY_AGE,
+    "jobs.forget_old_jobs": BY_AGE,
+    "queues.forget_old_item_changes": BY_AGE,
+    "queues.forget_old_items": BY_AGE,
+    "retention.note_going": BY_AGE,
+    "retention.prune_batch": BY_AGE,
+    "triggers.forget_old_firings": BY_AGE,
     "jobs.note_sweep": HOUSEKEEPING,
     "rbac.ensure_builtin_roles": HOUSEKEEPING,
     "requests.delete_expired": HOUSEKEEPING,

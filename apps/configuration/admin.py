@@ -76,6 +76,8 @@ def page(site: OperatorSite, request: HttpRequest) -> HttpResponse:
         "title": "Settings",
         "sections": sections,
         "tenant": tenant,
+        # The page lies above this app: its permission is asked for by name.
+        "shows_forecast": rbac.allows(actor, "retention.view_pruning", rbac.EVERYWHERE),
         "place": _chooser(actor, tenant),
     }
     return TemplateResponse(request, "configuration/settings.html", context)

@@ -141,6 +141,12 @@ class Process(TenantRow):
         validators=[MaxValueValidator(19)],
         help_text="How far a job steps back behind other programs: 0 not at all, 19 as far as it can.",
     )
+    retention_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="Days for which its jobs are kept after their end. Empty: as its tenant or the installation says.",
+    )
     may_start = models.ManyToManyField(
         "self",
         through="ProcessChild",

@@ -43,7 +43,8 @@ class ProcessOut(OutputSerializer):
             "script_path", "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base",
             "backoff_cap", "backoff_jitter", "on_lost", "lease_ttl", "kill_grace", "required_labels",
             "target_machine", "target_robot", "concurrency_limit", "limit_parameter", "limit_per_value",
-            "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "may_start", "revision", "created_at",
+            "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "retention_days", "may_start", "revision",
+            "created_at",
         ]  # fmt: skip
 
 
@@ -107,6 +108,10 @@ class CreateProcess(InputSerializer):
     niceness = serializers.IntegerField(
         min_value=0, max_value=19, required=False, allow_null=True,
         help_text="How far a job steps back behind other programs: 0 not at all, 19 as far as it can.",
+    )  # fmt: skip
+    retention_days = serializers.IntegerField(
+        min_value=1, max_value=3650, required=False, allow_null=True,
+        help_text="Days for which its jobs are kept after their end. Null: as its tenant or the installation says.",
     )  # fmt: skip
     may_start = serializers.ListField(
         child=RowField(Process.objects.alive()),

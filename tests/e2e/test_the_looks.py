@@ -87,6 +87,7 @@ def furnish_queue(folder: Folder) -> None:
 def pages() -> dict[str, str]:
     """What to look at: a name for the picture, and the address."""
     found = {"dashboard": "/admin/", "account": reverse("admin:accounts_user_me")}
+    found |= {"settings": reverse("admin:settings"), "retention": reverse("admin:retention")}
     found |= {f"list-{model._meta.model_name}": address(model, "changelist") for model in LISTS}
     found |= {f"page-{model._meta.model_name}": address(model, "change", model.objects.last()) for model in LISTS}
     found["page-queueitem"] = address(QueueItem, "change", failed_item())

@@ -24,6 +24,7 @@ from apps.jobs.rules.invariants import within_tenants
 from apps.jobs.rules.reports import End
 from apps.processes import services as processes
 from apps.processes.models import Process
+from apps.retention.models import Pruning
 from apps.robots import services as robots
 from apps.robots.models import Robot
 from tests import make
@@ -388,6 +389,7 @@ def test_i19_a_whole_log_is_missing(process, execution):
 def test_i19_what_was_dropped_with_its_day_is_not_missed(process, execution):
     write_log(execution, b"one\n", b"two\n")
     LogChunk.objects.filter(execution_id=execution.pk, offset=0).delete()
+    Pruning.objects.create(kind="logs", until=Now())
 
     assert broken() == {}
 

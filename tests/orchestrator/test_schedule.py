@@ -25,6 +25,7 @@ NEEDED = {
     "queues.sweep_leases",
     "queues.work_off_bulk_changes",
     "requests.delete_expired",
+    "retention.prune",
     "robots.forget_old_sessions",
     "triggers.fire_due",
 }

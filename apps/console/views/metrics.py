@@ -11,12 +11,12 @@ from typing import Final
 import psutil
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Case, CharField, Count, Exists, Max, Min, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Count, Exists, F, Max, Min, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.console.models import RoleHeartbeat
@@ -28,6 +28,7 @@ from apps.core.edge import addresses
 from apps.core.edge import metrics as counted
 from apps.core.edge.middleware import quiet
 from apps.jobs.models import Execution, Job, JobStatus, Plane
+from apps.retention.models import Pruning
 from apps.robots.models import Robot, RobotSession
 
 ROBOT_STATES: Final = ("offline", "available", "busy", "maintenance", "error", "disabled")
@@ -163,6 +164,17 @@ def roles_last_seen() -> Iterator[Metric]:
     yield family
 
 
+def rows_let_go() -> Iterator[Metric]:
+    """Yield how many rows of each kind retention has let go, and how long ago its last run over it was."""
+    gone = CounterMetricFamily("bv_pruned_rows", "Rows that were kept no longer, by kind.", labels=["kind"])
+    age = GaugeMetricFamily("bv_retention_age_seconds", "Time since retention last looked at a kind.", labels=["kind"])
+    for kind, total, ago in Pruning.objects.order_by("kind").values_list("kind", "total", Now() - F("last_run_at")):
+        gone.add_metric([kind], total)
+        if ago is not None:
+            age.add_metric([kind], ago.total_seconds())
+    yield from (gone, age)
+
+
 #: What is read from the database, each at most one query.
 MEASURES: Final[tuple[Callable[[], Iterable[Metric]], ...]] = (
     jobs_by_status,
@@ -170,6 +182,7 @@ MEASURES: Final[tuple[Callable[[], Iterable[Metric]], ...]] = (
     robots_by_status,
     sweep_lag,
     roles_last_seen,
+    rows_let_go,
 )
 
 

@@ -52,9 +52,11 @@ class ConsoleSite(OperatorSite):
         """Add the pages that are of no one model."""
         # Imported late: these pages are drawn by apps that register with this site while they are imported.
         from apps.configuration import admin as configuration
+        from apps.retention import admin as retention
 
-        own = [path("settings/", self.admin_view(partial(configuration.page, self)), name="settings")]
-        return [*own, *super().get_urls()]
+        own = {"settings": configuration.page, "retention": retention.page}
+        pages = [path(f"{name}/", self.admin_view(partial(page, self)), name=name) for name, page in own.items()]
+        return [*pages, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""

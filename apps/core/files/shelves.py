@@ -130,6 +130,11 @@ class Shelf:
         """Remove the file of a row that is gone, once that is committed. Should this be lost, the sweep finds it."""
         transaction.on_commit(partial(self.storage.delete, row.storage_name), robust=True)
 
+    def remove_named(self, names: Iterable[str]) -> None:
+        """Remove the files of many rows that are gone, as ``remove`` does, by what was their ``storage_name``."""
+        for name in names:
+            transaction.on_commit(partial(self.storage.delete, name), robust=True)
+
     def sweep(self, before: datetime, *, known: Known) -> int:
         """Remove files last written before ``before`` that no row names; return how many.
 

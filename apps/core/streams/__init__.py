@@ -6,13 +6,14 @@ periodic call of ``ensure_partitions`` keeps partitions ready, and ``drop_partit
 
 from apps.core.streams.cursors import Cursor, CursorAhead, Epoch
 from apps.core.streams.models import Stream, StreamQuerySet, edge, read_page, require_transaction
-from apps.core.streams.periods import Period
+from apps.core.streams.periods import Partition, Period
 from apps.core.streams.upkeep import all_streams, drop_partitions_before, ensure_partitions, partitions_of
 
 __all__ = [
     "Cursor",
     "CursorAhead",
     "Epoch",
+    "Partition",
     "Period",
     "Stream",
     "StreamQuerySet",

@@ -46,11 +46,9 @@ def drop_partitions_before(model: type[Stream], moment: datetime) -> list[str]:
 
     Raises ``OperationalError`` where a lock cannot be had soon.
     """
-    day, dropped = moment.astimezone(UTC).date(), []
-    for partition in partitions_of(model):
-        if partition.end <= day:
-            _drop(model, partition)
-            dropped.append(partition.name)
+    day = moment.astimezone(UTC).date()
+    due = [partition for partition in partitions_of(model) if partition.end <= day]
+    dropped = [partition.name for partition in due if _drop(model, partition)]
     if dropped:
         log.info("partitions_dropped", partitions=dropped)
     return dropped
@@ -111,13 +109,17 @@ def _bring_home(model: type[Stream], wanted: list[Partition]) -> list[str]:
 
 
 @transaction.atomic(durable=True)
-def _drop(model: type[Stream], partition: Partition) -> None:
+def _drop(model: type[Stream], partition: Partition) -> bool:
+    """Drop a partition, unless somebody else has done so meanwhile."""
     table = model._meta.db_table
     _lock(f'ONLY "{table}" IN ACCESS EXCLUSIVE MODE')
+    if partition not in partitions_of(model):
+        return False
     _run(
         f'ALTER TABLE "{table}" DETACH PARTITION "{partition.name}"',
         f'DROP TABLE "{partition.name}"',
     )
+    return True
 
 
 def _add(model: type[Stream], wanted: Iterable[Partition]) -> list[str]:

@@ -46,6 +46,8 @@ def viewer(address: str, execution: Execution | None) -> dict[str, Any]:
 def state_of(execution: Execution) -> str:
     """Say how large a log is, and whether it is whole."""
     size = display.bytes_as_text(execution.log_length + execution.log_api_length)
+    if logreading.is_gone(execution):
+        return f"{size}, no longer kept"
     if execution.log_truncated:
         return f"{size}, cut off: it was longer than is kept"
     if execution.status == ExecutionStatus.RUNNING:
@@ -111,6 +113,7 @@ def _answer(request: HttpRequest, execution: Execution, page: logreading.Page, *
         "has_more": page.has_next,
         "is_empty": is_first and not page.lines and "before" not in request.GET,
         "is_following": is_following,
+        "is_gone": logreading.is_gone(execution),
         "state": state_of(execution),
     }
     if "before" in request.GET:

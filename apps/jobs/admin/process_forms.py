@@ -39,6 +39,7 @@ _SETTINGS = (
     "memory_limit",
     "cpu_limit",
     "niceness",
+    "retention_days",
     "may_start",
 )
 
@@ -62,6 +63,7 @@ _LABELS = {
     "memory_limit": "Memory a job may use (MiB)",
     "cpu_limit": "Processor cores a job may use",
     "niceness": "Steps back behind other programs",
+    "retention_days": "Keep its jobs for (days)",
     "may_start": "Its jobs may start",
 }
 
@@ -102,6 +104,7 @@ class ProcessForm(OperatorForm):
             ["memory_limit", "cpu_limit", "niceness"],
             "Of the machine it runs on. A job that is begun after the change keeps to it.",
         ),
+        Section("Afterwards", ["retention_days"]),
         Section(
             "Child jobs",
             ["may_start"],

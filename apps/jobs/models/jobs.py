@@ -251,6 +251,9 @@ class Job(Stateful, TenantRow):
                 condition=Q(trigger_id__isnull=False, status__in=["pending", "waiting", "running", "cancelling"]),
             ),
             models.Index(fields=["firing_id"], name="job_of_firing", condition=Q(firing_id__isnull=False)),
+            models.Index(
+                fields=["process", "finished_at"], name="job_ended_of_process", condition=Q(finished_at__isnull=False)
+            ),
             models.Index(fields=["parent"], name="job_by_parent", condition=Q(parent__isnull=False)),
         ]
         permissions = [

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
+
+from django.utils import timezone
 
 from apps.core.errors import Invalid
 from apps.jobs.models.executions import Execution
@@ -16,6 +19,8 @@ from apps.jobs.rules.loglines import Line
 #: How much of a stream is looked at for one page (bytes); a longer line is shown in pieces.
 WINDOW: Final = 512 * 1024
 MOST_LINES: Final = 1000
+#: Nobody can have logs go sooner, so that nothing needs to be asked about those.
+_KEPT_ANYHOW: Final = timedelta(days=1)
 _PLACE = re.compile(r"(\d{1,18})\.(\d{1,18})")
 
 
@@ -79,7 +84,9 @@ def page_before(execution: Execution, place: Place, *, limit: int = MOST_LINES) 
     robot = _backwards(execution, LogStream.ROBOT, min(place.robot, execution.log_length), limit)
     api = _backwards(execution, LogStream.API, min(place.api, execution.log_api_length), limit)
     entries = _merged(robot, api)[-limit:]
-    return Page([entry.line for entry in entries], _ahead(entries, place), place, True)
+    # Nothing before it is kept: there is no way further back.
+    ahead = _ahead(entries, place) if entries else Place()
+    return Page([entry.line for entry in entries], ahead, place, True)
 
 
 def last_page(execution: Execution, *, limit: int = MOST_LINES) -> Page:
@@ -121,6 +128,14 @@ def as_text(execution: Execution) -> Iterator[str]:
         place = page.next
 
 
+def is_gone(execution: Execution) -> bool:
+    """Say whether it wrote a log of which nothing is kept any more."""
+    ended = execution.finished_at
+    if ended is None or timezone.now() - ended < _KEPT_ANYHOW or not execution.log_length + execution.log_api_length:
+        return False
+    return not any(LogChunk.of(execution.pk, stream).exists() for stream in LogStream)
+
+
 def missing_bytes(execution: Execution) -> int:
     """Return how much of the robot's log has not arrived: by its own announcement at the end."""
     return max(0, (execution.log_final_length or 0) - execution.log_length)
@@ -141,7 +156,7 @@ def _forwards(execution: Execution, stream: LogStream, start: int, limit: int) -
     """Return up to ``limit`` whole lines of a stream from ``start`` on, as far as one window reaches."""
     if start >= _length(execution, stream):
         return []
-    data = LogChunk.read(execution.pk, stream, start, WINDOW)
+    start, data = LogChunk.read_kept(execution.pk, stream, start, WINDOW)
     whole = data.rfind(b"\n") + 1
     # What is left without a line feed is a line still being written, unless nothing more will come or it fills it all.
     if (execution.finished_at is not None and len(data) < WINDOW) or (not whole and len(data) == WINDOW):
@@ -151,8 +166,8 @@ def _forwards(execution: Execution, stream: LogStream, start: int, limit: int) -
 
 def _backwards(execution: Execution, stream: LogStream, end: int, limit: int) -> list[_Entry]:
     """Return up to ``limit`` whole lines of a stream that end at ``end``, as far back as one window reaches."""
-    start = max(0, end - WINDOW)
-    data = LogChunk.read(execution.pk, stream, start, end - start) if end else b""
+    start, data = LogChunk.read_kept(execution.pk, stream, max(0, end - WINDOW), WINDOW) if end else (0, b"")
+    data = data[: max(0, end - start)]
     whole = data.find(b"\n") + 1 if start else 0
     lines = _lines(data[whole:])[-limit:]
     return _entries(stream, end - sum(map(len, lines)), lines)

@@ -45,14 +45,26 @@ class LogChunk(Stream):
 
     @classmethod
     def read(cls, execution_id: UUID, stream: str, offset: int, length: int) -> bytes:
-        """Return up to ``length`` bytes of a stream from ``offset`` on, touching only the pieces they are in."""
+        """Return up to ``length`` bytes of a stream from ``offset`` on; nothing where those are kept no longer."""
+        begins, data = cls.read_kept(execution_id, stream, offset, length)
+        return data if begins == offset else b""
+
+    @classmethod
+    def read_kept(cls, execution_id: UUID, stream: str, offset: int, length: int) -> tuple[int, bytes]:
+        """Return up to ``length`` bytes from ``offset`` on, touching only the pieces they are in, and where they begin.
+
+        That is further on where the pieces before have gone with their day.
+        """
         stored = cls.of(execution_id, stream)
         before = stored.filter(offset__lte=offset).order_by("-offset").values_list("offset", flat=True)
         first = before.first()
+        if first is None:
+            first = stored.order_by("offset").values_list("offset", flat=True).first()
+            offset = max(offset, first or 0)
         pieces = stored.filter(offset__gte=first or 0, offset__lt=offset + length).order_by("offset")
         data = b"".join(bytes(piece) for piece in pieces.values_list("data", flat=True))
         start = offset - (first or 0)
-        return data[start : start + length]
+        return offset, data[start : start + length]
 
     def __str__(self) -> str:
         return f"{self.stream} log of {self.execution_id} at {self.offset}"

@@ -27,6 +27,7 @@ from apps.jobs.services.controlling import (
 )
 from apps.jobs.services.creating import create_job, create_jobs, retry_job
 from apps.jobs.services.finishing import Answer, Decision, Report, finish_execution
+from apps.jobs.services.forgetting import forget_old_artefacts, forget_old_bulk_changes, forget_old_jobs
 from apps.jobs.services.leases import (
     JobEnding,
     LeaseOver,
@@ -84,6 +85,9 @@ __all__ = [
     "find_lease",
     "finish_execution",
     "forget_ended_tokens",
+    "forget_old_artefacts",
+    "forget_old_bulk_changes",
+    "forget_old_jobs",
     "hand_over_leases",
     "hold_execution",
     "keep_artefact",

@@ -97,7 +97,9 @@ def _prioritise(change: BulkChange, batch: list[UUID]) -> int:
 
 def _retry(change: BulkChange, batch: list[UUID]) -> int:
     by_process: dict[UUID, list[Job]] = {}
-    for job in Job.objects.filter(pk__in=batch).only(*_DECIDING_COPY).order_by("pk"):
+    # Held, so that retention does not take one away in this moment.
+    held = Job.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=batch)
+    for job in held.only(*_DECIDING_COPY).order_by("pk"):
         by_process.setdefault(job.process_id, []).append(job)
     processes = Process.objects.select_related("package", "pinned_version").in_bulk(list(by_process))
     return sum(_retry_of_one_process(change, processes[pk], jobs) for pk, jobs in by_process.items())

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from apps.audit import services as audit
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, Invalid
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.jobs.models import Job
 from apps.jobs.services import _items, _making
 from apps.jobs.services._making import HIGHEST_PRIORITY, LOWEST_PRIORITY, Wanted
@@ -65,6 +65,9 @@ def retry_job(job: Job, *, actor: Actor) -> Job:
     rbac.require(actor, "jobs.retry_job", job)
     if not job.is_final:
         raise Conflict(f"The job is {job.status}; only one that has ended can be retried.", current=job.status)
+    # Held, so that retention does not take it away in this moment.
+    if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).values_list("pk", flat=True):
+        raise NotFound("There is no such job any more: it was kept no longer.")
     again = _making.prepare(job.process, [Wanted.again(job)], actor=actor, source="retry")[0]
     again.retry_of = job
     _making.insert([again])

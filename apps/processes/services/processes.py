@@ -28,6 +28,7 @@ SETTABLE = (
     "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter",
     "on_lost", "lease_ttl", "kill_grace", "required_labels", "target_machine", "target_robot", "concurrency_limit",
     "limit_parameter", "limit_per_value", "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "enabled",
+    "retention_days",
 )  # fmt: skip
 
 #: Changing one of these decides anew which parameters there are.

@@ -174,6 +174,11 @@ class QueueItem(Stateful, TenantRow):
                 fields=["queue", "available_at"], name="queueitem_postponed", condition=Q(status="new", deleted_at=None)
             ),
             models.Index(fields=["queue", "finished_at"], name="queueitem_failed", condition=Q(status="failed")),
+            models.Index(
+                fields=["queue", "deleted_at"],
+                name="queueitem_deleted_unused",
+                condition=Q(status="new", deleted_at__isnull=False),
+            ),
             GinIndex(fields=["tags"], name="queueitem_tags"),
         ]
         permissions = [

@@ -17,6 +17,7 @@ from apps.queues.services.changing import (
     requeue_item,
     review_item,
 )
+from apps.queues.services.forgetting import forget_old_item_changes, forget_old_items
 from apps.queues.services.item_files import (
     delete_held_file,
     delete_item_file,
@@ -93,6 +94,8 @@ __all__ = [
     "delete_stored_file",
     "find_lease",
     "finish_item",
+    "forget_old_item_changes",
+    "forget_old_items",
     "free_items",
     "held_files",
     "lease_reserved",

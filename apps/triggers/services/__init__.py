@@ -12,6 +12,7 @@ from apps.triggers.services.calendars import (
     update_calendar,
 )
 from apps.triggers.services.firing import BATCH, fire_due_triggers, release_waiting_firings
+from apps.triggers.services.forgetting import forget_old_firings
 from apps.triggers.services.triggers import (
     SETTABLE,
     create_trigger,
@@ -37,6 +38,7 @@ __all__ = [
     "enable_trigger",
     "fire_due_triggers",
     "fire_trigger",
+    "forget_old_firings",
     "import_calendar",
     "release_waiting_firings",
     "remove_rules",

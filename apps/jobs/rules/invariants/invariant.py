@@ -16,3 +16,8 @@ class Invariant:
     name: str
     says: str
     sql: str
+
+
+def gone_until(kind: str) -> str:
+    """Return the SQL of how far retention has gone: of this kind nothing that ended later is missing."""
+    return f"coalesce((SELECT max(until) FROM retention_pruning WHERE kind = '{kind}'), '-infinity')"

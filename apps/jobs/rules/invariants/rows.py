@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.jobs.rules.invariants.invariant import Invariant
+from apps.jobs.rules.invariants.invariant import Invariant, gone_until
 from apps.jobs.rules.invariants.items import ITEMS_REPLAYED, ONE_OPEN_LEASE
 
 _ENDED = "('completed', 'failed', 'cancelled')"
@@ -148,8 +148,8 @@ _REPLAYED = f"""
     WHERE e.status = 'running' AND r.execution_id IS DISTINCT FROM e.id
 """
 
-#: Logs are kept for a shorter time than executions, whole days at once: older ones are not looked for.
-_LOGS_WHOLE = """
+#: Logs go by whole days, whether their executions do or not: what began before the last day gone may lack pieces.
+_LOGS_WHOLE = f"""
     WITH pieces AS (
         SELECT execution_id, "offset" AS begins, size, length(data) AS stored,
             lag("offset" + size) OVER (PARTITION BY execution_id ORDER BY "offset") AS expected
@@ -165,15 +165,15 @@ _LOGS_WHOLE = """
         || e.log_length
     FROM jobs_execution e LEFT JOIN whole w ON w.execution_id = e.id
     WHERE w.ends <> e.log_length
-       OR (e.log_length > 0 AND coalesce(w.begins, 1) > 0 AND e.granted_at > (SELECT min(granted_at) FROM whole))
+       OR (e.log_length > 0 AND coalesce(w.begins, 1) > 0 AND e.granted_at > {gone_until("logs")})
     UNION ALL
     SELECT id, 'has a log of ' || log_length || ' bytes that is not the one its robot announced' FROM jobs_execution
     WHERE log_length > log_final_length OR (log_length = log_final_length AND log_crc32 <> log_final_crc32)
 """
 
 #: A limit counts from its last change on: what began under another one goes on. Whoever is granted when the limit is
-#: reached is one too many, so it is enough to look at the grants.
-_WITHIN_LIMITS = """
+#: reached is one too many, so it is enough to look at the grants; not at those whose changes nobody knows any more.
+_WITHIN_LIMITS = f"""
     WITH changed AS (
         SELECT subject_id, max(ts) + interval '10 seconds' AS at FROM events_event
         WHERE type IN ('process.updated', 'robot.updated') GROUP BY subject_id
@@ -193,7 +193,8 @@ _WITHIN_LIMITS = """
         SELECT marks.*, sum(step) OVER (PARTITION BY kind, owner, value ORDER BY at, step) AS count FROM marks)
     SELECT o.id, 'was number ' || o.count || ' where ' || l.kind || ' ' || l.owner || ' allows ' || l.most
     FROM open o JOIN limits l ON l.kind = o.kind AND l.owner = o.owner LEFT JOIN changed c ON c.subject_id = l.owner
-    WHERE o.step = 1 AND o.count > l.most AND o.at > coalesce(c.at, '-infinity')
+    WHERE o.step = 1 AND o.count > l.most
+      AND o.at > greatest(coalesce(c.at, '-infinity'), {gone_until("events")}, {gone_until("jobs")})
 """
 
 OF_ROWS = (

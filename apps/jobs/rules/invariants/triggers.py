@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from apps.jobs.rules.invariants.invariant import Invariant
+from apps.jobs.rules.invariants.invariant import Invariant, gone_until
 
-#: Jobs and firings are kept for a while only: what is older than all there is of the other is not looked for.
-_ONCE_PER_DUE_TIME = """
+#: Jobs are kept for a while only: those of due times before the last of them that has gone are not looked for.
+_ONCE_PER_DUE_TIME = f"""
     SELECT f.id, 'says that it made ' || f.jobs_made || ' jobs, and there are ' || count(j.id) FROM triggers_firing f
     LEFT JOIN jobs_job j ON j.firing_id = f.id
     GROUP BY f.id HAVING count(j.id) > f.jobs_made
-       OR (count(j.id) < f.jobs_made AND f.decided_at > (SELECT min(created_at) FROM jobs_job))
+       OR (count(j.id) < f.jobs_made AND f.decided_at > {gone_until("jobs")})
     UNION ALL
     SELECT f.id, 'is of a time trigger and made ' || f.jobs_made || ' jobs' FROM triggers_firing f
     JOIN triggers_trigger t ON t.id = f.trigger_id WHERE t.kind = 'time' AND f.jobs_made > 1
