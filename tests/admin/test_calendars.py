@@ -75,14 +75,14 @@ def test_a_rule_that_means_nothing_is_refused_at_its_field(operation, typed, sai
 def test_a_file_is_taken_over_and_what_was_left_out_is_named_with_the_reason():
     calendar, visitor = empty_calendar(), superuser()
     christmas = "UID:1\r\nSUMMARY:Christmas\r\nDTSTART;VALUE=DATE:20261225"
-    monthly = "UID:2\r\nSUMMARY:Closing\r\nDTSTART;VALUE=DATE:20260131\r\nRRULE:FREQ=MONTHLY"
+    hourly = "UID:2\r\nSUMMARY:Closing\r\nDTSTART;VALUE=DATE:20260131\r\nRRULE:FREQ=HOURLY"
 
-    shown = text_of(visitor.do(calendar, "import", text=ics(christmas, monthly)))
+    shown = text_of(visitor.do(calendar, "import", text=ics(christmas, hourly)))
 
     assert rules_of(calendar) == [("dates", "Christmas")]
     assert "1 rule of the file is" in shown
     assert "Closing" in shown
-    assert "FREQ=MONTHLY" in shown
+    assert "FREQ=HOURLY" in shown
 
 
 @pytest.mark.parametrize(

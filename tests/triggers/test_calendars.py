@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+import re
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -63,6 +64,7 @@ class TestMaking:
             ({"rules": [WEEKEND, {"kind": "weekly"}]}, ["rules[1].weekdays"]),
             ({"rules": [{"kind": "weekly", "weekdays": [7]}]}, ["rules[0].weekdays"]),
             ({"rules": [{"kind": "dates"}]}, ["rules[0].first_at"]),
+            ({"rules": [CHRISTMAS | {"last_at": datetime(2200, 1, 1, tzinfo=UTC)}]}, ["rules[0].last_at"]),
             ({"rules": [CHRISTMAS | {"last_at": CHRISTMAS["first_at"]}]}, ["rules[0].last_at"]),
             ({"rules": [WEEKEND] * 2001}, ["rules"]),
         ],
@@ -145,11 +147,16 @@ class TestTakingOver:
     @pytest.mark.parametrize(
         "event",
         [
-            "DTSTART:20260506T200000Z\nRRULE:FREQ=MONTHLY;BYDAY=1MO",
-            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=WEEKLY;COUNT=3",
-            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=WEEKLY;INTERVAL=2",
-            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=WEEKLY\nEXDATE;VALUE=DATE:20260513",
-            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=YEARLY;BYMONTH=7",
+            "DTSTART:20260506T200000Z\nDURATION:PT1S\nRRULE:FREQ=SECONDLY",
+            "DTSTART:20260506T200000Z\nDURATION:PT1H\nRRULE:FREQ=HOURLY;COUNT=2",
+            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=YEARLY;BYWEEKNO=7;COUNT=2",
+            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=DAILY;INTERVAL=2",
+            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=WEEKLY;COUNT=many",
+            "DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=WEEKLY;COUNT=0",
+            "DTSTART;TZID=Moon/Base:20260506T200000\nDURATION:PT1H",
+            "DTSTART;VALUE=DATE:20260506\nRDATE;VALUE=PERIOD:20260507T000000Z/PT1H",
+            "RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260506\nDTSTART;VALUE=DATE:20260507",
             "DTSTART;VALUE=DATE:20260506\nDTEND;VALUE=DATE:20260505",
             "DTSTART:20260506T200000Z\nDTEND:20260506T200000Z",
             "DTSTART;VALUE=DATE:20260506\nDTEND:20260506T200000Z",
@@ -166,6 +173,118 @@ class TestTakingOver:
         [(name, why)] = imported.problems
         assert name == "Odd"
         assert why
+
+    @pytest.mark.parametrize(
+        ("event", "days"),
+        [
+            pytest.param("RRULE:FREQ=WEEKLY;COUNT=3", ["12-07", "12-14", "12-21"], id="so often"),
+            pytest.param("RRULE:FREQ=WEEKLY;UNTIL=20261214", ["12-07", "12-14"], id="up to a day"),
+            pytest.param("RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=2", ["12-07", "12-21"], id="every other week"),
+            pytest.param("RRULE:FREQ=DAILY;COUNT=2", ["12-07", "12-08"], id="day after day"),
+            pytest.param("RRULE:FREQ=MONTHLY;BYDAY=-1MO;UNTIL=20270131", ["12-28", "01-25"], id="last Monday"),
+            pytest.param("RRULE:FREQ=MONTHLY;BYMONTHDAY=31;COUNT=2", ["12-31", "01-31"], id="the 31st"),
+            pytest.param("RRULE:FREQ=YEARLY;BYMONTH=7;COUNT=1", ["07-07"], id="another month"),
+            pytest.param("RRULE:FREQ=WEEKLY;COUNT=3\nEXDATE;VALUE=DATE:20261214", ["12-07", "12-21"], id="but for one"),
+            pytest.param("RDATE;VALUE=DATE:20261209,20261211", ["12-07", "12-09", "12-11"], id="further days"),
+        ],
+    )
+    def test_what_comes_again_is_worked_out(self, event, days):
+        made = calendar()
+
+        imported = services.import_calendar(made, actor=SYSTEM, text=ical(f"DTSTART;VALUE=DATE:20261207\n{event}"))
+
+        assert imported.problems == []
+        assert sorted(f"{rule.first_at:%Y-%m-%d}"[5:] for rule in made.rules.all()) == sorted(days)
+        assert {rule.last_at - rule.first_at for rule in made.rules.all()} == {timedelta(days=1)}
+
+    def test_what_comes_every_day_or_working_day_without_end_is_one_rule(self):
+        made = calendar()
+
+        services.import_calendar(
+            made,
+            actor=SYSTEM,
+            text=ical(
+                "SUMMARY:Backup\nDTSTART:20261207T020000\nDURATION:PT1H\nRRULE:FREQ=DAILY",
+                "SUMMARY:Lunch\nDTSTART:20261207T120000\nDURATION:PT1H\nRRULE:FREQ=DAILY;BYDAY=MO,TU,WE,TH,FR",
+            ),
+        )
+
+        assert dict(made.rules.values_list("label", "weekdays")) == {
+            "Backup": [0, 1, 2, 3, 4, 5, 6], "Lunch": [0, 1, 2, 3, 4],
+        }  # fmt: skip
+
+    def test_times_of_another_zone_follow_its_clocks(self):
+        made = calendar(time_zone="Europe/Berlin")
+
+        services.import_calendar(
+            made,
+            actor=SYSTEM,
+            text=ical(
+                "SUMMARY:Open\nDTSTART;TZID=America/New_York:20270301T090000\nDURATION:PT1H\n"
+                "RRULE:FREQ=WEEKLY;UNTIL=20270329T130000Z"
+            ),
+        )
+
+        # From 14 to 28 March clocks have changed in New York and not yet in Berlin.
+        assert [f"{rule.first_at:%m-%d %H:%M}" for rule in made.rules.order_by("first_at")] == [
+            "03-01 15:00", "03-08 15:00", "03-15 14:00", "03-22 14:00", "03-29 15:00",
+        ]  # fmt: skip
+
+    def test_a_time_that_was_moved_takes_the_place_of_the_one_it_was(self):
+        made = calendar()
+        series = "UID:s\nSUMMARY:Meeting\nDTSTART;VALUE=DATE:20261207\nRRULE:FREQ=WEEKLY;COUNT=3"
+        moved = "UID:s\nSUMMARY:Moved\nRECURRENCE-ID;VALUE=DATE:20261214\nDTSTART;VALUE=DATE:20261215"
+        dropped = "UID:s\nRECURRENCE-ID;VALUE=DATE:20261221\nDTSTART;VALUE=DATE:20261221\nSTATUS:CANCELLED"
+
+        services.import_calendar(made, actor=SYSTEM, text=re.sub("UID:.@test\r\n", "", ical(series, moved, dropped)))
+
+        days = [f"{rule.first_at:%m-%d} {rule.label}" for rule in made.rules.order_by("first_at")]
+        assert days == ["12-07 Meeting", "12-15 Moved"]
+
+    def test_what_takes_more_than_one_rule_and_never_ends_is_taken_for_some_years_and_says_so(self):
+        made = calendar()
+
+        imported = services.import_calendar(
+            made, actor=SYSTEM, text=ical("SUMMARY:Patch\nDTSTART;VALUE=DATE:20200114\nRRULE:FREQ=MONTHLY;BYDAY=2TU")
+        )
+
+        [(name, why)] = imported.problems
+        assert (name, "import it again before" in why) == ("Patch", True)
+        assert 12 * 5 <= imported.rules <= 12 * 7
+        assert made.rules.latest("first_at").first_at < datetime.now(UTC) + timedelta(days=366 * 5 + 1)
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            pytest.param("BEGIN:VEVENT\r\n" * 10_000, "deep in one another", id="endlessly deep"),
+            pytest.param(
+                ical(*["DTSTART;VALUE=DATE:20260506\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"] * 9),
+                "never come", id="rules that never come",
+            ),
+            pytest.param(
+                ical(*["DTSTART;VALUE=DATE:19700101\nRRULE:FREQ=DAILY;INTERVAL=3"] * 20),
+                "more than 100000 times", id="more dates than anybody has days off",
+            ),
+            pytest.param(ical(*["COMMENT:x"] * 2_001), "2001 events", id="too many events"),
+            pytest.param("BEGIN:VEVENT\r\nEND:VEVENT\r\n" * 9_000, "6000 components", id="very many events"),
+            pytest.param("A:B\r\n" * 50_001, "50000 lines", id="too many lines"),
+        ],
+    )  # fmt: skip
+    def test_a_file_that_takes_too_much_is_refused(self, text, why):
+        with pytest.raises(Invalid, match=why):
+            services.import_calendar(calendar(), actor=SYSTEM, text=text)
+
+    def test_definitions_of_time_zones_are_not_worked_out(self):
+        zone = (
+            "BEGIN:VTIMEZONE\r\nTZID:Europe/Berlin\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+            "RRULE:FREQ=SECONDLY\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+2300\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+        )
+        text = ical("SUMMARY:Upgrade\nDTSTART;TZID=Europe/Berlin:20260506T200000\nDURATION:PT1H")
+        made = calendar(time_zone="Europe/Berlin")
+
+        services.import_calendar(made, actor=SYSTEM, text=text.replace("BEGIN:VEVENT", zone + "BEGIN:VEVENT"))
+
+        assert silent(made, 2026, 5, 6, 20, 30) == "Upgrade"
 
     def test_again_replaces_what_was_taken_over_and_leaves_what_was_made_by_hand(self):
         made = calendar(rules=[CHRISTMAS])

@@ -52,6 +52,8 @@ class TestMaking:
             ({"configuration": []}, ["configuration"]),
             ({"time_zone": "Mars/Olympus"}, ["time_zone"]),
             ({"starts_at": NOON, "ends_at": NOON}, ["ends_at"]),
+            ({"starts_at": datetime(1, 1, 1, tzinfo=UTC)}, ["starts_at"]),
+            ({"ends_at": datetime(9999, 12, 31, tzinfo=UTC)}, ["ends_at"]),
             ({"parameters": {"amount": "three", "colour": 1}}, ["parameters.amount", "parameters.colour"]),
             ({"parameters": {"customer": "{{ moon }}"}}, ["parameters.customer"]),
             ({"parameters": {"customer": "at {{ due_at }}"}}, ["parameters.customer"]),

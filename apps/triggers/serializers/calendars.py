@@ -116,7 +116,7 @@ class ImportCalendar(InputSerializer):
 
 
 class ProblemOut(serializers.Serializer):
-    """An event that could not be taken over."""
+    """An event that could not be taken over, or not to its end."""
 
     event = serializers.CharField()
     reason = serializers.CharField()
@@ -126,7 +126,7 @@ class ImportedOut(serializers.Serializer):
     """What came of an import."""
 
     rules = serializers.IntegerField(help_text="So many rules the events became.")
-    problems = ProblemOut(many=True, help_text="Each event that was left out, and why.")
+    problems = ProblemOut(many=True, help_text="Each event that was left out or cut short, and why.")
 
 
 class HoursOut(serializers.Serializer):

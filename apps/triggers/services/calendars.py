@@ -34,7 +34,7 @@ Moments are wall-clock time: without a zone, or with one that is left out of acc
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of an import: how many rules were read, and for each event that was not, its name and why."""
+    """What came of an import: how many rules it made, and each event that was left out or cut short, and why."""
 
     rules: int
     problems: list[tuple[str, str]]
@@ -109,7 +109,8 @@ def import_calendar(calendar: Calendar, *, actor: Actor, text: str) -> Imported:
     rbac.require(actor, "triggers.change_calendar", calendar)
     _lock(calendar)
     try:
-        reading = icalendars.read(text, zone=schedules.zone_of(calendar.time_zone))
+        zone = schedules.zone_of(calendar.time_zone)
+        reading = icalendars.read(text, zone=zone, today=datetime.now(zone).date())
     except BadCalendar as bad:
         raise Invalid.field("text", str(bad)) from bad
     if not reading.stretches:
@@ -208,6 +209,8 @@ def _problems_of(rule: CalendarRule, prefix: str) -> list[Problem]:
         return [Problem(f"{prefix}weekdays", "name days from 0 (Monday) to 6 (Sunday).")] if wrong else []
     if rule.first_at is None or rule.last_at is None:
         return [Problem(f"{prefix}first_at", "say from when on, and in last_at until when.", "required")]
+    if rule.first_at.year < 1970 or rule.last_at.year >= 2200:
+        return [Problem(f"{prefix}last_at", "must lie between 1970 and 2199, as the beginning must.")]
     if rule.first_at >= rule.last_at:
         return [Problem(f"{prefix}last_at", "must be later than first_at.")]
     return []

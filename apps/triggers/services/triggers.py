@@ -198,6 +198,10 @@ def _time_problems(trigger: Trigger) -> Iterator[Problem]:
         schedules.zone_of(trigger.time_zone)
     except BadSchedule as bad:
         yield Problem(bad.field, str(bad))
+    for name in ("starts_at", "ends_at"):
+        moment = getattr(trigger, name)
+        if moment is not None and not 1970 <= moment.year < 2200:
+            yield Problem(name, "must lie between 1970 and 2199.")
     if trigger.starts_at and trigger.ends_at and trigger.starts_at >= trigger.ends_at:
         yield Problem("ends_at", "must be later than starts_at.")
 
