@@ -177,6 +177,17 @@ def test_the_list_says_why_a_trigger_makes_nothing():
     assert (page_of(off) in narrowed, page_of(broken) in narrowed) == (False, True)
 
 
+def test_the_list_says_what_became_of_the_last_time_and_how_its_job_is():
+    trigger = make.trigger()
+    services.fire_trigger(trigger, actor=make.SYSTEM)
+    stranger = with_permissions("triggers.view_trigger", inside=trigger.tenant)
+
+    shown = text_of(superuser().get(list_of(Trigger)))
+    without_jobs = text_of(stranger.get(list_of(Trigger)))
+
+    assert ("job pending" in shown, "job pending" in without_jobs) == (True, False)
+
+
 def test_the_page_shows_next_times_and_what_became_of_the_last_with_their_jobs():
     trigger = make.trigger(configuration={"cron": "0 9 * * *"}, time_zone="Asia/Tokyo")
     firing = services.fire_trigger(trigger, actor=make.SYSTEM)

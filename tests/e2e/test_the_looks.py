@@ -20,6 +20,8 @@ from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import Machine, Robot
 from apps.tenancy.models import Folder, Tenant
+from apps.triggers import services as triggers
+from apps.triggers.models import Calendar, Firing, Trigger
 from tests import make
 from tests.admin import rows
 from tests.e2e.conftest import NARROW, WIDE
@@ -28,16 +30,19 @@ from tests.e2e.hands import ByHand
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 LISTS = (
-    Package, Process, Job, Execution, Queue, QueueItem, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment,
-    ApiToken, AuditEntry, Event,
+    Package, Process, Job, Execution, Trigger, Firing, Calendar, Queue, QueueItem, Machine, Robot, Tenant, Folder, User,
+    Role, RoleAssignment, ApiToken, AuditEntry, Event,
 )  # fmt: skip
-FORMS = (Package, Queue, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, ApiToken)
+FORMS = (Package, Queue, Calendar, Machine, Robot, Tenant, Folder, User, Role, RoleAssignment, ApiToken)
 OPERATIONS = (
     (Process, "run"),
     (Process, "edit"),
     (Process, "share"),
     (Process, "unshare"),
     (Queue, "edit"),
+    (Trigger, "edit"),
+    (Trigger, "simulate"),
+    (Calendar, "weekly"),
     (Machine, "key"),
     (Robot, "edit"),
     (Robot, "maintain"),
@@ -63,6 +68,11 @@ def furnish() -> None:
     furnish_queue(folder)
     robots.start_maintenance(make.robot(of=place), actor=make.SYSTEM, reason="Windows updates on the second floor")
     rbac.share_object(process, actor=make.SYSTEM, user=rows.user(place), permission="processes.view_process")
+    calendar = make.calendar(folder, name="Holidays of every subsidiary")
+    trigger = make.trigger(
+        process, name="Monthly invoices at dawn", calendar=calendar, configuration={"cron": "@daily"}
+    )
+    triggers.fire_trigger(trigger, actor=make.SYSTEM)
     rows.api_key(place)
     rows.assignment(place)
     jobs.request_bulk_change(place, actor=make.SYSTEM, action=BulkAction.CANCEL, filters={"status": ["pending"]})
@@ -100,6 +110,7 @@ def pages() -> dict[str, str]:
     found["queueitem-review"] = address(QueueItem, "review", failed_item())
     found["new-queueitem"] = f"{address(QueueItem, 'add')}?queue={Queue.objects.get().pk}"
     found["item-job"] = f"{reverse('admin:queues_queueitem_job')}?queue__id__exact={Queue.objects.get().pk}"
+    found["new-trigger"] = f"{address(Trigger, 'add')}?kind=queue&process={Process.objects.latest('pk').pk}"
     found["bulk-change"] = (
         f"{address(Job, 'changelist').replace('jobs/job', 'jobs/bulkchange')}add/?status__exact=pending"
     )

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.admin import display
 from apps.core.admin.display import Tone
+from apps.jobs.admin import states as job_states
 from apps.triggers.models import QUEUED, Firing, FiringStatus, Trigger, TriggerKind
 from apps.triggers.rules.schedules import BadSchedule
 
@@ -104,11 +105,15 @@ def coded(firing: Firing) -> SafeString:
 
 @display.column("Last")
 def last(trigger: Any) -> SafeString | str:
-    """Say when it last was due and what became of that, from what the list was read with."""
+    """Say when it last was due, what became of that and how its newest job is, from what the list was read with."""
     if not trigger.last_status:
         return display.NOTHING
     badge = _firing_badge(trigger.last_status, trigger.last_code)
-    return format_html('<span title="{}">{} {}</span>', trigger.last_reason, badge, display.moment(trigger.last_at))
+    told = format_html('<span title="{}">{} {}</span>', trigger.last_reason, badge, display.moment(trigger.last_at))
+    if not trigger.last_job:
+        return told
+    tone = job_states.JOBS[trigger.last_job]
+    return format_html("{} {}", told, display.badge(f"job {trigger.last_job}", tone, title="Its newest job"))
 
 
 @display.column("Failures")

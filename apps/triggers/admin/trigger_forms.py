@@ -46,12 +46,14 @@ _LABELS: Final = {
     "most_failures": "Switch off after failures in a row",
 }
 _HELP: Final = {
+    "overlap": "Asked at each due time. One that waits fires as soon as the job has ended; further ones are skipped.",
+    "misfire": "Times that passed while nothing could fire them, as in an outage; not those while it was switched off.",
     "starts_at": "In your time zone. Empty: at once. Intervals count from it.",
     "ends_at": "In your time zone. Empty: without end.",
     "calendar": "On the days and hours that it names, the trigger stays silent.",
     "jitter": "Jobs start up to so many seconds later, at random, so that not all start in the same second.",
-    "misfire_limit": "Where each missed time is to fire.",
-    "misfire_grace": "As after an outage. Until then a time counts as punctual.",
+    "misfire_limit": "The newest of them; the others are skipped.",
+    "misfire_grace": "Until then it counts as punctual.",
     "most_failures": "It then says why, and an event tells of it.",
 }
 _MODES: Final = [
@@ -62,7 +64,7 @@ _MODES: Final = [
 _WISHES: Final[Mapping[str, tuple[str, str]]] = {
     "least": ("Jobs at least", "So many go on even where nothing waits."),
     "most": ("Jobs at most", "Never more at the same time."),
-    "batch_size": ("Items handed to each job", "At most. Where jobs take items by themselves, it means nothing."),
+    "batch_size": ("Items handed to each job", "At most. Nobody else is given them."),
     "items_per_job": ("Items for each job", "A further job for each so many items."),
     "start_at": ("Start at so many items", "Fewer waiting items start nothing."),
     "oldest_at_most": ("Unless one waits longer than (seconds)", "Then fewer are enough. Empty: never."),
@@ -159,8 +161,7 @@ class TriggerForm(OperatorForm):
             widget=forms.RadioSelect,
             required=False,
             initial=demand.CONSUMERS,
-            help_text="Handed out are items with the jobs at most, the items handed to each, the jobs within an hour "
-            "and how often to look; what else is said below means nothing then.",
+            help_text="Handed out: nobody else is given the items of a job, and its end settles them.",
         )
         for name, (label, text) in _WISHES.items():
             lowest, highest = demand.BOUNDS[name]

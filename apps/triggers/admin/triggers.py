@@ -208,11 +208,14 @@ class TriggerAdmin(OperatorAdmin):
     operations = OPERATIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Add what became of the last time, read from the newest end of an index."""
+        """Add what became of the last time and how the newest job is, each read from the newest end of an index."""
         newest = Firing.objects.filter(trigger=OuterRef("pk")).order_by("-pk")
         told = {"last_status": "status", "last_code": "code", "last_reason": "reason", "last_at": "due_at"}
         last = {name: Subquery(newest.values(column)[:1]) for name, column in told.items()}
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(**last)
+        jobs = Job.objects.visible_to(self.actor(request)).filter(trigger_id=OuterRef("pk")).order_by("-pk")
+        rows: QuerySet[Any] = (
+            super().get_queryset(request).annotate(**last, last_job=Subquery(jobs.values("status")[:1]))
+        )
         return rows
 
     def quick_filters(self, request: HttpRequest) -> Chips:
