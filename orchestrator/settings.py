@@ -201,7 +201,7 @@ CELERY_RESULT_EXPIRES = None  # There are no results, so none to tidy up.
 SWEEP_EVERY = max(1, env.int("SWEEP_EVERY", default=5))
 # The place of every task: its queue, which has processes of its own so that what is stuck holds up no other kind, and
 # its tick in whole seconds. Each task finds its work in the rows, so a lost or doubled tick changes nothing but delay.
-# The schedule is copied into the database at each start of beat: there a tick can be switched off, here it is changed.
+# Administrators may change or switch off each tick; here stands what holds otherwise.
 _TICKS: dict[str, dict[str, int]] = {
     "sweeps": {
         "jobs.sweep_leases": SWEEP_EVERY,
@@ -263,7 +263,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     }
     for name in QUEUES
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "orchestrator.schedule:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # ----------------------------------------------------------------------------------------------------- people, access

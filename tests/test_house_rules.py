@@ -100,6 +100,7 @@ WRITES_NOTHING_DOWN = {
     "runner.take_items": "the service of the queue that it calls writes down what was taken",
     "jobs.hold_execution": "it changes nothing: it keeps things as they are for whoever calls it",
     "console.note_role_seen": HOUSEKEEPING,
+    "console.install_ticks": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,
     "jobs.forget_ended_tokens": HOUSEKEEPING,
     "jobs.forget_old_artefacts": BY_AGE,

@@ -10,6 +10,7 @@ import pytest
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiToken, User
 from apps.audit.models import AuditEntry
+from apps.console.models import Tick
 from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
@@ -77,6 +78,10 @@ def limit(of: Tenant) -> NamedLimit:
 
 def brake(of: Tenant) -> Brake:
     return tenancy.set_brake(of, actor=make.SYSTEM, reason="the bank is down", holds_dispatch=False)
+
+
+def tick(of: Tenant) -> Tick:
+    return Tick.objects.create(name=f"tick {Tick.objects.count()}", usual_seconds=5)
 
 
 def machine(of: Tenant) -> Machine:
@@ -165,6 +170,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Tenant: (tenant, "tenancy.view_tenant"),
     Folder: (folder, "tenancy.view_folder"),
     Brake: (brake, ""),
+    Tick: (tick, ""),
     User: (user, ""),
     ApiToken: (api_key, "accounts.view_apitoken"),
     Role: (role, ""),
@@ -174,13 +180,17 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
 }
 
 
-def every_kind(*, shared: bool = False) -> Any:
-    """Run a test once for each kind of row; with ``shared``, for those that can be shared one by one."""
+#: Kinds whose rows belong to the installation, and to no tenant.
+OF_THE_INSTALLATION = {Tick}
+
+
+def every_kind(*, shared: bool = False, of_tenants: bool = False) -> Any:
+    """Run a test once for each kind of row: those that can be shared one by one, those that belong to tenants."""
     chosen = [
         pytest.param(model, maker, permission, id=model._meta.label)
         if shared
         else pytest.param(model, maker, id=model._meta.label)
         for model, (maker, permission) in KINDS.items()
-        if permission or not shared
+        if (permission or not shared) and not (of_tenants and model in OF_THE_INSTALLATION)
     ]
     return pytest.mark.parametrize("model, maker, permission" if shared else "model, maker", chosen)

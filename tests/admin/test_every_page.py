@@ -10,7 +10,7 @@ from apps.accounts.models import ApiToken
 from apps.core.admin.pages import OperatorAdmin
 from apps.rbac import services as rbac
 from tests import make
-from tests.admin.rows import KINDS, every_kind
+from tests.admin.rows import KINDS, OF_THE_INSTALLATION, every_kind
 from tests.admin.visitors import Visitor, holding, list_of, page_of, superuser, text_of, with_permissions
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,17 @@ def test_a_superuser_finds_a_row_in_the_list_and_opens_it(model, maker):
     assert page_of(row) in text_of(listed)
 
 
-@every_kind()
+@pytest.mark.parametrize("model", OF_THE_INSTALLATION)
+def test_who_administers_a_tenant_sees_nothing_of_the_installation(model):
+    mine = make.tenant()
+    row = KINDS[model][0](mine)
+    visitor = holding("Administrator", mine)
+
+    assert page_of(row) not in text_of(visitor.get(list_of(model)))
+    assert visitor.open(row).status_code == 404
+
+
+@every_kind(of_tenants=True)
 def test_who_administers_a_tenant_sees_its_rows_and_nothing_of_another(model, maker):
     mine, theirs = make.tenant(), make.tenant()
     own, foreign = maker(mine), maker(theirs)

@@ -35,7 +35,7 @@ def test_a_superuser_sees_every_place():
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
         "File stores", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users",
-        "Roles", "Role assignments", "API keys", "Settings", "Audit", "Events",
+        "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
     ]  # fmt: skip
 
 
@@ -162,4 +162,5 @@ def test_nothing_of_libraries_is_registered():
         "audit",
         "events",
         "triggers",
+        "console",
     }

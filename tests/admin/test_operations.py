@@ -15,6 +15,7 @@ from apps.accounts import services as accounts
 from apps.accounts.admin import sharing
 from apps.accounts.models import ApiToken, User
 from apps.audit.models import AuditEntry, Outcome
+from apps.console.models import Tick
 from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, BulkChange, Job, JobStatus
@@ -161,6 +162,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
     (NamedLimit, "delete"): (some(rows.limit), {}, "limit.deleted"),
+    (Tick, "change"): (some(rows.tick), {"seconds": "30", "enabled": "on"}, "tick.changed"),
     (Brake, "lift"): (some(rows.brake), {}, "brake.lifted"),
     (Calendar, "weekly"): (make.calendar, {"weekdays": ["5", "6"], "begins": "18:00"}, "calendar.updated"),
     (Calendar, "days"): (make.calendar, {"label": "Christmas", "first_at": "2026-12-24"}, "calendar.updated"),

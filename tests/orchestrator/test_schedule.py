@@ -6,9 +6,12 @@ import pytest
 from celery.exceptions import QueueNotFound
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
 
+from apps.console import services
+from apps.console.models import Tick
 from orchestrator.celery import app
+from orchestrator.schedule import Scheduler
+from tests import make
 
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
 #: Sweeps and upkeep of the installation: without one of these, work that a wake-up forgot stays undone.
@@ -91,39 +94,71 @@ def test_a_tick_counts_whole_seconds_and_grows_old(name):
 @pytest.mark.django_db(transaction=True)
 class TestInTheDatabase:
     def test_beat_writes_the_schedule_down(self):
-        DatabaseScheduler(app=app, lazy=False)
+        Scheduler(app=app, lazy=False)
 
         found = {task.name: (task.interval.every, task.interval.period) for task in PeriodicTask.objects.all()}
         assert found == {name: (entry["schedule"], "seconds") for name, entry in SCHEDULE.items()}
 
     def test_a_tick_in_the_database_grows_old_as_well(self):
-        scheduler = DatabaseScheduler(app=app, lazy=False)
+        scheduler = Scheduler(app=app, lazy=False)
 
         expiries = {name: entry.options["expires"] for name, entry in scheduler.schedule.items()}
         assert expiries == {name: entry["options"]["expire_seconds"] for name, entry in SCHEDULE.items()}
 
     def test_again_it_changes_nothing(self):
-        DatabaseScheduler(app=app, lazy=False)
+        Scheduler(app=app, lazy=False)
         before = list(PeriodicTask.objects.values_list("pk", "name").order_by("pk"))
 
-        DatabaseScheduler(app=app, lazy=False)
+        Scheduler(app=app, lazy=False)
 
         assert list(PeriodicTask.objects.values_list("pk", "name").order_by("pk")) == before
 
     def test_a_tick_that_was_switched_off_stays_off(self):
-        DatabaseScheduler(app=app, lazy=False)
-        PeriodicTask.objects.filter(name="audit.seal_entries").update(enabled=False)
+        Scheduler(app=app, lazy=False)
+        change("audit.seal_entries", seconds=None, enabled=False)
 
-        scheduler = DatabaseScheduler(app=app, lazy=False)
+        scheduler = Scheduler(app=app, lazy=False)
 
         assert set(scheduler.schedule) == set(SCHEDULE) - {"audit.seal_entries"}
 
-    def test_a_tick_takes_the_time_of_the_settings(self):
-        DatabaseScheduler(app=app, lazy=False)
-        task = PeriodicTask.objects.get(name="jobs.sweep_leases")
-        type(task.interval).objects.filter(pk=task.interval_id).update(every=900)
+    def test_a_tick_that_was_changed_stays_changed(self):
+        Scheduler(app=app, lazy=False)
+        change("jobs.sweep_leases", seconds=17, enabled=True)
 
-        DatabaseScheduler(app=app, lazy=False)
+        entry = Scheduler(app=app, lazy=False).schedule["jobs.sweep_leases"]
 
-        task.refresh_from_db()
-        assert task.interval.every == SCHEDULE["jobs.sweep_leases"]["schedule"]
+        assert entry.schedule.run_every.total_seconds() == 17
+        assert entry.options["expires"] == 34
+
+    def test_a_tick_that_nobody_changed_takes_the_time_of_the_settings(self, monkeypatch):
+        Scheduler(app=app, lazy=False)
+        entry = SCHEDULE["jobs.sweep_leases"] | {"schedule": 900}
+        monkeypatch.setitem(app.conf.beat_schedule, "jobs.sweep_leases", entry)
+
+        Scheduler(app=app, lazy=False)
+
+        assert PeriodicTask.objects.get(name="jobs.sweep_leases").interval.every == 900
+
+    def test_beat_follows_a_change_while_it_runs(self):
+        scheduler = Scheduler(app=app, lazy=False)
+        assert not scheduler.schedule_changed()
+
+        change("jobs.sweep_leases", seconds=17, enabled=True)
+
+        assert scheduler.schedule_changed()
+        assert scheduler.all_as_schedule()["jobs.sweep_leases"].schedule.run_every.total_seconds() == 17
+
+    def test_a_tick_of_an_earlier_release_is_sent_no_more(self):
+        Scheduler(app=app, lazy=False)
+        old = PeriodicTask.objects.get(name="jobs.sweep_leases")
+        PeriodicTask.objects.create(name="gone.task", task="gone.task", interval=old.interval)
+        Tick.objects.create(name="gone.task", usual_seconds=5)
+
+        scheduler = Scheduler(app=app, lazy=False)
+
+        assert "gone.task" not in scheduler.all_as_schedule()
+        assert not Tick.objects.filter(name="gone.task").exists()
+
+
+def change(name, **how):
+    return services.change_tick(Tick.objects.get(name=name), actor=make.SYSTEM, **how)

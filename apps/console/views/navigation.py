@@ -95,6 +95,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
             Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
             Place("Settings", "tune", "settings", "configuration.view_setting"),
+            Place("Schedule", "timer", "console_tick_changelist", "console.view_tick"),
             Place("Audit", "policy", "audit_auditentry_changelist", "audit.view_auditentry"),
             Place("Events", "bolt", "events_event_changelist", "events.view_event"),
         ),
