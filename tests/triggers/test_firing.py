@@ -202,6 +202,21 @@ class TestJobsThatCannotBeMade:
         assert Event.objects.get(type="trigger.disabled").data["by_itself"]
         assert AuditEntry.objects.get(action="trigger.disabled").actor_kind == "system"
 
+    def test_skipped_times_in_between_neither_count_nor_begin_the_count_anew(self):
+        trigger = trigger_due(most_failures=2)
+        processes.disable_process(trigger.process, actor=SYSTEM)
+        look(hour(0))
+        services.skip_next_time(trigger, actor=SYSTEM)
+
+        look(hour(1))
+        trigger.refresh_from_db()
+        assert (trigger.failures, trigger.enabled) == (1, True)
+        look(hour(2))
+
+        assert [status for _, status, _ in firings(trigger)] == ["failed", "skipped", "failed"]
+        trigger.refresh_from_db()
+        assert (trigger.failures, trigger.enabled) == (2, False)
+
     def test_count_from_none_again_after_a_success(self):
         trigger = trigger_due(most_failures=2)
         processes.disable_process(trigger.process, actor=SYSTEM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from django.db import connection
@@ -76,6 +77,20 @@ def test_what_waited_is_made_once_however_many_look():
 
     assert sum(settled) == 1
     assert len(jobs_of(trigger)) == 2
+
+
+def test_two_beats_after_an_outage_settle_every_rule_as_one_does():
+    process = make.process()
+    rules = list(product(["fire_once", "fire_all", "skip"], ["allow", "skip", "queue_one", "cancel_previous"]))
+    alone = [trigger_due(hour(0), of=process, misfire=misfire, overlap=overlap) for misfire, overlap in rules]
+    look(hour(3.5))
+    expected = [(firings(trigger), len(jobs_of(trigger))) for trigger in alone]
+    triggers = [trigger_due(hour(0), of=process, misfire=misfire, overlap=overlap) for misfire, overlap in rules]
+
+    at_once(4, lambda: look(hour(3.5), limit=5))
+    at_once(4, lambda: look(hour(3.5), limit=5))
+
+    assert [(firings(trigger), len(jobs_of(trigger))) for trigger in triggers] == expected
 
 
 STEPS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apps.jobs.models import Job
-from apps.triggers.models import Firing
+from apps.triggers.models import Firing, Trigger
 from tests.triggers.firing import firings, hour, jobs_of, look, trigger_due
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +68,23 @@ def test_after_an_outage_while_an_earlier_job_goes_on(misfire, overlap, came, st
 
     assert [(status, code) for _, status, code in firings(trigger)] == [FIRED, *came]
     assert [job.status for job in jobs_of(trigger)] == statuses
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip", "queue_one", "cancel_previous"])
+@pytest.mark.parametrize("misfire", ["fire_once", "fire_all", "skip"])
+def test_a_clock_that_steps_back_over_what_was_settled_changes_none_of_it(misfire, overlap):
+    trigger = trigger_due(hour(0), misfire=misfire, overlap=overlap, misfire_limit=3)
+    look(hour(3.5))
+    settled, jobs = firings(trigger), [job.pk for job in jobs_of(trigger)]
+
+    Trigger.objects.filter(pk=trigger.pk).update(next_fire_at=hour(0))  # as where its times are reckoned anew
+    look(hour(1))
+    look(hour(3.5))
+
+    assert firings(trigger) == settled
+    assert [job.pk for job in jobs_of(trigger)] == jobs
+    trigger.refresh_from_db()
+    assert trigger.next_fire_at == hour(4)
 
 
 def test_every_time_that_did_not_fire_says_why_in_words():
