@@ -363,5 +363,9 @@ def test_the_page_of_a_process_names_its_triggers_as_far_as_the_reader_may_see_t
     trigger = make.trigger()
     stranger = with_permissions("processes.view_process", inside=trigger.tenant)
 
-    assert page_of(trigger) in text_of(superuser().open(trigger.process))
-    assert page_of(trigger) not in text_of(stranger.open(trigger.process))
+    shown, without = text_of(superuser().open(trigger.process)), text_of(stranger.open(trigger.process))
+
+    assert page_of(trigger) in shown
+    assert f"{new(Trigger)}?process={trigger.process_id}" in shown
+    assert page_of(trigger) not in without
+    assert new(Trigger) not in without

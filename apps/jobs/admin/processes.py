@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -26,6 +27,7 @@ from apps.jobs.models import Job
 from apps.packages.admin import signatures
 from apps.processes import services
 from apps.processes.models import NothingToRun, Process, VersionPolicy
+from apps.rbac import services as rbac
 from apps.tenancy.admin.places import folders_where
 from apps.tenancy.models import Folder
 
@@ -257,12 +259,15 @@ def _recent_jobs(process: Process, actor: Actor) -> Table:
 
 
 def _triggers(process: Process, actor: Actor) -> list[AnyPanel]:
-    """Return what makes its jobs by itself, as far as the reader may see it."""
+    """Return what makes its jobs by itself, as far as the reader may see it, and the way to more of that."""
     found = process.triggers.alive().visible_to(actor).order_by("name")[:TRIGGERS_SHOWN]
     rows = [
         [display.link(one), one.in_words, display.moment(one.next_fire_at if one.is_due else None)] for one in found
     ]
-    return [Table("Triggers", ["Trigger", "Due", "Next"], rows, icon="alarm")] if rows else []
+    may_add = process.deleted_at is None and rbac.allows(actor, "triggers.add_trigger", process)
+    more = (f"{reverse('admin:triggers_trigger_add')}?process={process.pk}", "Add a trigger") if may_add else None
+    empty = "Nothing makes its jobs by itself."
+    return [Table("Triggers", ["Trigger", "Due", "Next"], rows, empty, more, icon="alarm")] if rows or more else []
 
 
 def _defaults(process: Process) -> Text:

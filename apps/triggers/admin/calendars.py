@@ -75,7 +75,7 @@ OPERATIONS = (
         permission="triggers.change_calendar",
         service=services.import_calendar,
         explain="Takes over the events of an iCalendar file in place of those taken over before. Rules made by hand "
-        "stay. Taken are whole days, times, what comes every week without end, and whole days of every year.",
+        "stay. What comes again is worked out, from a year back to five years ahead.",
         form=calendar_forms.ImportForm,
         icon="upload_file",
         is_main=True,
