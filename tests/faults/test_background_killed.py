@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from apps.jobs.models import BulkChange, BulkStatus, Execution, Job, JobStatus
+from apps.triggers.models import Firing, Trigger
+from tests import make
 
 
 def lost_lease(ground, process) -> str:
@@ -91,3 +95,40 @@ def test_while_the_broker_is_stopped_work_goes_on_and_what_was_asked_for_is_done
         unwanted: "cancelled",
         **dict.fromkeys(jobs, "completed"),
     }
+
+
+def test_triggers_catch_up_by_their_own_rules_on_what_they_missed_while_the_broker_was_stopped(ground):
+    process, often = ground.process(), {"configuration": {"every": 5}, "misfire_grace": 2}
+    made_up_for = make.trigger(process, misfire="fire_all", misfire_limit=1000, **often)
+    stood_for = make.trigger(process, misfire="fire_once", **often)
+    ground.robot(slots=4)
+    ground.until(lambda: fired(made_up_for, since=made_up_for.created_at))
+
+    with broker_stopped(ground.plant):
+        ground.until(lambda: datetime.now(UTC) - newest_due(made_up_for) > timedelta(seconds=25))
+        before = newest_due(made_up_for)
+
+    ground.until(lambda: fired(made_up_for, since=before) > 5 and fired(stood_for, since=before))
+    Trigger.objects.filter(pk__in=[made_up_for.pk, stood_for.pk]).update(enabled=False)
+    assert gaps(made_up_for) == gaps(stood_for) == {timedelta(seconds=5)}
+    assert missed(made_up_for, since=before) == 0
+    assert missed(stood_for, since=before) >= 3
+
+
+def newest_due(trigger):
+    """The last time that was settled."""
+    return Firing.objects.filter(trigger=trigger).latest("due_at").due_at
+
+
+def fired(trigger, since):
+    return Firing.objects.filter(trigger=trigger, due_at__gt=since, status="fired").count()
+
+
+def missed(trigger, since):
+    return Firing.objects.filter(trigger=trigger, due_at__gt=since, code="misfire").count()
+
+
+def gaps(trigger):
+    """The stretches of time between due times that were settled one after the other."""
+    due = list(Firing.objects.filter(trigger=trigger).order_by("due_at").values_list("due_at", flat=True))
+    return {later - earlier for earlier, later in pairwise(due)}
