@@ -5,15 +5,17 @@ import pytest
 from apps.core import ids
 from apps.core.actors import Actor
 from apps.core.files.shelves import UPLOADS
+from apps.events.models import Event
 from apps.jobs import services
-from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job, JobToken
+from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job, JobToken, LateResult
 from apps.jobs.services.artefacts import ARTEFACTS
 from apps.processes import services as processes
 from apps.rbac import services as rbac
 from apps.retention.tasks import prune
 from tests import api, make
+from tests.admin.visitors import superuser
 from tests.jobs.reports import finish
-from tests.retention.aged import age, cancelled, completed, days_ago, keep
+from tests.retention.aged import age, cancelled, completed, days_ago, firing, keep
 
 pytestmark = pytest.mark.django_db
 
@@ -153,17 +155,47 @@ def test_it_stays_while_items_that_it_owned_are_not_settled():
     assert left() == {job.pk}
 
 
-def test_what_names_a_job_that_is_gone_says_so_and_works_on():
-    completed_one = completed(31)
-    item = make.item(make.queue(completed_one.job.folder))
-    type(item).objects.filter(pk=item.pk).update(job_id=completed_one.job_id)
-    prune()
+class TestWhatNamesAJobThatIsGone:
+    @pytest.fixture
+    def gone(self):
+        return completed(31)
 
-    root = api.root()
+    def test_the_job_and_its_executions_are_not_there(self, gone):
+        job, root, visitor = gone.job, api.root(), superuser()
+        prune()
 
-    assert root.get(f"jobs/{completed_one.job_id}").status_code == 404
-    assert root.get(f"executions/{completed_one.pk}").status_code == 404
-    assert root.get(f"queue-items/{item.pk}").json()["job_id"] == str(completed_one.job_id)
+        assert root.get(f"jobs/{gone.job_id}").status_code == 404
+        assert root.get(f"jobs/{gone.job_id}/executions").status_code == 404
+        assert root.get(f"executions/{gone.pk}").status_code == 404
+        assert visitor.open(job).status_code == 404
+
+    def test_an_item_keeps_its_id(self, gone):
+        item = make.item(make.queue(gone.job.folder))
+        type(item).objects.filter(pk=item.pk).update(job_id=gone.job_id)
+        prune()
+
+        assert api.root().get(f"queue-items/{item.pk}").json()["job_id"] == str(gone.job_id)
+        assert superuser().open(item).status_code == 200
+
+    def test_a_late_result_keeps_its_id(self, gone):
+        late = LateResult.objects.create(
+            tenant_id=gone.tenant_id, lease_id=gone.lease_id, job_id=gone.job_id, kind="late", outcome="completed"
+        )
+        prune()
+
+        assert api.root().get(f"late-results/{late.pk}").json()["job_id"] == str(gone.job_id)
+
+    def test_the_page_of_its_trigger_shows_the_firing(self, gone):
+        trigger = make.trigger(gone.job.process)
+        firing(20, trigger, status="fired", code="", reason="", jobs_made=1)
+        prune()
+
+        assert superuser().open(trigger).status_code == 200
+
+    def test_its_history_stays_for_its_own_time(self, gone):
+        prune()
+
+        assert Event.objects.filter(subject_id=gone.job_id, type="job.completed").exists()
 
 
 class TestFiles:

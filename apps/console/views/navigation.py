@@ -94,7 +94,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Roles", "badge", "rbac_role_changelist", "rbac.view_role"),
             Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
             Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
-            Place("Settings", "tune", "settings", "configuration.view_setting"),
+            Place("Settings", "tune", "settings", "configuration.view_setting", beside="retention"),
             Place("Schedule", "timer", "console_tick_changelist", "console.view_tick"),
             Place("Audit", "policy", "audit_auditentry_changelist", "audit.view_auditentry"),
             Place("Events", "bolt", "events_event_changelist", "events.view_event"),
