@@ -219,6 +219,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "requests.delete_expired": 3600,
         "packages.sweep_files": 3600,
         "jobs.sweep_artefacts": 86_400,
+        "queues.forget_uploads": 3600,
         "queues.sweep_files": 86_400,
         "jobs.sweep_ephemeral_robots": 3600,
         "robots.forget_old_sessions": 3600,

@@ -13,6 +13,9 @@ from apps.queues.models import ItemBulkChange
 #: A file younger than this may belong to an upload that is under way.
 YOUNGEST_ORPHAN = timedelta(hours=1)
 
+#: For so long a table waits for the word to add it.
+UPLOADS_STAY = timedelta(hours=24)
+
 
 @shared_task(name="queues.sweep_files")
 def sweep_files() -> int:
@@ -27,3 +30,9 @@ def work_off_bulk_changes() -> int:
     return bulk.work_off(
         ItemBulkChange.objects.open(), lambda change: services.advance_item_change(change, actor=actor)
     )
+
+
+@shared_task(name="queues.forget_uploads")
+def forget_uploads() -> int:
+    """Forget tables of items that nobody said a word about."""
+    return services.forget_uploads(timezone.now() - UPLOADS_STAY, actor=Actor.system("retention"))

@@ -25,6 +25,7 @@ NEEDED = {
     "jobs.work_off_bulk_changes",
     "packages.sweep_files",
     "queues.sweep_files",
+    "queues.forget_uploads",
     "queues.sweep_leases",
     "queues.work_off_bulk_changes",
     "requests.delete_expired",

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from apps.core.api import bodies
 from apps.packages.rules import limits
+from apps.queues.rules.tables import LARGEST_FILE
 
 #: Bytes of a form without files, and of one beside its file.
 FORM_LIMIT: Final = limits.MIB
@@ -25,10 +26,17 @@ class PageBodies:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "POST" and request.path_info.startswith(reverse("admin:index")):
-            takes = FORM_LIMIT
-            if request.path_info == reverse("admin:packages_package_add"):
-                takes += limits.DEFAULT.packed_bytes
+            takes = FORM_LIMIT + _file_bytes(request.path_info)
             if bodies.content_length(request.META) > takes:
                 text = f"This is too large: at most {takes // limits.MIB} MiB are taken here. Go back and send less."
                 return HttpResponse(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain")
         return self.get_response(request)
+
+
+def _file_bytes(address: str) -> int:
+    """Return how large a file a page takes beside its form."""
+    if address == reverse("admin:packages_package_add"):
+        return limits.DEFAULT.packed_bytes
+    if address.startswith(reverse("admin:queues_queue_changelist")) and address.endswith("/upload/"):
+        return LARGEST_FILE
+    return 0

@@ -17,11 +17,11 @@ from apps.core.admin import display
 from apps.core.admin.filters import RelatedFilter, yes_no
 from apps.core.admin.forms import ReasonForm
 from apps.core.admin.operations import Creation, Operation
-from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Page, Text
 from apps.queues import services
 from apps.queues.admin import queue_charts, queue_pages
 from apps.queues.admin.queue_forms import NewQueueForm, QueueForm
+from apps.queues.admin.uploads import UploadPages
 from apps.queues.models import Queue, QueueSchema
 from apps.queues.models.statistics import glance_at, statistics_of
 
@@ -47,7 +47,7 @@ LIVE = tuple(
 
 
 @admin.register(Queue)
-class QueueAdmin(OperatorAdmin):
+class QueueAdmin(UploadPages):
     """Where business work waits."""
 
     list_display = [
@@ -164,12 +164,16 @@ class QueueAdmin(OperatorAdmin):
         steps = []
         if queue.deleted_at is None and self.allows(request, "queues.add_queueitem", queue):
             steps.append(("add", "Add an item", f"{reverse('admin:queues_queueitem_add')}?queue={queue.pk}"))
+            steps.append(("upload_file", "Upload a table of items", self.address(queue, "upload")))
         if self.admin_site.holds(request, "queues.view_queueitem"):
             steps.append(("list_alt", "Its items", queue_pages.items_of(queue)))
         return steps
 
     def own_urls(self) -> list[URLPattern]:
-        return [self.url("<uuid:object_id>/schema/<int:number>/", "schema", self.schema_view)]
+        return [
+            *super().own_urls(),
+            self.url("<uuid:object_id>/schema/<int:number>/", "schema", self.schema_view),
+        ]
 
     def schema_view(self, request: HttpRequest, object_id: UUID, number: int) -> HttpResponse:
         """Show one version of what payloads had to look like."""

@@ -15,6 +15,7 @@ from apps.queues.models.items import (
     owned_under,
 )
 from apps.queues.models.queues import Queue, QueueSchema, UniqueReferences
+from apps.queues.models.uploads import ItemUpload
 
 __all__ = [
     "MOST_OWNED",
@@ -26,6 +27,7 @@ __all__ = [
     "ItemFile",
     "ItemLease",
     "ItemStatus",
+    "ItemUpload",
     "Queue",
     "QueueItem",
     "QueueSchema",

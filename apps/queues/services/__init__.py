@@ -3,6 +3,7 @@
 from apps.queues.models.items import LONGEST_CODE
 from apps.queues.services._checking import Wanted, problems_of
 from apps.queues.services._keeping import FILES, TooManyFiles, Written
+from apps.queues.services._reading import known_columns
 from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
@@ -57,6 +58,15 @@ from apps.queues.services.stores import (
 )
 from apps.queues.services.sweeping import sweep_lease
 from apps.queues.services.taking import Holder, QueuePaused, take_items
+from apps.queues.services.uploading import (
+    AddedBefore,
+    UploadHasProblems,
+    add_upload,
+    added_before,
+    check_upload,
+    discard_upload,
+    forget_uploads,
+)
 
 __all__ = [
     "FILES",
@@ -65,6 +75,7 @@ __all__ = [
     "MOST_ADDED",
     "SETTABLE",
     "UNCHANGED",
+    "AddedBefore",
     "Answer",
     "DuplicateReference",
     "HasSuccessor",
@@ -79,11 +90,15 @@ __all__ = [
     "Settled",
     "StoreDeleted",
     "TooManyFiles",
+    "UploadHasProblems",
     "Wanted",
     "Written",
     "add_items",
+    "add_upload",
+    "added_before",
     "adopt_items",
     "advance_item_change",
+    "check_upload",
     "create_queue",
     "create_store",
     "delete_held_file",
@@ -92,12 +107,15 @@ __all__ = [
     "delete_queue",
     "delete_store",
     "delete_stored_file",
+    "discard_upload",
     "find_lease",
     "finish_item",
     "forget_old_item_changes",
     "forget_old_items",
+    "forget_uploads",
     "free_items",
     "held_files",
+    "known_columns",
     "lease_reserved",
     "note_item_download",
     "note_stored_download",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -47,13 +48,18 @@ def schema_validator(document: Any) -> Draft202012Validator:
 
 def problems_of(queue: Queue, wanted: Sequence[Wanted]) -> list[Problem]:
     """Return everything that is wrong with items before anything is written, by row where there are several."""
-    validator = schema_validator(queue.schema.document) if queue.schema is not None else None
-    is_numbered = len(wanted) > 1
+    problems_of_one, is_numbered = checker_of(queue), len(wanted) > 1
     return [
         Problem(f"items[{row}].{problem.field}" if is_numbered else problem.field, problem.message, problem.code)
         for row, one in enumerate(wanted)
-        for problem in _problems_of_one(one, validator)
+        for problem in problems_of_one(one)
     ]
+
+
+def checker_of(queue: Queue) -> Callable[[Wanted], list[Problem]]:
+    """Return what finds everything that is wrong with one item for a queue."""
+    validator = schema_validator(queue.schema.document) if queue.schema is not None else None
+    return partial(_problems_of_one, validator=validator)
 
 
 def _problems_of_one(one: Wanted, validator: Draft202012Validator | None) -> list[Problem]:

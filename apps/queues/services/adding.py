@@ -58,8 +58,7 @@ def add_items(queue: Queue, *, actor: Actor, wanted: Sequence[Wanted]) -> list[Q
     Raises ``Invalid`` naming each wrong field with its row, ``DuplicateReference``, ``QueueClosed``.
     """
     rbac.require(actor, "queues.add_queueitem", queue)
-    if queue.deleted_at is not None:
-        raise QueueClosed(f"The queue “{queue.name}” was deleted.")
+    refuse_closed(queue)
     if not 0 < len(wanted) <= MOST_AT_ONCE:
         raise Invalid.field("items", f"add between 1 and {MOST_AT_ONCE} items.")
     if problems := problems_of(queue, wanted):
@@ -70,14 +69,27 @@ def add_items(queue: Queue, *, actor: Actor, wanted: Sequence[Wanted]) -> list[Q
     return items
 
 
-def _refuse_taken_references(queue: Queue, references: Sequence[str]) -> None:
-    """Raise ``DuplicateReference`` where the queue's rule is broken, also among the new ones themselves."""
+def refuse_closed(queue: Queue) -> None:
+    """Raise ``QueueClosed`` for a queue that was deleted."""
+    if queue.deleted_at is not None:
+        raise QueueClosed(f"The queue “{queue.name}” was deleted.")
+
+
+def taken_references(queue: Queue, references: Sequence[str]) -> dict[str, UUID]:
+    """Return which references the queue's rule leaves to the items that have them, until the transaction ends."""
     if queue.unique_references == UniqueReferences.OFF or not references:
-        return
-    repeated = [reference for reference, count in Counter(references).items() if count > 1]
+        return {}
     # Two who add at once would not see each other's rows: they wait for one another.
     statements.execute(_TAKE_LOCK, {"key": _lock_number(queue.pk)})
-    taken = dict(_holding(queue).filter(reference__in=references).values_list("reference", "pk"))
+    return dict(_holding(queue).filter(reference__in=references).values_list("reference", "pk"))
+
+
+def _refuse_taken_references(queue: Queue, references: Sequence[str]) -> None:
+    """Raise ``DuplicateReference`` where the queue's rule is broken, also among the new ones themselves."""
+    if queue.unique_references == UniqueReferences.OFF:
+        return
+    repeated = [reference for reference, count in Counter(references).items() if count > 1]
+    taken = taken_references(queue, references)
     if repeated or taken:
         first = next(iter([*repeated, *taken]))
         told = {reference: str(taken.get(reference, "")) for reference in [*repeated, *taken]}
