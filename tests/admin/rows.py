@@ -17,7 +17,8 @@ from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
-from apps.queues.models import FileStore, ItemFile, Queue, QueueItem, StoredFile
+from apps.queues import services as queues
+from apps.queues.models import FileStore, ItemBulkAction, ItemBulkChange, ItemFile, Queue, QueueItem, StoredFile
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
@@ -136,6 +137,11 @@ def bulk_change(of: Tenant) -> BulkChange:
     return jobs.request_bulk_change(of, actor=make.SYSTEM, action=BulkAction.CANCEL, filters={"status": ["pending"]})
 
 
+def item_bulk_change(of: Tenant) -> ItemBulkChange:
+    filters = {"status": ["failed"]}
+    return queues.request_item_change(of, actor=make.SYSTEM, action=ItemBulkAction.REQUEUE, filters=filters)
+
+
 def audit_entry(of: Tenant) -> AuditEntry:
     machine(of)
     return AuditEntry.objects.filter(tenant_id=of.pk).latest("pk")
@@ -161,6 +167,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Execution: (execution, ""),
     Artefact: (artefact, ""),
     BulkChange: (bulk_change, ""),
+    ItemBulkChange: (item_bulk_change, ""),
     Trigger: (trigger, "triggers.view_trigger"),
     Firing: (firing, ""),
     Calendar: (calendar, "triggers.view_calendar"),

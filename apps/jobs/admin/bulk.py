@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.core.actors import Actor
@@ -19,6 +21,7 @@ from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Panel
+from apps.core.bulk import BulkRequest
 from apps.jobs import services
 from apps.jobs.admin import states
 from apps.jobs.models import BulkAction, BulkChange, Job, JobStatus
@@ -26,15 +29,43 @@ from apps.jobs.services.creating import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.processes.models import Process
 from apps.tenancy.models import Folder, Tenant
 
-#: Parameters of the job list, and the filters of a bulk change that they are.
-_KEYS = {
-    "status__exact": "status",
-    "process__id__exact": "process",
-    "folder__id__exact": "folder",
-}
 _IGNORED = {"tenant__id__exact", "since", "p", "o", "e"}
-#: Filters of the list that a bulk change cannot follow, in words.
-_IN_WORDS = {"q": "the search", "kind__exact": "the kind"}
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far a bulk change can follow the filters of a list."""
+
+    model: type[Model]
+    #: Parameters of the list, and the filters of a bulk change that they are.
+    keys: Mapping[str, str]
+    #: Parameters that name a row, which has a tenant, and how that is said.
+    places: Sequence[tuple[str, type[Model], str]]
+    statuses: Mapping[str, str]
+    #: Filters that a bulk change cannot follow, in words, and those that it can.
+    in_words: Mapping[str, str]
+    followed: str
+    default_window: Callable[[HttpRequest], str] = lambda request: WindowFilter.default
+
+    @property
+    def noun(self) -> str:
+        """What the list is of."""
+        return str(self.model._meta.verbose_name_plural)
+
+    @property
+    def address(self) -> str:
+        """Return the address of the list."""
+        return reverse(f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}_changelist")
+
+
+JOBS = Followed(
+    model=Job,
+    keys={"status__exact": "status", "process__id__exact": "process", "folder__id__exact": "folder"},
+    places=(("process__id__exact", Process, "of"), ("folder__id__exact", Folder, "in the folder")),
+    statuses=dict(JobStatus.choices),
+    in_words={"q": "the search", "kind__exact": "the kind"},
+    followed="status, process, folder, tenant or time",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +78,12 @@ class Asked:
     words: list[str]
     #: Filters of the list that a bulk change has no word for.
     left_out: list[str]
+    followed: Followed = JOBS
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it says of which rows it is."""
+        return self.tenant is not None and not self.left_out
 
 
 class BulkForm(OperatorForm):
@@ -89,9 +126,11 @@ def _counted(asked: Asked, action: BulkAction, actor: Actor) -> str:
     return f"{str(action.label).capitalize()}: {count} job{'' if count == 1 else 's'}"
 
 
-@admin.register(BulkChange)
-class BulkChangeAdmin(OperatorAdmin):
-    """Requests to change many jobs at once, and how far they are."""
+class BulkAdmin(OperatorAdmin):
+    """Requests to change many rows at once, and how far they are."""
+
+    followed: ClassVar[Followed]
+    permissions: ClassVar[Sequence[str]]
 
     list_display = [
         display.column("What")(lambda change: change.get_action_display()),
@@ -106,8 +145,66 @@ class BulkChangeAdmin(OperatorAdmin):
     linked_rows = ["tenant"]
     ordering = ["-id"]
     sortable_by = ()
-    view_permission = "jobs.view_job"
     empty_title = "Nothing was changed in bulk yet"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return any(self.admin_site.holds(request, permission) for permission in self.permissions)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        request.asked = asked = asked_by(request, self.actor(request), self.followed)  # type: ignore[attr-defined]
+        if self.has_add_permission(request) and not asked.is_clear:
+            return self.render(
+                request, "jobs/bulk_unclear.html", asked=asked, creation=self.creation, title="Change all that match"
+            )
+        return super().add_view(request, form_url, extra_context)
+
+    def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
+        return super()._form(request, form, place=getattr(request, "asked", None), **about)
+
+    def is_live(self, row: BulkRequest) -> bool:
+        return not row.is_final
+
+    def title_of(self, row: Any) -> str:
+        noun = self.followed.model._meta.verbose_name if row.expected == 1 else self.followed.noun
+        return f"{str(row.get_action_display()).capitalize()} {row.expected} {noun}"
+
+    def facts_of(self, row: Any) -> list[tuple[str, Any]]:
+        """Return what an action was told beside the rest."""
+        return [("Priority", row.priority)]
+
+    def page(self, request: HttpRequest, row: Any) -> Page:
+        progress = {
+            "done": row.done,
+            "refused": row.refused,
+            "expected": row.expected,
+            "handled": min(row.handled, row.expected),
+        }
+        facts = [
+            ("Tenant", self.links(request)(row.tenant)),
+            ("Asked for by", row.requested_by or "somebody who is gone"),
+            ("Asked for", display.moment(row.created_at)),
+            ("Ended", display.moment(row.finished_at)),
+            *self.facts_of(row),
+            ("Reason", row.reason or display.NOTHING),
+            ("Filters", display.mono(display.as_json(row.filters))),
+        ]
+        return Page(
+            badges=[display.badge(row.get_status_display(), states.BULK[row.status])],
+            notices=[row.problem] if row.problem else [],
+            main=[Panel("Progress", "jobs/bulk_progress.html", progress, icon="hourglass_top")],
+            side=[Facts("About it", facts)],
+        )
+
+
+@admin.register(BulkChange)
+class BulkChangeAdmin(BulkAdmin):
+    """Requests to change many jobs at once, and how far they are."""
+
+    followed = JOBS
+    permissions = [action.permission for action in BulkAction]
+    view_permission = "jobs.view_job"
     empty_text = "Narrow the list of jobs by filters, then press “Change all that match”."
     creation = Creation(
         title="Change all that match",
@@ -120,71 +217,27 @@ class BulkChangeAdmin(OperatorAdmin):
         template="jobs/bulk.html",
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return any(self.admin_site.holds(request, action.permission) for action in BulkAction)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        request.asked = asked = asked_by(request, self.actor(request))  # type: ignore[attr-defined]
-        if self.has_add_permission(request) and (asked.tenant is None or asked.left_out):
-            return self.render(
-                request, "jobs/bulk_unclear.html", asked=asked, creation=self.creation, title="Change all that match"
-            )
-        return super().add_view(request, form_url, extra_context)
-
-    def _form(self, request: HttpRequest, form: type[OperatorForm], **about: Any) -> OperatorForm:
-        return super()._form(request, form, place=getattr(request, "asked", None), **about)
-
-    def is_live(self, row: BulkChange) -> bool:
-        return not row.is_final
-
-    def title_of(self, row: BulkChange) -> str:
-        return f"{str(row.get_action_display()).capitalize()} {row.expected} job{'' if row.expected == 1 else 's'}"
-
-    def page(self, request: HttpRequest, row: BulkChange) -> Page:
-        handled = row.done + row.refused
-        progress = {
-            "done": row.done,
-            "refused": row.refused,
-            "expected": row.expected,
-            "handled": min(handled, row.expected),
-        }
-        facts = [
-            ("Tenant", self.links(request)(row.tenant)),
-            ("Asked for by", row.requested_by or "somebody who is gone"),
-            ("Asked for", display.moment(row.created_at)),
-            ("Ended", display.moment(row.finished_at)),
-            ("Priority", row.priority),
-            ("Reason", row.reason or display.NOTHING),
-            ("Filters", display.mono(display.as_json(row.filters))),
-        ]
-        return Page(
-            badges=[display.badge(row.get_status_display(), states.BULK[row.status])],
-            notices=[row.problem] if row.problem else [],
-            main=[Panel("Progress", "jobs/bulk_progress.html", progress, icon="hourglass_top")],
-            side=[Facts("About it", facts)],
-        )
-
-
-def asked_by(request: HttpRequest, actor: Actor) -> Asked:
-    """Read the filters of the job list out of the address."""
+def asked_by(request: HttpRequest, actor: Actor, followed: Followed) -> Asked:
+    """Read the filters of a list out of the address."""
     given = {name: str(value) for name, value in request.GET.items() if value}
-    filters: dict[str, Any] = {to: [given[name]] for name, to in _KEYS.items() if name in given}
-    window = next(
-        (one for name, _, one in WindowFilter.windows if name == given.get("since", WindowFilter.default)), None
-    )
+    filters: dict[str, Any] = {to: [given[name].strip()] for name, to in followed.keys.items() if name in given}
+    since = given.get("since", followed.default_window(request))
+    window, in_words = next(((one, text) for name, text, one in WindowFilter.windows if name == since), (None, ""))
     if window is not None:
         filters["created_after"] = (timezone.now() - window).isoformat()
-    left_out = [_IN_WORDS.get(name, name) for name in given if name not in _KEYS and name not in _IGNORED]
+    left_out = [
+        followed.in_words.get(name, name) for name in given if name not in followed.keys and name not in _IGNORED
+    ]
     tenants = list(Tenant.objects.visible_to(actor)[:50])
-    tenant = _tenant(given, tenants, actor)
-    return Asked(tenant, tenants, filters, _words(given, filters, tenant, actor), left_out)
+    tenant = _tenant(given, tenants, actor, followed)
+    words = [*_words(given, tenant, actor, followed), *([f"made in the {in_words.lower()}"] if window else [])]
+    return Asked(tenant, tenants, filters, words, left_out, followed)
 
 
-def _tenant(given: Mapping[str, str], tenants: list[Tenant], actor: Actor) -> Tenant | None:
-    """Return the tenant that is meant: the one filtered by, that of the process or folder, or the only one there is."""
-    for name, model in (("process__id__exact", Process), ("folder__id__exact", Folder)):
+def _tenant(given: Mapping[str, str], tenants: list[Tenant], actor: Actor, followed: Followed) -> Tenant | None:
+    """Return the tenant that is meant: the one filtered by, that of a row that is named, or the only one there is."""
+    for name, model, _ in followed.places:
         row: Any = _row(model, given.get(name, ""), actor)
         if row is not None:
             return row.tenant  # type: ignore[no-any-return]
@@ -201,19 +254,14 @@ def _row(model: Any, identity: str, actor: Actor) -> Any:
         return None
 
 
-def _words(given: Mapping[str, str], filters: Mapping[str, Any], tenant: Tenant | None, actor: Actor) -> list[str]:
+def _words(given: Mapping[str, str], tenant: Tenant | None, actor: Actor, followed: Followed) -> list[str]:
     words = [f"in {tenant}"] if tenant is not None else []
-    if "status" in filters:
-        words.append(f"that are {', '.join(filters['status'])}" if filters["status"][0] in JobStatus.values else "")
-    for name, model, text in (("process__id__exact", Process, "of"), ("folder__id__exact", Folder, "in the folder")):
+    if given.get("status__exact") in followed.statuses:
+        words.append(f"that are {followed.statuses[given['status__exact']].lower()}")
+    for name, model, text in followed.places:
         row = _row(model, given.get(name, ""), actor)
         if row is not None:
             words.append(f"{text} {row}")
-    if "created_after" in filters:
-        words.append(f"made in the {_window_text(given)}")
-    return [word for word in words if word]
-
-
-def _window_text(given: Mapping[str, str]) -> str:
-    name = given.get("since", WindowFilter.default)
-    return next(title for one, title, _ in WindowFilter.windows if one == name).lower()
+    told = {"status", "created_after"} | {followed.keys[name] for name, *_ in followed.places if name in followed.keys}
+    plain = [(to, given[name]) for name, to in followed.keys.items() if name in given and to not in told]
+    return [*words, *(f"with the {to.replace('_', ' ')} “{value}”" for to, value in plain)]

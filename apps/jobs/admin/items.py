@@ -23,7 +23,7 @@ from apps.jobs.admin import item_filters, item_jobs, item_pages, job_pages
 from apps.jobs.admin.item_forms import AddItemAsJsonForm, AddItemForm, ItemPriorityForm, PostponeForm, ReviewForm
 from apps.queues import services
 from apps.queues.admin import file_forms
-from apps.queues.models import MOST_OWNED, ItemStatus, Queue, QueueItem, ReviewStatus
+from apps.queues.models import MOST_OWNED, ItemBulkAction, ItemStatus, Queue, QueueItem, ReviewStatus
 from apps.rbac import services as rbac
 
 #: What can be megabytes long, and no list shows.
@@ -203,7 +203,10 @@ class ItemAdmin(OperatorAdmin):
         if "queue__id__exact" in request.GET and item_jobs.may_make(self, request):
             address = f"{reverse('admin:queues_queueitem_job')}?{request.GET.urlencode()}"
             acts.append((f"Make a job of the first {MOST_OWNED} that wait…", address))
-        return super().changelist_view(request, {**(extra_context or {}), "list_acts": acts})
+        address = f"{reverse('admin:queues_itembulkchange_add')}?{request.GET.urlencode()}"
+        may = any(self.admin_site.holds(request, action.permission) for action in ItemBulkAction)
+        context = {"list_acts": acts, "bulk_address": address if may else ""}
+        return super().changelist_view(request, {**(extra_context or {}), **context})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the operations on ticked items, and making one job of them all."""
