@@ -40,6 +40,7 @@ def test_every_item_that_matches_is_changed_after_a_preview():
     assert asked.url == page_of(change)
     assert [one.retries.count() for one in (matching, other, waiting)] == [1, 0, 0]
     assert "1 of 1 done" in text_of(visitor.open(change))
+    assert str(change) == "Requeue: 1"
 
 
 def test_an_action_takes_what_it_needs_and_leaves_the_rest_alone():

@@ -286,3 +286,6 @@ class BulkChange(BulkRequest):
     priority = models.SmallIntegerField(null=True)
 
     objects = BulkChangeQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.expected}"

@@ -95,3 +95,6 @@ class ItemBulkChange(BulkRequest):
     review_comment = models.TextField(blank=True)
 
     objects = ItemBulkChangeQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.expected}"
