@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shutil
@@ -47,6 +48,7 @@ def _set_django_up(folder: Path) -> None:
         "FILES_DIR": str(folder / "files"),
         "METRICS_DIR": str(folder / "metrics"),
         "SECRET_KEY": secrets.token_urlsafe(48),
+        "MASTER_KEYS": f"benchmark:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
     }
     os.environ.pop("LIVE_URL", None)

@@ -52,6 +52,17 @@ _pepper = env.str("TOKEN_PEPPER", default="")
 TOKEN_PEPPER = _strong("TOKEN_PEPPER", _pepper) if _pepper else SECRET_KEY
 TOKEN_PEPPER_FALLBACKS: list[str] = env.list("TOKEN_PEPPER_FALLBACKS", default=[])
 
+
+def _master_keys() -> list[str]:
+    """Return the keys that wrap those of tenants, the current one first."""
+    if (IS_EMBEDDED or TESTING) and not embedded.is_given("MASTER_KEYS"):
+        return [f"embedded:{embedded.master_key(DATA_DIR)}"]
+    return list(env.list("MASTER_KEYS"))
+
+
+MASTER_KEYS = _master_keys()
+MASTER_KEY_PROVIDER = env.str("MASTER_KEY_PROVIDER", default="apps.encryption.rules.masters.LocalMasterKeys")
+
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[])
@@ -84,12 +95,14 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.events",
     "apps.rbac",
+    "apps.encryption",
     "apps.tenancy",
     "apps.accounts",
     "apps.configuration",
     "apps.packages",
     "apps.robots",
     "apps.processes",
+    "apps.assets",
     "apps.queues",
     "apps.jobs",
     "apps.triggers",
@@ -226,6 +239,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "jobs.forget_ended_tokens": 86_400,
         "robots.drop_old_samples": 3600,
         "retention.prune": 300,
+        "encryption.reencrypt": 3600,
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,

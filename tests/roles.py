@@ -36,6 +36,7 @@ def environment(**more: str) -> dict[str, str]:
     ours = {
         "DATABASE_URL": address,
         "SECRET_KEY": settings.SECRET_KEY,
+        "MASTER_KEYS": ",".join(settings.MASTER_KEYS),
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "FILES_DIR": str(settings.MEDIA_ROOT),

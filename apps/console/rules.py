@@ -22,6 +22,7 @@ WORKER: Final = "worker"
 WHAT_TO_DO: Final = {
     "database": "Start PostgreSQL, or correct DATABASE_URL. `manage.py doctor` says more.",
     "migrations": "Run `manage.py migrate`.",
+    "keys": "Give MASTER_KEYS every key that is still in use. `manage.py doctor` and `verify_secrets` say more.",
     "broker": "Start the broker, or correct CELERY_BROKER_URL. Robots go on; sweeps, bulk changes and sealing wait.",
     BEAT: "Start `manage.py beat`. Robots go on; sweeps, bulk changes and sealing wait.",
 }

@@ -5,6 +5,7 @@ Importing this package costs nothing and starts nothing; settings do so in every
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from orchestrator.embedded import places
 from orchestrator.embedded.errors import EmbeddedError
 
-__all__ = ["EmbeddedError", "EmbeddedUrls", "default_data_dir", "is_given", "secret_key", "urls"]
+__all__ = ["EmbeddedError", "EmbeddedUrls", "default_data_dir", "is_given", "master_key", "secret_key", "urls"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +54,14 @@ def secret_key(data_dir: Path) -> str:
     path = places.make_data_dir(data_dir) / "secret_key"
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(64))
+    return path.read_text().strip()
+
+
+def master_key(data_dir: Path) -> str:
+    """Return the key that wraps those of tenants, which this data directory keeps; the first call makes it."""
+    path = places.make_data_dir(data_dir) / "master_key"
+    if not path.exists():
+        _write_once(path, base64.b64encode(secrets.token_bytes(32)).decode())
     return path.read_text().strip()
 
 

@@ -61,7 +61,7 @@ def test_all_is_well(client, path, slash, all_roles):
 
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
-    assert list(checks(response)) == ["database", "migrations", "broker", *ROLES]
+    assert list(checks(response)) == ["database", "migrations", "keys", "broker", *ROLES]
 
 
 def test_a_load_balancer_may_ask_by_head(client, all_roles):

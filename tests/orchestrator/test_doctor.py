@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import socket
@@ -124,7 +125,7 @@ def test_a_broker_that_is_away_is_said_with_what_to_do(port, broker):
 
     assert "Connection refused" in line
     assert "Start it, or correct CELERY_BROKER_URL." in line
-    assert summary == "1 of 13 need attention."
+    assert summary == "1 of 14 need attention."
 
 
 def test_queues_are_shown_with_what_waits_in_them(port):
@@ -231,6 +232,7 @@ def test_a_database_that_does_not_answer_is_said_and_all_else_is_looked_at():
         "DATABASE_URL": "postgresql://bv@127.0.0.1:1/bv",
         "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
         "SECRET_KEY": os.urandom(30).hex(),
+        "MASTER_KEYS": f"test:{base64.b64encode(os.urandom(32)).decode()}",
         "ALLOWED_HOSTS": "bv.example",
         "BV_NO_BOOTSTRAP": "1",
         "COLUMNS": "200",

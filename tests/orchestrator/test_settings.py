@@ -1,5 +1,6 @@
 """What the settings make of an environment. Each test starts a process of its own, as every role does."""
 
+import base64
 import json
 import os
 import secrets
@@ -10,9 +11,22 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-GIVEN = {"DATABASE_URL": "postgresql://bv:word@db.example/bv", "SECRET_KEY": secrets.token_urlsafe(50)}
+MASTER_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
+GIVEN = {
+    "DATABASE_URL": "postgresql://bv:word@db.example/bv",
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "MASTER_KEYS": f"first:{MASTER_KEY}",
+}
 #: What the test run itself says about its servers.
-INHERITED = ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "TOKEN_PEPPER", "BV_ROLE", "PYTEST_VERSION")
+INHERITED = (
+    "DATABASE_URL",
+    "CELERY_BROKER_URL",
+    "SECRET_KEY",
+    "MASTER_KEYS",
+    "TOKEN_PEPPER",
+    "BV_ROLE",
+    "PYTEST_VERSION",
+)
 
 
 def settings(*names, data_dir, **environment):
@@ -108,6 +122,20 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
     )
 
 
+def test_keys_for_secrets_must_be_given_where_the_database_is():
+    facts = {name: value for name, value in GIVEN.items() if name != "MASTER_KEYS"}
+
+    assert refusal(**facts).startswith("MASTER_KEYS is not set.")
+
+
+def test_our_own_key_for_secrets_is_made_once_and_kept(tmp_path):
+    first, again = (settings("s.MASTER_KEYS", data_dir=tmp_path) for _ in range(2))
+
+    assert first == again
+    assert first[0][0].startswith("embedded:")
+    assert (tmp_path / "master_key").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_key_may_begin_like_a_reference(tmp_path):
     key = "$" + GIVEN["SECRET_KEY"]
 
@@ -117,7 +145,7 @@ def test_a_key_may_begin_like_a_reference(tmp_path):
 def test_secrets_may_lie_in_files_that_end_with_a_line(tmp_path):
     key, url = secrets.token_urlsafe(50), "redis://broker.example:6379/0"
     files = {}
-    for name, text in {"SECRET_KEY": key, "CELERY_BROKER_URL": url, "DATABASE_URL": GIVEN["DATABASE_URL"]}.items():
+    for name, text in {**GIVEN, "SECRET_KEY": key, "CELERY_BROKER_URL": url}.items():
         (tmp_path / name).write_text(f"{text}\n")
         files[f"{name}_FILE"] = str(tmp_path / name)
 
@@ -173,7 +201,12 @@ SERVERS = ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY")
 
 def asked(code, role, **environment):
     """Return what a process of a role prints that talks to the database server of this test run."""
-    facts = {"DJANGO_SETTINGS_MODULE": "orchestrator.settings", "BV_ROLE": role, "SECRET_KEY": GIVEN["SECRET_KEY"]}
+    facts = {
+        "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
+        "BV_ROLE": role,
+        "SECRET_KEY": GIVEN["SECRET_KEY"],
+        "MASTER_KEYS": GIVEN["MASTER_KEYS"],
+    }
     done = run(code, keep=SERVERS, **facts | environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()

@@ -19,6 +19,7 @@ from apps.console.rules import BEAT, is_silent, what_to_do, worker_for
 from apps.console.views import broker
 from apps.core.api.plain import api_view
 from apps.core.edge.middleware import quiet
+from apps.encryption import services as encryption
 
 OK, DEGRADED, UNAVAILABLE = "ok", "degraded", "unavailable"
 #: Seconds after which a load balancer should look again.
@@ -71,6 +72,8 @@ def _checks() -> Iterator[Check]:
         return
     yield Check("database")
     yield _migrations(missing)
+    if not missing:
+        yield _keys()
     yield _broker()
     yield _role(BEAT, ages.get(BEAT))
     for queue in settings.QUEUES:
@@ -81,6 +84,17 @@ def _migrations(missing: list[str]) -> Check:
     if not missing:
         return Check("migrations")
     return Check.failing("migrations", UNAVAILABLE, f"Not applied: {', '.join(missing[:5])}.")
+
+
+def _keys() -> Check:
+    """Look whether secrets could be opened: better out of service than jobs that fail one by one."""
+    try:
+        flaw = next(encryption.flaws_of_keys(), None)
+    except ValueError as error:
+        return Check.failing("keys", UNAVAILABLE, f"MASTER_KEYS cannot be read: {error}.")
+    if flaw is not None:
+        return Check.failing("keys", UNAVAILABLE, "A data key does not open, so secrets cannot be handed out.")
+    return Check("keys")
 
 
 def _broker() -> Check:

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from apps.console.views import broker
 from apps.console.views.health import missing_migrations
+from apps.encryption import services as encryption
 from apps.packages import services as packages
 from orchestrator import embedded
 from orchestrator.management.commands import _arguments
@@ -137,6 +138,18 @@ def _migrations() -> Iterator[Finding]:
     yield Finding("migrations", found, "Run `manage.py migrate`." if missing else "")
 
 
+def _keys() -> Iterator[Finding]:
+    try:
+        flaws = list(encryption.flaws_of_keys())
+    except ValueError as error:
+        yield Finding("keys of secrets", f"MASTER_KEYS: {error}", "Correct MASTER_KEYS: name:key, the key in base64.")
+        return
+    except (DatabaseError, InterfaceError):
+        return
+    to_do = "Give MASTER_KEYS every key that is still in use; see docs/operating.md." if flaws else ""
+    yield Finding("keys of secrets", str(flaws[0]) if flaws else "all data keys open", to_do)
+
+
 def _broker() -> Iterator[Finding]:
     try:
         waiting = broker.waiting_tasks()
@@ -223,6 +236,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _settings,
     _database,
     _migrations,
+    _keys,
     _broker,
     _storage,
     _static_files,

@@ -1,0 +1,1 @@
+"""How secrets are sealed, and by whose keys. Nothing here knows the database."""
