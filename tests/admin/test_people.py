@@ -25,7 +25,9 @@ OTHER = "another correct horse battery"
 #: What only robots and the system ask for.
 NOT_FOR_PEOPLE = {
     "console.add_roleheartbeat", "jobs.add_job", "jobs.change_plane", "jobs.claim_job", "jobs.report_execution",
-    "jobs.sweep_execution", "queues.sweep_queueitem", "robots.report_robot",
+    "jobs.sweep_execution", "queues.sweep_queueitem", "robots.report_robot", "jobs.delete_job",
+    "jobs.delete_bulkchange", "queues.delete_itembulkchange", "retention.change_pruning", "triggers.delete_firing",
+    "console.add_tick",
 }  # fmt: skip
 
 

@@ -52,6 +52,14 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "jobs.report_execution": "Send steps of executions for their traces",
         "jobs.delete_artefact": "Delete files that jobs left",
     },
+    "Assets": {
+        "assets.view_asset": "See assets, but nothing that is secret",
+        "assets.add_asset": "Make assets",
+        "assets.change_asset": "Change assets, and whose jobs may use them",
+        "assets.set_asset": "Set values of assets",
+        "assets.use_asset": "Let processes use what is secret in assets",
+        "assets.delete_asset": "Delete assets",
+    },
     "Queues": {
         "queues.view_queue": "See queues and how they do",
         "queues.add_queue": "Make queues",
@@ -134,6 +142,14 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "rbac.view_roleassignment": "See who holds which role",
         "rbac.add_roleassignment": "Give roles and share single things",
         "rbac.delete_roleassignment": "Take roles away",
+    },
+    "Administration": {
+        "configuration.view_setting": "See settings",
+        "configuration.change_setting": "Change settings",
+        "retention.view_pruning": "See what goes when",
+        "console.view_tick": "See the schedule of the background work",
+        "console.change_tick": "Change the schedule (everywhere only)",
+        "encryption.rotate_datakey": "Rotate keys of secrets (everywhere only)",
     },
     "Audit and events": {
         "audit.view_auditentry": "Read the audit trail",
