@@ -10,6 +10,7 @@ from typing import Any
 from django.urls import URLPattern, URLResolver
 
 from apps.accounts import services as accounts
+from apps.assets import services as assets
 from apps.audit.models import AuditEntry
 from apps.core.actors import Actor
 from apps.core.api.views import ApiView
@@ -135,6 +136,9 @@ class World:
         self.enrolment_key = make.enrolment_key(self.tenant)
         self.robot = make.robot(self.machine)
         self.holder = make.user()
+        self.asset, self.asset_robot = make.asset(self.folder), make.robot(self.machine)
+        place = assets.Place(robot=self.asset_robot)
+        assets.set_value(self.asset, actor=make.SYSTEM, value="there", place=place)
         self.queue = make.queue(self.folder)
         self.item = make.item(self.queue)
         self.item_file = make.item_file(self.item, name="main")
@@ -191,6 +195,7 @@ class World:
             "enrolment-keys": self.enrolment_key.pk,
             "robots": self.robot.pk,
             "processes": self.process.pk,
+            "assets": self.asset.pk,
             "queues": self.queue.pk,
             "queue-items": self.item.pk,
             "item-leases": self.lease.lease_id,
@@ -233,6 +238,10 @@ class World:
             "POST robots/<str:id>/start-maintenance": {"reason": "new disk"},
             "POST processes": {"name": "new", "package": self.version.package_id},
             "PATCH processes/<str:id>": {"priority": 3},
+            "POST assets": {"name": "new", "type": "text", "value": "x"},
+            "PATCH assets/<str:id>": {"description": "Other"},
+            "POST assets/<str:id>/set-value": {"value": "y"},
+            "POST assets/<str:id>/remove-value": {"robot": self.asset_robot.pk},
             "POST queues": {"name": "new"},
             "PATCH queues/<str:id>": {"max_attempts": 3},
             "POST queue-items": {"queue": self.queue.pk, "payload": {"number": 1}},

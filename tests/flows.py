@@ -26,6 +26,7 @@ MAY = (
     "processes.add_process",
     "processes.change_process", "processes.view_process", "processes.run_process", "jobs.view_job", "jobs.cancel_job",
     "jobs.retry_job", "robots.view_robot", "robots.change_robot", "queues.view_queueitem", "queues.take_queueitem",
+    "assets.view_asset", "assets.add_asset",
 )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from django.contrib.auth.models import Permission
 
 from apps.accounts import services as accounts
 from apps.accounts.models import User
+from apps.assets import services as assets
+from apps.assets.models import Asset
 from apps.core.actors import Actor
 from apps.core.files.shelves import Upload
 from apps.jobs import services as jobs
@@ -203,6 +205,13 @@ def spans(of: Execution, *names: str, **facts: Any) -> list[Span]:
     told = [traces.Traced(**{"span_id": name, "name": name} | facts) for name in names]
     jobs.record_spans(of, actor=acting(of.robot), spans=told)
     return list(Span.of(of.pk).order_by("seq"))
+
+
+def asset(inside: Folder | None = None, **fields: Any) -> Asset:
+    """An asset; a text where nothing else is said."""
+    inside = fields.pop("folder", inside) or folder()
+    facts = {"name": f"asset-{next(_numbers)}", "type": "text", "value": "x"} | fields
+    return assets.create_asset(inside, actor=SYSTEM, **facts)
 
 
 def queue(inside: Folder | None = None, **fields: Any) -> Queue:

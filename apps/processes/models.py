@@ -155,6 +155,13 @@ class Process(TenantRow):
         blank=True,
         help_text="Processes of which its jobs may start jobs themselves.",
     )
+    may_use = models.ManyToManyField(
+        "assets.Asset",
+        through="ProcessAsset",
+        related_name="used_by",
+        blank=True,
+        help_text="Assets with secrets that its jobs are given, where those are for listed processes only.",
+    )
     enabled = models.BooleanField(default=True)
     revision = models.PositiveIntegerField(default=1, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -300,6 +307,23 @@ class ProcessChild(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.parent} may start {self.child}"
+
+
+class ProcessAsset(TenantRow):
+    """Jobs of a process are given what is secret in an asset."""
+
+    process = InTenant(Process, related_name="process_assets")
+    asset = InTenant("assets.Asset", related_name="process_assets")
+
+    class Meta:
+        constraints = [
+            SameTenant("process", name="processasset_process_same_tenant"),
+            SameTenant("asset", name="processasset_asset_same_tenant"),
+            models.UniqueConstraint(fields=["process", "asset"], name="processasset_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.process} may use {self.asset}"
 
 
 def _entrypoints() -> models.QuerySet[Entrypoint]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.assets.models import Asset
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, NameField, OutputSerializer
 from apps.packages.models import Package, PackageVersion
@@ -16,7 +17,7 @@ from apps.tenancy.models import Folder
 
 #: What a column of whole seconds or of a count can hold.
 LARGEST = 2_147_483_647
-MOST_LABELS, MOST_CHILDREN = 64, 100
+MOST_LABELS, MOST_CHILDREN, MOST_ASSETS = 64, 100, 100
 
 
 class ProcessOut(OutputSerializer):
@@ -35,6 +36,12 @@ class ProcessOut(OutputSerializer):
         source="seen_children", many=True, help_text="Processes whose jobs its jobs may start, as far as you see them."
     )
 
+    may_use = RowRef(
+        source="seen_assets",
+        many=True,
+        help_text="Assets with secrets that its jobs are given, as far as you see them.",
+    )
+
     class Meta:
         model = Process
         fields = [
@@ -43,7 +50,8 @@ class ProcessOut(OutputSerializer):
             "script_path", "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base",
             "backoff_cap", "backoff_jitter", "on_lost", "lease_ttl", "kill_grace", "required_labels",
             "target_machine", "target_robot", "concurrency_limit", "limit_parameter", "limit_per_value",
-            "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "retention_days", "may_start", "revision",
+            "robot_version_floor", "memory_limit", "cpu_limit", "niceness", "retention_days", "may_start", "may_use",
+            "revision",
             "created_at",
         ]  # fmt: skip
 
@@ -118,6 +126,12 @@ class CreateProcess(InputSerializer):
         max_length=MOST_CHILDREN,
         required=False,
         help_text="Processes whose jobs its jobs may start themselves. You must be allowed to run them.",
+    )
+    may_use = serializers.ListField(
+        child=RowField(Asset.objects.alive()),
+        max_length=MOST_ASSETS,
+        required=False,
+        help_text="Assets whose secrets its jobs are given. You must be allowed to use them.",
     )
     enabled = serializers.BooleanField(required=False)
 

@@ -3,7 +3,7 @@
 from apps.core.api.routes import api_path
 from apps.runner.views import artefacts, belonging, children, files, robots
 from apps.runner.views import items as own_items
-from apps.runner.views.bv import items, queues, spans
+from apps.runner.views.bv import assets, items, queues, spans
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.bv.falling import or_canonical
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
@@ -28,6 +28,9 @@ _CALLS = [
     api_path("runtime/item-leases/<str:lease>/files/<str:name>", files.held),
     api_path("runtime/file-stores/<str:store>/files", files.list_stored),
     api_path("runtime/file-stores/<str:store>/files/<path:path>", files.stored),
+    api_path("runtime/assets/<str:name>", assets.named),
+    api_path("runtime/secrets/resolve", assets.resolve),
+    api_path("runtime/credentials/<str:name>", assets.metadata),
     api_path("job-executions/<str:execution_id>/logs", bv.append_log),
     api_path("agent-traces/<str:execution_id>/spans", spans.record),
     api_path("runner/packages/<str:version>/download", bv.download),
@@ -37,6 +40,9 @@ _CALLS = [
 bv_patterns = [
     *_CALLS,
     api_path("packages/<str:version>/download", bv.download),
+    api_path("assets/name/<str:name>", assets.named),
+    api_path("assets/secret/<str:name>", assets.secret),
+    api_path("assets/credential/<str:name>", assets.credential),
     api_path("queues", or_canonical(queues.collection, "GET", "POST")),
     api_path("queues/<uuid:queue>", or_canonical(queues.one, "GET", "PUT", "DELETE")),
     api_path("queues/<uuid:queue>/stats", queues.statistics),

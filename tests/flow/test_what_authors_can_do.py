@@ -53,15 +53,19 @@ WORKS_ON_A_QUEUE = """
         )
         return [first.content, [again.reference, again.attempt], queue.get("invoices")]
 """
-NOT_OFFERED = "OrchestratorError: Orchestrator error 404"
+NOT_THERE = "OrchestratorError: Orchestrator error 404"
 #: What the released runtime can ask for, and how the server answers a job that asks for it today.
 ANSWERS = {
-    "assets.get_asset('rate')": NOT_OFFERED,
-    "assets.set_asset('rate', 2)": NOT_OFFERED,
-    "assets.get_secret('key').value()": NOT_OFFERED,
-    "assets.get_credential('login')": NOT_OFFERED,
-    "queue.add('no such queue', {'n': 1})": "OrchestratorError: Orchestrator error 404",
-    "queue.get('no such queue')": "OrchestratorError: Orchestrator error 404",
+    "assets.get_asset('rate')": "7",
+    "assets.set_asset('rate', 8)": "None",
+    "assets.get_asset('RATE')": "8",
+    "assets.get_asset('no such asset')": NOT_THERE,
+    "assets.get_secret('key').value()": "'hunter2'",
+    "assets.get_credential('login').username": "'ada'",
+    "assets.get_credential('login').password.value()": "'pw'",
+    "assets.get_secret('no such secret').value()": NOT_THERE,
+    "queue.add('no such queue', {'n': 1})": NOT_THERE,
+    "queue.get('no such queue')": NOT_THERE,
     "queue.set_status('0193f3a0-5b7e-7c1d-9d2a-4a3f0c9b1e22', queue.Status.DONE)": "OrchestratorError: Orchestrator",
     "queue.get('empty')": "None",
     "queue.add('empty', {'n': 1}, priority=queue.Priority.LOW).reference": "None",
@@ -192,8 +196,12 @@ def test_the_released_runtime_adds_gets_and_settles_items(flow, robot, tmp_path)
     assert {str(one) for one in made.items.values_list("job_id", flat=True)} == {job}
 
 
-def test_what_the_server_does_not_offer_is_an_ordinary_exception(flow, robot, tmp_path):
+def test_the_released_runtime_gets_what_there_is_and_ordinary_exceptions_for_the_rest(flow, robot, tmp_path):
     make.queue(flow.folder, name="Empty")
+    login = {"kind": "password", "value": {"username": "ada"}, "secrets": {"password": "pw"}}
+    flow.call("POST", "/assets", {"name": "rate", "type": "integer", "value": 7})
+    flow.call("POST", "/assets", {"name": "key", "type": "secret", "secrets": {"value": "hunter2"}})
+    flow.call("POST", "/assets", {"name": "login", "type": "credential", **login})
     process = flow.process(package=package_of(flow, "asks", ASKS_FOR_MORE, tmp_path))
 
     job = flow.run(process, parameters={"calls": list(ANSWERS)})

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.assets import services as assets
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed
 from apps.jobs import services
@@ -202,11 +203,66 @@ class TestSharedLimits:
             processes.create_limit(folder, actor=actor, name="SAP", units={process: 1})
 
 
+class TestWhatOneExecutionMayHave:
+    def login(self, folder, **fields):
+        secret = {"type": "secret", "value": None, "secrets": {"value": "x"}}
+        return make.asset(folder, **{"name": "SAP login", "usable_by": "listed", "exclusive": True, **secret, **fields})
+
+    def test_is_given_to_one_at_a_time_of_all_that_use_it(self):
+        folder = make.folder()
+        login = self.login(folder)
+        first, second, other = make.process(folder), make.process(folder), make.process(folder)
+        for process in (first, second):
+            processes.update_process(process, actor=SYSTEM, may_use=[login])
+        jobs = [make.job(one) for one in (first, second, first, other)]
+        session = worker(folder.tenant)
+
+        assert claim(session, 4) == 2
+        assert Execution.objects.open().filter(process=other).count() == 1
+        assert "another execution has what only one may have: SAP login" in why.why_job(jobs[1]).summary
+
+        holder = Execution.objects.open().exclude(process=other).get()
+        services.kill_job(holder.job, actor=SYSTEM)
+        assert claim(session, 4) == 1
+
+    def test_holds_nobody_once_it_may_be_had_by_several_or_is_gone(self):
+        folder = make.folder()
+        login = self.login(folder)
+        process = make.process(folder)
+        processes.update_process(process, actor=SYSTEM, may_use=[login])
+        for _ in range(3):
+            make.job(process)
+        session = worker(folder.tenant)
+        assert claim(session, 3) == 1
+
+        assets.update_asset(login, actor=SYSTEM, exclusive=False)
+
+        assert claim(session, 1) == 1
+        assets.update_asset(login, actor=SYSTEM, exclusive=True)
+        assets.delete_asset(login, actor=SYSTEM)
+        assert claim(session, 1) == 1
+
+    def test_is_for_listed_processes_alone(self):
+        with pytest.raises(Invalid, match="listed"):
+            self.login(make.folder(), usable_by="folder")
+
+
+def limited(folder, used):
+    processes.create_limit(folder, actor=SYSTEM, name="SAP", capacity=3, units=dict.fromkeys(used, 1))
+
+
+def exclusive(folder, used):
+    login = TestWhatOneExecutionMayHave().login(folder)
+    for process in used:
+        processes.update_process(process, actor=SYSTEM, may_use=[login])
+
+
 @pytest.mark.django_db(transaction=True)
-def test_claims_at_the_same_moment_never_exceed_what_is_shared():
+@pytest.mark.parametrize(("shared", "most"), [(limited, 3), (exclusive, 1)])
+def test_claims_at_the_same_moment_never_exceed_what_is_shared(shared, most):
     folder = make.folder()
     used = [make.process(folder), make.process(folder)]
-    processes.create_limit(folder, actor=SYSTEM, name="SAP", capacity=3, units=dict.fromkeys(used, 1))
+    shared(folder, used)
     for number in range(12):
         make.job(used[number % 2])
     sessions = [worker(folder.tenant) for _ in range(6)]
@@ -223,4 +279,4 @@ def test_claims_at_the_same_moment_never_exceed_what_is_shared():
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
 
-    assert Execution.objects.open().filter(process__in=used).count() == 3
+    assert Execution.objects.open().filter(process__in=used).count() == most

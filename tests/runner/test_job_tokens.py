@@ -38,6 +38,9 @@ class Speaker:
     def post(self, path: str, body: Any = None) -> Any:
         return self.client.post(path, json.dumps(body or {}, default=str), JSON)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self.client.put(path, json.dumps(body, default=str), JSON)
+
     def get(self, path: str) -> Any:
         return self.client.get(path)
 

@@ -48,8 +48,7 @@ class Chosen:
     @property
     def names(self) -> list[str]:
         """What the first of them are called."""
-        first = self.items[:MOST_NAMED]
-        return [f"{item} {display.short(item.pk)}" if item.reference else str(item) for item in first]
+        return [str(item) for item in self.items[:MOST_NAMED]]
 
 
 class ProcessForm(OperatorForm):

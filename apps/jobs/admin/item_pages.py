@@ -58,8 +58,7 @@ def status(item: QueueItem) -> SafeString:
 def review(item: QueueItem) -> SafeString | str:
     """Show how far its review is."""
     is_asked = item.review_status != ReviewStatus.NONE
-    text = item.get_review_status_display().capitalize()
-    return display.badge(text, REVIEWS[item.review_status]) if is_asked else display.NOTHING
+    return display.badge(item.get_review_status_display(), REVIEWS[item.review_status]) if is_asked else display.NOTHING
 
 
 @display.column("Ended")
@@ -80,7 +79,7 @@ def took(item: QueueItem) -> SafeString | str:
 
 def badge(item: QueueItem) -> SafeString:
     """Return its status."""
-    return display.badge(item.get_status_display().capitalize(), ITEMS[item.status])
+    return display.badge(item.get_status_display(), ITEMS[item.status])
 
 
 def _reason(item: QueueItem) -> str:

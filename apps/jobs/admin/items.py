@@ -184,8 +184,7 @@ class ItemAdmin(OperatorAdmin):
         try:
             identity = UUID(wanted)
         except ValueError:
-            items: Any = queryset
-            return items.referenced(wanted, self.actor(request)), False
+            return item_filters.with_reference(queryset, wanted, self.actor(request)), False
         return queryset.filter(Q(pk=identity) | Q(lineage=identity)), False
 
     def quick_filters(self, request: HttpRequest) -> Chips:

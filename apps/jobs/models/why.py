@@ -31,7 +31,7 @@ _FACTS = f"""
     (SELECT name FROM tenancy_folder WHERE id = j.folder_id) AS folder_name,
     array_to_string(ARRAY(SELECT unnest(p.required_labels) EXCEPT SELECT unnest(r.labels || m.labels)), ', ')
         AS missing_labels,
-    {eligibility.BRAKE_FACTS}, {eligibility.FOLDER_BRAKE_FACTS}, {eligibility.LIMIT_FACTS},
+    {eligibility.BRAKE_FACTS}, {eligibility.FOLDER_BRAKE_FACTS}, {eligibility.LIMIT_FACTS}, {eligibility.ASSET_FACTS},
     j.id AS job_id, j.available_at, j.priority
 """
 _SOURCES = """

@@ -65,6 +65,14 @@ _FULL_LIMITS = """FROM processes_processlimit q
     ) > t.capacity"""
 LIMIT_FACTS = f"(SELECT string_agg(t.name, ', ' ORDER BY t.name) {_FULL_LIMITS}) AS full_limits"
 
+#: The assets for one execution at a time that a process uses and that another execution has.
+_TAKEN_ASSETS = """FROM processes_processasset q
+    JOIN assets_asset a ON a.id = q.asset_id AND a.exclusive AND a.deleted_at IS NULL
+    WHERE q.process_id = p.id AND EXISTS (
+        SELECT 1 FROM processes_processasset u
+        JOIN jobs_execution e ON e.process_id = u.process_id AND e.status = 'running' WHERE u.asset_id = a.id)"""
+ASSET_FACTS = f"(SELECT string_agg(a.name, ', ' ORDER BY a.name) {_TAKEN_ASSETS}) AS taken_assets"
+
 _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     Predicate(
         "tenant_active", About.ROBOT, "n.status = 'active'",
@@ -137,6 +145,10 @@ _WITHOUT_HISTORY: tuple[Predicate, ...] = (
     Predicate(
         "shared_limits", About.PROCESS, f"NOT EXISTS (SELECT 1 {_FULL_LIMITS})",
         "what it shares with other processes is all in use: {full_limits}", "wait, or raise the limit", is_limit=True,
+    ),
+    Predicate(
+        "assets_free", About.PROCESS, f"NOT EXISTS (SELECT 1 {_TAKEN_ASSETS})",
+        "another execution has what only one may have: {taken_assets}", "wait for it to end", is_limit=True,
     ),
     Predicate(
         "legacy_scripts", About.JOB, "j.script_path = '' OR coalesce(s.legacy_scripts, false)",

@@ -96,9 +96,13 @@ _CHOOSE = f"""
         WHERE j.id = ANY(ARRAY(SELECT id FROM line)) AND j.status || '' = 'pending'
         ORDER BY j.priority DESC, j.available_at, j.id LIMIT %(wanted)s FOR UPDATE OF j SKIP LOCKED)
     SELECT c.id, c.process_id, c.limit_value, p.concurrency_limit, p.limit_per_value,
-        coalesce((SELECT jsonb_object_agg(q.limit_id, q.units) FROM processes_processlimit q
-                  JOIN processes_namedlimit t ON t.id = q.limit_id AND t.deleted_at IS NULL
-                  WHERE q.process_id = p.id), '{{}}'),
+        coalesce((SELECT jsonb_object_agg(s.id, s.units) FROM (
+                      SELECT q.limit_id AS id, q.units FROM processes_processlimit q
+                      JOIN processes_namedlimit t ON t.id = q.limit_id AND t.deleted_at IS NULL
+                      WHERE q.process_id = p.id
+                      UNION ALL SELECT q.asset_id, 1 FROM processes_processasset q
+                      JOIN assets_asset a ON a.id = q.asset_id AND a.exclusive AND a.deleted_at IS NULL
+                      WHERE q.process_id = p.id) s), '{{}}'),
         (SELECT count(*) FROM line)
     FROM chosen c JOIN processes_process p ON p.id = c.process_id
     ORDER BY c.priority DESC, c.available_at, c.id
@@ -124,6 +128,10 @@ _UNITS_LEFT = """
         SELECT sum(u.units) FROM processes_processlimit u
         JOIN jobs_execution e ON e.process_id = u.process_id AND e.status = 'running' WHERE u.limit_id = t.id), 0)
     FROM processes_namedlimit t WHERE t.id = ANY(%(limits)s::uuid[])
+    UNION ALL SELECT a.id, 1 - (
+        SELECT count(*) FROM processes_processasset u
+        JOIN jobs_execution e ON e.process_id = u.process_id AND e.status = 'running' WHERE u.asset_id = a.id)
+    FROM assets_asset a WHERE a.id = ANY(%(limits)s::uuid[])
 """
 _GRANT = """
     WITH wish AS (

@@ -11,18 +11,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apps.assets.models import Asset
 from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
 from apps.packages.models import PackageVersion
 from apps.packages.rules import parameters as parameter_rules
-from apps.processes.models import NothingToRun, Process, ProcessChild, VersionPolicy
+from apps.processes.models import NothingToRun, Process, VersionPolicy
+from apps.processes.services import _bindings
 from apps.rbac import services as rbac
 from apps.robots import rules as robot_rules
 from apps.tenancy.models import Folder
 
-#: What a caller may set, beside ``may_start``; everything else about a process follows from these.
+#: What a caller may set, beside ``may_start`` and ``may_use``; everything else about a process follows from these.
 SETTABLE = (
     "name", "description", "package", "entrypoint_name", "version_policy", "pinned_version", "script_path",
     "parameters", "priority", "timeout", "start_by", "max_attempts", "backoff_base", "backoff_cap", "backoff_jitter",
@@ -43,16 +45,20 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @transaction.atomic
-def create_process(folder: Folder, *, actor: Actor, may_start: Iterable[Process] = (), **fields: Any) -> Process:
+def create_process(
+    folder: Folder, *, actor: Actor, may_start: Iterable[Process] = (), may_use: Iterable[Asset] = (), **fields: Any
+) -> Process:
     """Make a process in ``folder`` from any of ``SETTABLE``. Raises ``Invalid`` naming each wrong field.
 
     ``may_start``: the processes of which its jobs may start jobs; the actor itself must be allowed to run them.
+    ``may_use``: the assets with secrets that its jobs are given; the actor must be allowed to use them.
     """
     rbac.require(actor, "processes.add_process", folder)
     process = Process(folder=folder, tenant_id=folder.tenant_id)
     _fill(process, fields)
     _save(process)
-    _let_start(process, may_start, actor)
+    _bindings.let_start(process, may_start, actor)
+    _bindings.let_use(process, may_use, actor)
     audit.record(actor, "process.created", process, after=_facts(process))
     events.record("process.created", process)
     return process
@@ -60,11 +66,17 @@ def create_process(folder: Folder, *, actor: Actor, may_start: Iterable[Process]
 
 @transaction.atomic
 def update_process(
-    process: Process, *, actor: Actor, may_start: Iterable[Process] | None = None, **fields: Any
+    process: Process,
+    *,
+    actor: Actor,
+    may_start: Iterable[Process] | None = None,
+    may_use: Iterable[Asset] | None = None,
+    **fields: Any,
 ) -> Process:
     """Change any of ``SETTABLE``; jobs already made keep what they were made for, limits apply at once.
 
-    ``may_start`` replaces what its jobs may start, but for processes that the actor may not see; ``None`` leaves it.
+    ``may_start`` and ``may_use`` replace what its jobs may start and use, but for what the actor may not see; ``None``
+    leaves them.
     """
     rbac.require(actor, "processes.change_process", process)
     _lock(process)
@@ -73,7 +85,9 @@ def update_process(
     process.revision += 1
     _save(process)
     if may_start is not None:
-        _let_start(process, may_start, actor)
+        _bindings.let_start(process, may_start, actor)
+    if may_use is not None:
+        _bindings.let_use(process, may_use, actor)
     audit.record(actor, "process.updated", process, before=before, after=_facts(process))
     events.record("process.updated", process)
     return process
@@ -130,22 +144,7 @@ def _facts(process: Process) -> dict[str, Any]:
     """Return what of a process is worth comparing in the audit trail."""
     values = {name: getattr(process, name) for name in SETTABLE}
     facts = {name: str(value.pk) if hasattr(value, "pk") else value for name, value in values.items()}
-    return facts | {"may_start": sorted(process.may_start.values_list("name", flat=True))}
-
-
-def _let_start(process: Process, may_start: Iterable[Process], actor: Actor) -> None:
-    """Set what the jobs of a process may start. Who may not run a process must not reach it through another's jobs."""
-    wanted = {child.pk: child for child in may_start}
-    if any(child.tenant_id != process.tenant_id or child.deleted_at is not None for child in wanted.values()):
-        raise Invalid.field("may_start", "name processes of this tenant that still exist.", code="unknown")
-    known = dict(process.process_children.values_list("child_id", "pk"))
-    for pk in wanted.keys() - known.keys():
-        rbac.require(actor, "processes.run_process", wanted[pk])
-    dropped = Process.objects.visible_to(actor).filter(pk__in=known.keys() - wanted.keys())
-    process.process_children.filter(child__in=dropped).delete()
-    ProcessChild.objects.bulk_create(
-        [ProcessChild(tenant_id=process.tenant_id, parent=process, child_id=pk) for pk in wanted.keys() - known.keys()]
-    )
+    return facts | _bindings.facts_of(process)
 
 
 def _fill(process: Process, fields: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.assets.models import Asset
 from apps.core.api.rows import Reason, RowViewSet
 from apps.processes import services
 from apps.processes.filters import ProcessFilters
@@ -51,12 +52,12 @@ class ProcessViewSet(RowViewSet):
         return self.created(services.create_process(folder, actor=self.actor, **asked))
 
     def get_queryset(self) -> QuerySet[Process]:
-        """Return the processes the caller may see, with what their jobs may start."""
-        return self._with_children(super().get_queryset())
+        """Return the processes the caller may see, with what their jobs may start and use."""
+        return self._with_bindings(super().get_queryset())
 
     def shown(self, row: Any) -> Any:
         """Return a process again with all that its answer shows."""
-        return self._with_children(self.queryset.all()).get(pk=row.pk)
+        return self._with_bindings(self.queryset.all()).get(pk=row.pk)
 
     def partial_update(self, request: Request, id: Any) -> Response:
         """Change a process. Jobs already made keep what they were made for; limits count at once."""
@@ -91,8 +92,12 @@ class ProcessViewSet(RowViewSet):
         entrypoint.version, entrypoint.defaults = version, process.parameters
         return Response(ProcessSignatureOut(entrypoint).data)
 
-    def _with_children(self, processes: QuerySet[Process]) -> QuerySet[Process]:
+    def _with_bindings(self, processes: QuerySet[Process]) -> QuerySet[Process]:
         if getattr(self, "swagger_fake_view", False):
             return processes
         seen = Process.objects.alive().visible_to(self.actor).order_by("name")
-        return processes.prefetch_related(Prefetch("may_start", queryset=seen, to_attr="seen_children"))
+        assets = Asset.objects.alive().visible_to(self.actor)
+        return processes.prefetch_related(
+            Prefetch("may_start", queryset=seen, to_attr="seen_children"),
+            Prefetch("may_use", queryset=assets, to_attr="seen_assets"),
+        )

@@ -15,6 +15,8 @@ ROBOT_PERMISSIONS: Final = frozenset(
 )
 #: What a running job may do, and only about its own execution.
 JOB_PERMISSIONS: Final = frozenset({"jobs.report_execution", "jobs.start_children"})
+#: What both may do with assets, which hold below their folder as well.
+REACHING_PERMISSIONS: Final = frozenset({"assets.view_asset", "assets.use_asset", "assets.set_asset"})
 #: What both may do in the folders that the robot works for.
 FOLDER_PERMISSIONS: Final = frozenset(
     {
@@ -35,6 +37,8 @@ def allows(actor: Actor, permission: str, obj: Any) -> bool:
         return False
     if permission in FOLDER_PERMISSIONS:
         return folders_of(actor).filter(folder_id=getattr(obj, "folder_id", None)).exists()
+    if permission in REACHING_PERMISSIONS:
+        return folders_of(actor).filter(folder__path__startswith=obj.folder.path).exists()
     if actor.is_robot:
         return permission in ROBOT_PERMISSIONS and actor.id in (str(obj.pk), str(getattr(obj, "robot_id", "")))
     return permission in JOB_PERMISSIONS and actor.id == str(obj.pk)

@@ -22,7 +22,11 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
     "Developer": (
         "Publishes packages, makes processes, queues and triggers, and runs them.",
         Q(content_type__app_label__in=("packages", "processes", "queues", "jobs", "triggers"))
-        | Q(content_type__app_label__in=("robots", "tenancy", "events"), codename__startswith="view_"),
+        | Q(content_type__app_label__in=("robots", "tenancy", "events"), codename__startswith="view_")
+        | Q(
+            content_type__app_label="assets",
+            codename__in=("view_asset", "add_asset", "change_asset", "set_asset", "use_asset", "delete_asset"),
+        ),
     ),
     "Operator": (
         "Runs, stops and retries jobs, looks after robots and after what waits in queues.",
@@ -50,7 +54,7 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
         )
         | Q(content_type__app_label="triggers", codename__in=("fire_trigger", "enable_trigger"))
         | Q(content_type__app_label="triggers", codename__startswith="view_")
-        | Q(content_type__app_label__in=("packages", "tenancy", "events"), codename__startswith="view_"),
+        | Q(content_type__app_label__in=("packages", "assets", "tenancy", "events"), codename__startswith="view_"),
     ),
     "Viewer": (
         "Looks, and changes nothing.",

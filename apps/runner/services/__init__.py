@@ -1,6 +1,7 @@
 """What robots ask for, and what changes robots and their leases together."""
 
 from apps.runner.services._pacing import TICKET_SALT
+from apps.runner.services.assets import deliver_secret, find_asset, value_of
 from apps.runner.services.classic import connect_machine, next_job, note_presence, note_receipt, settle_job
 from apps.runner.services.items import take_items
 from apps.runner.services.protocols import NoCommonProtocol, turn_away
@@ -17,7 +18,9 @@ __all__ = [
     "SequenceConflict",
     "connect_classic",
     "connect_machine",
+    "deliver_secret",
     "disable_robot",
+    "find_asset",
     "next_job",
     "note_presence",
     "note_receipt",
@@ -27,4 +30,5 @@ __all__ = [
     "sync_robot",
     "take_items",
     "turn_away",
+    "value_of",
 ]

@@ -1,0 +1,177 @@
+"""Assets: named values that automations read, the same for all or other ones in a folder, on a machine, on a robot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+
+from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind
+from apps.core.actors import Actor
+from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
+from apps.encryption.models import SealedField, seal, unseal
+from apps.rbac import services as rbac
+from apps.robots.models import Robot
+from apps.tenancy.models import Folder
+
+
+class UsableBy(models.TextChoices):
+    """Whose jobs are given a secret."""
+
+    FOLDER = "folder", "every process of its folder and the folders below"
+    LISTED = "listed", "the processes that are listed"
+
+
+class AssetQuerySet(models.QuerySet["Asset"]):
+    """Finding assets."""
+
+    def alive(self) -> AssetQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> AssetQuerySet:
+        return rbac.visible(self, actor, "assets.view_asset")
+
+    def reaching(self, folder: Folder) -> AssetQuerySet:
+        """Return those that hold in a folder: its own, and those of the folders above."""
+        return self.filter(tenant_id=folder.tenant_id, folder__in=[*folder.ancestor_ids, folder.pk])
+
+    def named(self, name: str, folder: Folder) -> Asset | None:
+        """Return the one of this name that holds in a folder: the nearest."""
+        found = self.alive().reaching(folder).filter(name__iexact=name).select_related("folder")
+        return max(found, key=lambda asset: asset.folder.depth, default=None)
+
+
+class Asset(TenantRow):
+    """A named value. What it is worth may differ by folder, machine and robot; the nearest counts."""
+
+    folder = InTenant("tenancy.Folder", related_name="+")
+    name = models.CharField(max_length=LONGEST_NAME)
+    description = models.CharField(max_length=2000, blank=True)
+    type = models.CharField(max_length=12, choices=[(one.value, one.value) for one in AssetType])
+    kind = models.CharField(
+        max_length=12,
+        blank=True,
+        choices=[(one.value, one.value.replace("_", " ")) for one in CredentialKind],
+        help_text="Of a credential.",
+    )
+    usable_by = models.CharField(
+        max_length=8,
+        choices=UsableBy,
+        default=UsableBy.FOLDER,
+        help_text="Whose running jobs are given what is secret in it.",
+    )
+    exclusive = models.BooleanField(
+        "one at a time",
+        default=False,
+        help_text="One execution at a time has it: jobs of the processes that are listed wait for one another.",
+    )
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it stops working elsewhere. An event tells of it in time."
+    )
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = AssetQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("asset"),
+            SameTenant("folder", name="asset_folder_same_tenant"),
+            models.UniqueConstraint("folder", Lower("name"), name="asset_name_free", condition=Q(deleted_at=None)),
+            models.CheckConstraint(name="asset_type_known", condition=Q(type__in=[one.value for one in AssetType])),
+            models.CheckConstraint(
+                name="asset_exclusive_is_listed", condition=Q(exclusive=False) | Q(usable_by="listed")
+            ),
+            models.CheckConstraint(
+                name="asset_credential_has_kind",
+                condition=(Q(type="credential") & ~Q(kind="")) | (~Q(type="credential") & Q(kind="")),
+            ),
+        ]
+        permissions = [
+            ("set_asset", "Can set values of assets"),
+            ("use_asset", "Can let a job use what is secret in an asset"),
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_secret(self) -> bool:
+        return AssetType(self.type).is_secret
+
+    def value_for(self, robot: Robot | None, folder: Folder | None) -> AssetValue | None:
+        """Return the value that counts on a robot for work in a folder: the robot's, its machine's, the nearest's."""
+        fitting = [one for one in self.values.select_related("for_folder") if one.rank(robot, folder) is not None]
+        return max(fitting, key=lambda one: one.rank(robot, folder) or 0, default=None)
+
+
+class AssetValue(TenantRow):
+    """One value of an asset: its own, or the one for a folder, a machine or a robot."""
+
+    PRECEDENCE: ClassVar = {"for_robot": 1_000_000, "for_machine": 999_999}
+
+    asset = InTenant(Asset, related_name="values", db_index=False)
+    for_folder = InTenant("tenancy.Folder", null=True, related_name="+")
+    for_machine = InTenant("robots.Machine", null=True, related_name="+")
+    for_robot = InTenant("robots.Robot", null=True, related_name="+")
+    value = models.JSONField(null=True, help_text="What may be seen of it.")
+    sealed = SealedField(blank=True, help_text="The secret fields, as JSON.")
+    changed_at = models.DateTimeField(db_default=Now(), editable=False)
+    changed_by = models.CharField(max_length=200, editable=False)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            tenant_key("assetvalue"),
+            SameTenant("asset", name="assetvalue_asset_same_tenant"),
+            SameTenant("for_folder", name="assetvalue_folder_same_tenant"),
+            SameTenant("for_machine", name="assetvalue_machine_same_tenant"),
+            SameTenant("for_robot", name="assetvalue_robot_same_tenant"),
+            models.UniqueConstraint(
+                fields=["asset", "for_folder", "for_machine", "for_robot"],
+                name="assetvalue_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="assetvalue_one_place",
+                condition=Q(for_folder=None, for_machine=None)
+                | Q(for_folder=None, for_robot=None)
+                | Q(for_machine=None, for_robot=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where it counts, in words."""
+        for word in ("robot", "machine", "folder"):
+            if (what := getattr(self, f"for_{word}")) is not None:
+                return f"on the {word} {what}" if word != "folder" else f"in the folder {what}"
+        return "everywhere else"
+
+    def rank(self, robot: Robot | None, folder: Folder | None) -> int | None:
+        """Return how near this value is to a robot's work in a folder; ``None`` where it does not count there."""
+        if self.for_robot_id is not None:
+            return self.PRECEDENCE["for_robot"] if robot is not None and robot.pk == self.for_robot_id else None
+        if self.for_machine_id is not None:
+            fits = robot is not None and robot.machine_id == self.for_machine_id
+            return self.PRECEDENCE["for_machine"] if fits else None
+        if self.for_folder is not None:
+            fits = folder is not None and folder.path.startswith(self.for_folder.path)
+            return len(self.for_folder.path) if fits else None
+        return 0
+
+    def seal(self, secrets: Mapping[str, str]) -> None:
+        """Put the secret fields in; the caller stores the row."""
+        seal(self, "sealed", json.dumps(dict(secrets)))
+
+    def unseal(self) -> dict[str, str]:
+        """Return the secret fields. Whoever calls has asked whether it may. Raises ``Unopenable``."""
+        fields: dict[str, str] = json.loads(unseal(self, "sealed")) if self.sealed else {}
+        return fields

@@ -1,0 +1,109 @@
+"""Assets, as callers send and see them. What is secret only ever comes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.assets.models import Asset, AssetValue, UsableBy
+from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind
+from apps.assets.services import Place
+from apps.core.api.rows import ChangeSerializer, RowField, RowRef
+from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
+from apps.core.errors import Invalid
+from apps.robots.models import Machine, Robot
+from apps.tenancy.models import Folder
+
+TYPES = [(one.value, one.value) for one in AssetType]
+KINDS = [(one.value, one.value) for one in CredentialKind]
+
+
+class AssetOut(OutputSerializer):
+    """A named value that automations read. What is secret in it is never shown."""
+
+    folder = RowRef()
+    value = serializers.SerializerMethodField(
+        help_text="What counts where no nearer value does, as far as it may be seen: of a credential its public fields."
+    )
+    is_secret = serializers.BooleanField(help_text="Something in it is sealed.")
+
+    class Meta:
+        model = Asset
+        fields = [
+            "id", "tenant", "folder", "name", "description", "type", "kind", "is_secret", "usable_by", "exclusive",
+            "value", "expires_at", "created_at",
+        ]  # fmt: skip
+
+    def get_value(self, asset: Any) -> Any:
+        return next((one.value for one in asset.own_value), None)
+
+
+class AssetValueOut(OutputSerializer):
+    """What an asset is worth in one place."""
+
+    folder = RowRef(source="for_folder", allow_null=True)
+    machine = RowRef(source="for_machine", allow_null=True)
+    robot = RowRef(source="for_robot", allow_null=True)
+    value = serializers.JSONField(help_text="What may be seen of it.")
+    place = serializers.CharField(help_text="Where it counts, in words.")
+
+    class Meta:
+        model = AssetValue
+        fields = ["folder", "machine", "robot", "place", "value", "changed_at", "changed_by"]
+
+
+class _Worth(InputSerializer):
+    value = serializers.JSONField(
+        required=False, allow_null=True, help_text="What may be seen of it: of a credential the public fields."
+    )
+    secrets = serializers.DictField(
+        child=serializers.CharField(trim_whitespace=False, allow_blank=True),
+        required=False,
+        allow_null=True,
+        write_only=True,
+        help_text="What is sealed: `value` of a secret, the secret fields of a credential.",
+    )
+
+
+class CreateAsset(_Worth):
+    name = NameField(max_length=LONGEST_NAME)
+    folder = RowField(Folder.objects.alive(), required=False, help_text="Where it lives; it holds below as well.")
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    type = serializers.ChoiceField(TYPES)
+    kind = serializers.ChoiceField(KINDS, required=False, help_text="Of a credential.")
+    usable_by = serializers.ChoiceField(UsableBy.choices, required=False)
+    exclusive = serializers.BooleanField(
+        required=False, help_text="One execution at a time has it; for listed processes only."
+    )
+    expires_at = MomentField(required=False, allow_null=True)
+
+
+class UpdateAsset(ChangeSerializer):
+    name = NameField(max_length=LONGEST_NAME)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    usable_by = serializers.ChoiceField(UsableBy.choices, required=False)
+    exclusive = serializers.BooleanField(
+        required=False, help_text="One execution at a time has it; for listed processes only."
+    )
+    expires_at = MomentField(required=False, allow_null=True)
+
+
+class WhichPlace(InputSerializer):
+    """Where a value counts: name one, or none for everywhere else."""
+
+    folder = RowField(Folder.objects.alive(), required=False)
+    machine = RowField(Machine.objects.alive(), required=False)
+    robot = RowField(Robot.objects.alive(), required=False)
+
+
+class SetValue(_Worth, WhichPlace):
+    """A value, and where it counts."""
+
+
+def place_of(asked: dict[str, Any]) -> Place:
+    """Take the place out of what was asked. Raises ``Invalid`` where it names several."""
+    named = {name: asked.pop(name) for name in ("folder", "machine", "robot") if asked.get(name) is not None}
+    if len(named) > 1:
+        raise Invalid.field(next(iter(named)), "name one of folder, machine and robot, or none.")
+    return Place(**named)
