@@ -162,6 +162,8 @@ class TestTakingOver:
             "DTSTART;VALUE=DATE:20260506\nDTEND:20260506T200000Z",
             "DTSTART:tomorrow",
             "COMMENT:no beginning",
+            "RECURRENCE-ID:tomorrow\nDTSTART;VALUE=DATE:20260507",
+            "RECURRENCE-ID;VALUE=DATE:20260506\nRECURRENCE-ID;VALUE=DATE:20260508\nDTSTART;VALUE=DATE:20260507",
         ],
     )
     def test_an_event_that_cannot_be_read_is_named_and_the_others_are_taken(self, event):
@@ -296,14 +298,29 @@ class TestTakingOver:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "hello", "BEGIN:VCALENDAR\r\n", ical(), ical("SUMMARY:Odd\nCOMMENT:x"), "x" * (2 * 1024 * 1024 + 1)],
-    )
+        [
+            "", "hello", "BEGIN:VCALENDAR\r\n", ical(), ical("SUMMARY:Odd\nCOMMENT:x"), "x" * (2 * 1024 * 1024 + 1),
+            pytest.param(ical(DAY_OFF.replace("Day", "\0")), id="NUL"),
+        ],
+    )  # fmt: skip
     def test_a_text_of_which_nothing_can_be_taken_over_is_refused(self, text):
         made = calendar(rules=[CHRISTMAS])
 
         assert refused(lambda **given: services.import_calendar(made, **given), text=text) == ["text"]
 
         assert made.rules.count() == 1
+
+    def test_a_text_is_never_taken_for_the_path_of_a_file(self, tmp_path):
+        calendar_of_the_server, secret = tmp_path / "a.ics", tmp_path / "environment"
+        calendar_of_the_server.write_text(ical(DAY_OFF))
+        secret.write_text("PASSWORD=hunter2")
+
+        with pytest.raises(Invalid):
+            services.import_calendar(calendar(), actor=SYSTEM, text=str(calendar_of_the_server))
+        with pytest.raises(Invalid) as told:
+            services.import_calendar(calendar(), actor=SYSTEM, text=str(secret))
+
+        assert "hunter2" not in str(told.value)
 
     def test_what_was_cancelled_is_left_out_without_a_word(self):
         imported = services.import_calendar(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -86,10 +87,13 @@ def read(text: str, *, zone: ZoneInfo, today: date) -> Reading:
 def _events(text: str) -> list[Component]:
     if len(text) > LARGEST:
         raise BadCalendar(f"it has more than {LARGEST} characters.")
+    if "\0" in text:
+        raise BadCalendar("it holds a NUL character.")
     try:
-        events = Calendar.from_ical("".join(_without_zones(text.splitlines(keepends=True)))).walk("VEVENT")
+        # Without an end of line the library would take the text for the path of a file, and read that.
+        events = Calendar.from_ical("".join(_without_zones(text.splitlines(keepends=True))) + "\r\n").walk("VEVENT")
     except (ValueError, IndexError, KeyError) as error:
-        raise BadCalendar(f"it is no iCalendar: {error}") from error
+        raise BadCalendar(f"it is no iCalendar: {str(error)[:LONGEST_LABEL]}") from error
     if len(events) > MOST_EVENTS:
         raise BadCalendar(f"it has {len(events)} events; at most {MOST_EVENTS} are taken.")
     return list(events)
@@ -125,10 +129,12 @@ def _refuse_too_many(depth: int, count: int) -> None:
 
 def _moved(events: Iterable[Any]) -> dict[str, list[date]]:
     """Return by event which of its days and times have an event of their own in their place."""
-    moved = defaultdict(list)
+    moved: defaultdict[str, list[date]] = defaultdict(list)
     for event in events:
         if "RECURRENCE-ID" in event:
-            moved[str(event.get("UID", ""))].append(event.decoded("RECURRENCE-ID"))
+            with suppress(ValueError, TypeError, KeyError, AttributeError):  # It is told where the event is read.
+                time_of_other = event.decoded("RECURRENCE-ID")
+                moved[str(event.get("UID", ""))] += [time_of_other] if isinstance(time_of_other, date) else []
     return dict(moved)
 
 
@@ -146,6 +152,8 @@ class _Reader:
     def take(self, event: Any, name: str, label: str) -> None:
         """Turn one event into stretches. Raises ``_Unreadable``, and what ``icalendar`` and ``dateutil`` raise."""
         start, once = self._once(event, label)
+        if "RECURRENCE-ID" in event and not isinstance(event.decoded("RECURRENCE-ID"), date):
+            raise _Unreadable("it changes several times of another event.")
         if "RECURRENCE-ID" in event and "RANGE" in event["RECURRENCE-ID"].params:
             raise _Unreadable("it changes another event from one time on.")
         if "RRULE" not in event and "RDATE" not in event:
