@@ -321,6 +321,15 @@ def test_hashing_a_file_winds_it_back():
     assert file.read() == b"PK" * 100_000
 
 
+def test_what_is_kept_of_a_body_cannot_be_guessed_without_the_key(settings):
+    request = RequestFactory().post("/x")
+    kept = body_hash(request, {"pin": "1234"})
+
+    settings.TOKEN_PEPPER = "another"
+
+    assert body_hash(request, {"pin": "1234"}) != kept
+
+
 def test_bytes_can_be_a_body_too():
     request = RequestFactory().post("/x")
 
