@@ -105,6 +105,7 @@ WRITES_NOTHING_DOWN = {
     "runner.note_receipt": TRAFFIC,
     "runner.settle_job": TRAFFIC,
     "runner.deliver_secret": "the service of the asset that it calls writes down what was handed out",
+    "runner.set_asset": "the service of the asset that it calls writes down what was set",
     "runner.take_items": "the service of the queue that it calls writes down what was taken",
     "jobs.hold_execution": "it changes nothing: it keeps things as they are for whoever calls it",
     "console.note_role_seen": HOUSEKEEPING,

@@ -172,9 +172,24 @@ class TestSetting:
         assert answer.status_code == 200, answer.content
         assert asset_named(execution, name).values.get().value == kept
 
-    @pytest.mark.parametrize(("name", "sent"), [("rate", "many"), ("dry", "perhaps"), ("key", "x")])
+    @pytest.mark.parametrize(
+        ("name", "sent"),
+        [("rate", "many"), ("rate", "--5"), ("rate", "9" * 5_000), ("dry", "perhaps"), ("key", "x")],
+        ids=["words", "signs", "digits", "neither", "a secret"],
+    )
     def test_refuses_what_does_not_fit(self, job, name, sent):
         assert job.put(f"{API}/assets/name/{name}", {"value": sent}).status_code == 400
+
+    def test_needs_the_process_to_be_listed_where_the_asset_says_so(self, execution, job):
+        asset = asset_named(execution, "key")
+        assets.update_asset(asset, actor=SYSTEM, usable_by="listed")
+
+        refused = job.put(f"{API}/assets/secret/key", {"value": "planted"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "asset_not_usable")
+        assert asset.values.get().unseal() == {"value": "hunter2"}
+
+        processes.update_process(execution.process, actor=SYSTEM, may_use=[asset])
+        assert job.put(f"{API}/assets/secret/key", {"value": "new"}).status_code == 200
 
     def test_seals_secrets_anew(self, job):
         assert job.put(f"{API}/assets/secret/key", {"value": "new"}).status_code == 200

@@ -1,7 +1,7 @@
 """What robots ask for, and what changes robots and their leases together."""
 
 from apps.runner.services._pacing import TICKET_SALT
-from apps.runner.services.assets import deliver_secret, find_asset, value_of
+from apps.runner.services.assets import deliver_secret, find_asset, set_asset, value_of
 from apps.runner.services.classic import connect_machine, next_job, note_presence, note_receipt, settle_job
 from apps.runner.services.items import take_items
 from apps.runner.services.protocols import NoCommonProtocol, turn_away
@@ -26,6 +26,7 @@ __all__ = [
     "note_receipt",
     "open_session",
     "regenerate_key",
+    "set_asset",
     "settle_job",
     "sync_robot",
     "take_items",

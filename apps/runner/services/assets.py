@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
 from apps.assets import services as assets
-from apps.assets.models import Asset, AssetValue
-from apps.assets.services import Delivered
+from apps.assets.models import Asset, AssetValue, UsableBy
+from apps.assets.services import Delivered, NotUsable
 from apps.core.actors import Actor
 from apps.core.errors import NotFound
 from apps.jobs.models import Execution, ExecutionStatus
@@ -47,6 +48,24 @@ def value_of(found: Found) -> AssetValue:
 
 
 @transaction.atomic
+def set_asset(found: Found, *, actor: Actor, value: Any = None, secrets: Mapping[str, str] | None = None) -> None:
+    """Set what an asset is worth where nothing nearer counts, in the name of an execution that goes on.
+
+    Raises ``NotUsable`` where the asset is for listed processes and this is none: who may not read a secret must not
+    put another in its place. Raises ``Invalid``, ``Conflict``.
+    """
+    rbac.require(actor, "assets.set_asset", found.asset)
+    if found.asset.usable_by == UsableBy.LISTED and not _is_listed(found):
+        raise NotUsable(
+            f"This process may not set the asset “{found.asset.name}”. Let whoever looks after it list it there.",
+            permission="assets.set_asset",
+            target=found.asset,
+            actor=actor,
+        )
+    assets.set_value(found.asset, actor=actor, value=value, secrets=secrets)
+
+
+@transaction.atomic
 def deliver_secret(found: Found, *, actor: Actor) -> Delivered:
     """Hand what is secret in an asset to an execution that goes on. Raises ``NotUsable``, ``NotFound``."""
     rbac.require(actor, "assets.use_asset", found.asset)
@@ -57,8 +76,12 @@ def deliver_secret(found: Found, *, actor: Actor) -> Delivered:
         robot=execution.robot,
         folder=execution.folder,
         execution=execution.pk,
-        is_listed=ProcessAsset.objects.filter(process=execution.process_id, asset=found.asset).exists(),
+        is_listed=_is_listed(found),
     )
+
+
+def _is_listed(found: Found) -> bool:
+    return ProcessAsset.objects.filter(process=found.execution.process_id, asset=found.asset).exists()
 
 
 def _running(actor: Actor, within: Execution | None) -> Iterator[Execution]:

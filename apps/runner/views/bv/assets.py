@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from apps.assets import services as assets
 from apps.assets.rules import AssetType
 from apps.core.api.bodies import read_json
 from apps.core.api.plain import api_view
@@ -21,6 +21,7 @@ from apps.runner.views.robots import reply
 #: What their programs call types.
 WORDS: Final = {AssetType.INTEGER: "int", AssetType.BOOLEAN: "bool"}
 MASK: Final = "***"
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @api_view("GET", "PUT")
@@ -40,7 +41,7 @@ def secret(request: HttpRequest, name: str) -> HttpResponseBase:
     found = _of_type(services.find_asset(name, actor=speaker.actor, within=speaker.own), AssetType.SECRET)
     if request.method == "PUT":
         (text,) = _texts(request, "value")
-        assets.set_value(found.asset, actor=speaker.actor, secrets={"value": text})
+        services.set_asset(found, actor=speaker.actor, secrets={"value": text})
         return reply({"name": found.asset.name, "type": "secret"})
     return _private({"value": services.deliver_secret(found, actor=speaker.actor).secrets["value"]})
 
@@ -53,7 +54,7 @@ def credential(request: HttpRequest, name: str) -> HttpResponseBase:
     if request.method == "PUT":
         username, password = _texts(request, "username", "password")
         public = {"username": username}
-        assets.set_value(found.asset, actor=speaker.actor, value=public, secrets={"password": password})
+        services.set_asset(found, actor=speaker.actor, value=public, secrets={"password": password})
         return reply({"name": found.asset.name, "type": "credential", **public})
     given = services.deliver_secret(found, actor=speaker.actor)
     return _private({**given.value, **given.secrets})
@@ -119,7 +120,7 @@ def _set(found: Found, actor: Any, data: dict[str, Any]) -> None:
         raise Invalid.field("name", "This asset is secret: set it as a secret or a credential.")
     if "value" not in data:
         raise Invalid.field("value", "say what it is worth.", code="required")
-    assets.set_value(found.asset, actor=actor, value=_read(found.asset.type, data["value"]))
+    services.set_asset(found, actor=actor, value=_read(found.asset.type, data["value"]))
 
 
 def _read(type_: str, value: Any) -> Any:
@@ -128,7 +129,7 @@ def _read(type_: str, value: Any) -> Any:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if not isinstance(value, str):
         return value
-    if type_ == AssetType.INTEGER and value.strip().lstrip("+-").isdecimal():
+    if type_ == AssetType.INTEGER and _INTEGER.fullmatch(value.strip()):
         return int(value)
     if type_ == AssetType.BOOLEAN and value.lower() in ("true", "false", "1", "0", "yes", "no"):
         return value.lower() in ("true", "1", "yes")
