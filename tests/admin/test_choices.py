@@ -293,3 +293,14 @@ def test_every_filter_of_every_list_is_taken(page):
     answers = {name: visitor.get(address, **{name: "x"}).status_code for name in names}
 
     assert [name for name, status in answers.items() if status not in (200, 302)] == []
+
+
+def test_the_palette_finds_items_by_their_whole_reference():
+    mine, theirs = make.tenant(), make.tenant()
+    own, other, foreign = rows.item(mine), make.item(rows.queue(mine), reference="INV-12"), rows.item(theirs)
+
+    shown = text_of(holding("Operator", mine).get(reverse("admin:search"), s="INV-1"))
+
+    assert page_of(own) in shown
+    assert page_of(other) not in shown
+    assert page_of(foreign) not in shown

@@ -58,7 +58,8 @@ def find(request: HttpRequest, site: OperatorSite, text: str) -> list[Found]:
     if len(wanted) < SHORTEST:
         return []
     actor = actor_of(request)
-    return [*_pages(request, wanted), *_rows_named(actor, wanted), *_rows_with_id(actor, wanted)]
+    rows = [*_rows_named(actor, wanted), *_items_referenced(actor, wanted), *_rows_with_id(actor, wanted)]
+    return [*_pages(request, wanted), *rows]
 
 
 def _pages(request: HttpRequest, wanted: str) -> list[Found]:
@@ -76,6 +77,12 @@ def _rows_named(actor: Actor, wanted: str) -> list[Found]:
         for model, icon in _BY_NAME
         for row in model.objects.visible_to(actor).alive().filter(name__icontains=wanted)[:MOST_OF_EACH]
     ]
+
+
+def _items_referenced(actor: Actor, wanted: str) -> list[Found]:
+    """Return the newest items of that reference: it is looked up as a whole, as no index knows parts of it."""
+    items = QueueItem.objects.visible_to(actor).alive().referenced(wanted, actor)
+    return [_found(item, "list_alt") for item in items.only("reference").order_by("-pk")[:MOST_OF_EACH]]
 
 
 def _rows_with_id(actor: Actor, wanted: str) -> list[Found]:

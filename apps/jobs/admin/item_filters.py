@@ -8,20 +8,9 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from apps.core.actors import Actor
 from apps.core.admin.base import SimpleListFilter, TextFilter
 from apps.core.admin.filters import WindowFilter
 from apps.core.api.callers import actor_of
-from apps.queues.models import Queue
-
-#: A reference is looked for in so many queues at most.
-MOST_QUEUES = 1_000
-
-
-def with_reference(items: QuerySet[Any], reference: str, actor: Actor) -> QuerySet[Any]:
-    """Return the items of that reference, queue by queue along their index."""
-    queues = list(Queue.objects.visible_to(actor).order_by().values_list("pk", flat=True)[:MOST_QUEUES])
-    return items.filter(reference=reference, queue_id__in=queues)
 
 
 class ItemWindowFilter(WindowFilter):
@@ -46,7 +35,8 @@ class ReferenceFilter(TextFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return with_reference(queryset, value.strip(), actor_of(request)) if value else queryset
+        items: Any = queryset
+        return items.referenced(value.strip(), actor_of(request)) if value else queryset
 
 
 class PriorityFilter(TextFilter):

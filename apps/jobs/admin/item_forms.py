@@ -13,6 +13,17 @@ from apps.queues.models import Queue, ReviewStatus
 from apps.queues.models.items import LONGEST_REFERENCE
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
 
+#: What a review comes to, the most usual first.
+_REVIEWS = [
+    (status.value, str(status.label).capitalize())
+    for status in (
+        ReviewStatus.VERIFIED,
+        ReviewStatus.IN_REVIEW,
+        ReviewStatus.OPEN,
+        ReviewStatus.RETRIED,
+        ReviewStatus.NONE,
+    )
+]
 _OPTIONS = ("reference", "priority", "available_at", "deadline", "tags")
 
 
@@ -101,7 +112,7 @@ class ItemPriorityForm(OperatorForm):
 class ReviewForm(OperatorForm):
     """Asks what a person thinks of an item that is over."""
 
-    status = forms.ChoiceField(choices=ReviewStatus.choices, widget=forms.RadioSelect, initial=ReviewStatus.VERIFIED)
+    status = forms.ChoiceField(choices=_REVIEWS, widget=forms.RadioSelect, initial=ReviewStatus.VERIFIED)
     comment = forms.CharField(
         required=False,
         max_length=4000,

@@ -48,7 +48,8 @@ class Chosen:
     @property
     def names(self) -> list[str]:
         """What the first of them are called."""
-        return [str(item) for item in self.items[:MOST_NAMED]]
+        first = self.items[:MOST_NAMED]
+        return [f"{item} {display.short(item.pk)}" if item.reference else str(item) for item in first]
 
 
 class ProcessForm(OperatorForm):

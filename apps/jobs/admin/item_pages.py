@@ -58,7 +58,8 @@ def status(item: QueueItem) -> SafeString:
 def review(item: QueueItem) -> SafeString | str:
     """Show how far its review is."""
     is_asked = item.review_status != ReviewStatus.NONE
-    return display.badge(item.get_review_status_display(), REVIEWS[item.review_status]) if is_asked else display.NOTHING
+    text = item.get_review_status_display().capitalize()
+    return display.badge(text, REVIEWS[item.review_status]) if is_asked else display.NOTHING
 
 
 @display.column("Ended")
@@ -79,7 +80,7 @@ def took(item: QueueItem) -> SafeString | str:
 
 def badge(item: QueueItem) -> SafeString:
     """Return its status."""
-    return display.badge(item.get_status_display(), ITEMS[item.status])
+    return display.badge(item.get_status_display().capitalize(), ITEMS[item.status])
 
 
 def _reason(item: QueueItem) -> str:

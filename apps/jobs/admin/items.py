@@ -184,7 +184,8 @@ class ItemAdmin(OperatorAdmin):
         try:
             identity = UUID(wanted)
         except ValueError:
-            return item_filters.with_reference(queryset, wanted, self.actor(request)), False
+            items: Any = queryset
+            return items.referenced(wanted, self.actor(request)), False
         return queryset.filter(Q(pk=identity) | Q(lineage=identity)), False
 
     def quick_filters(self, request: HttpRequest) -> Chips:

@@ -17,11 +17,11 @@ _LABELS = {
     "backoff_jitter": "Spread waits at random",
     "most_crashes": "Parked after",
     "unique_references": "A reference",
-    "unique_window": "Stays taken for",
+    "unique_window": "Stays taken for, in seconds",
     "default_priority": "Priority",
     "default_deadline": "Deadline after",
     "sla": "Late after",
-    "lease_seconds": "Held for",
+    "lease_seconds": "Held for, in seconds",
     "retention_days": "Kept for",
 }
 

@@ -22,6 +22,8 @@ from apps.rbac import services as rbac
 LONGEST_REFERENCE, LONGEST_TAG, LONGEST_CODE = 200, 63, 100
 #: Of the tries at an item and of its leases so many are shown.
 MOST_SHOWN = 100
+#: A reference is looked for in so many queues at most.
+MOST_SEARCHED = 1_000
 MOST_OWNED = 100
 """Items of one job."""
 
@@ -58,6 +60,11 @@ class ItemQuerySet(StatefulQuerySet["QueueItem"]):
     def waiting(self) -> ItemQuerySet:
         """Return what could be handed out now, by the database's clock."""
         return self.alive().filter(status=ItemStatus.NEW, available_at__lte=Now(), reserved_for=None)
+
+    def referenced(self, reference: str, actor: Actor) -> ItemQuerySet:
+        """Return the items of that reference, in the queues that the actor may see: their index begins with those."""
+        queues = list(Queue.objects.visible_to(actor).order_by().values_list("pk", flat=True)[:MOST_SEARCHED])
+        return self.filter(reference=reference, queue_id__in=queues)
 
 
 class QueueItem(Stateful, TenantRow):
