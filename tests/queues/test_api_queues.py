@@ -313,6 +313,20 @@ class TestStatistics:
         assert 0 <= told["average_seconds"] <= told["p95_seconds"]
         assert not told["is_sampled"]
 
+    @pytest.mark.parametrize(
+        "report",
+        [Report("failed", error_type="business", error_reason="No number."), Report("abandoned", error_reason="No.")],
+        ids=["failed", "abandoned"],
+    )
+    def test_count_what_was_requeued_by_its_last_try_alone(self, queue, report):
+        make.items(queue, 1)
+        services.requeue_item(services.finish_item(make.taken(queue), actor=SYSTEM, report=report).item, actor=SYSTEM)
+        services.finish_item(make.taken(queue), actor=SYSTEM, report=Report("done"))
+
+        told = self.of(queue)
+
+        assert [told[name] for name in ("done", "failed", "abandoned", "retried")] == [1, 0, 0, 1]
+
     def test_foresee_when_it_will_be_empty(self, queue):
         added = make.items(queue, *range(4))
         services.finish_item(make.taken(queue), actor=SYSTEM, report=Report("done"))

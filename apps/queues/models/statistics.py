@@ -47,7 +47,7 @@ _ENDED = """
     WITH ended AS (
         SELECT i.status, i.error_type, i.error_code, i.finished_at,
             extract(epoch FROM i.finished_at - i.taken_at)::float AS seconds,
-            i.status = 'failed'
+            i.status IN ('failed', 'abandoned')
                 AND (SELECT true FROM queues_queueitem r WHERE r.retry_of_id = i.id LIMIT 1) IS NOT NULL AS again
         FROM queues_queueitem i
         WHERE i.queue_id = %(queue)s AND i.finished_at IS NOT NULL
