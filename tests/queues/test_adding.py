@@ -125,6 +125,27 @@ class TestReferences:
 
         assert is_taken(queue, "A")
 
+    def test_a_try_keeps_the_reference_although_the_one_before_it_was_deleted(self):
+        queue = make.queue(unique_references="always", max_attempts=2)
+        [first] = add(queue, Wanted(reference="A"))
+        failed = Report("failed", error_type="application", error_reason="x")
+        services.finish_item(make.taken(queue), actor=SYSTEM, report=failed)
+
+        services.delete_item(first, actor=SYSTEM)
+
+        assert is_taken(queue, "A")
+
+    def test_of_several_tries_the_first_is_named(self):
+        queue = make.queue(unique_references="always", max_attempts=2)
+        [first] = add(queue, Wanted(reference="A"))
+        failed = Report("failed", error_type="application", error_reason="x")
+        services.finish_item(make.taken(queue), actor=SYSTEM, report=failed)
+
+        with pytest.raises(services.DuplicateReference) as refused:
+            add(queue, Wanted(reference="A"))
+
+        assert refused.value.extra == {"references": {"A": str(first.pk)}}
+
 
 def is_taken(queue, reference):
     try:

@@ -81,7 +81,8 @@ def taken_references(queue: Queue, references: Sequence[str]) -> dict[str, UUID]
         return {}
     # Two who add at once would not see each other's rows: they wait for one another.
     statements.execute(_TAKE_LOCK, {"key": _lock_number(queue.pk)})
-    return dict(_holding(queue).filter(reference__in=references).values_list("reference", "pk"))
+    held = _holding(queue).filter(reference__in=references).order_by("-pk")
+    return dict(held.values_list("reference", "pk"))  # Of several tries the first is named.
 
 
 def _refuse_taken_references(queue: Queue, references: Sequence[str]) -> None:
@@ -106,7 +107,7 @@ def _holding(queue: Queue) -> Any:
             since = Now() - timedelta(seconds=queue.unique_window or 0)
             return items.filter(Q(retry_of=None), created_at__gt=since)
         case _:
-            return items.filter(retry_of=None)
+            return items  # Retries as well: the first try may have been deleted.
 
 
 def _insert(queue: Queue, wanted: Sequence[Wanted], *, created_by: str) -> list[QueueItem]:
