@@ -248,6 +248,8 @@ class TestOperations:
         assert (made.json()["retry_of"], made.json()["attempt"], made.json()["reference"]) == (str(old.pk), 1, "INV-1")
         assert (again.status_code, again.json()["code"]) == (409, "has_successor")
         assert again.json()["item"] == made.json()["id"]
+        assert (made.json()["successor"], root.get(f"queue-items/{old.pk}").json()["status"]) == (None, "failed")
+        assert root.get(f"queue-items/{old.pk}").json()["successor"] == made.json()["id"]
 
     def test_what_is_not_over_is_not_requeued(self, queue):
         refused = api.root().post(f"queue-items/{item(queue).pk}/requeue")

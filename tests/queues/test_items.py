@@ -315,6 +315,15 @@ class TestOperating:
         with pytest.raises(services.ItemNotOver):
             services.requeue_item(make.item(), actor=SYSTEM)
 
+    def test_nothing_is_requeued_into_a_queue_that_was_deleted(self):
+        old = self.failed()
+        services.delete_queue(old.queue, actor=SYSTEM)
+
+        with pytest.raises(services.QueueClosed):
+            services.requeue_item(QueueItem.objects.get(pk=old.pk), actor=SYSTEM)
+
+        assert not old.retries.exists()
+
     def test_a_waiting_item_is_postponed_and_put_first(self):
         item = make.item()
         until = timezone.now() + timedelta(hours=2)

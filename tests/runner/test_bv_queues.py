@@ -321,9 +321,11 @@ class TestReading:
 
         again = client.call("POST", f"/queue-items/{item.pk}/requeue")
         twice = client.call("POST", f"/queue-items/{item.pk}/requeue")
+        old = client.call("GET", f"/queue-items/{item.pk}").json()
         gone = client.call("DELETE", f"/queue-items/{again.json()['id']}")
 
         assert (again.json()["status"], again.json()["retries"]) == ("NEW", 0)
+        assert (old["status"], old["successor"]) == ("FAILED", again.json()["id"])
         assert (twice.status_code, gone.status_code) == (409, 204)
 
 

@@ -74,7 +74,7 @@ def changeable_items(
     if action == ItemBulkAction.REQUEUE:
         # Looked up for each: the planner expects no retries where there were none, and would walk through all of them.
         successor = QueueItem._base_manager.filter(retry_of=OuterRef("pk")).values("pk")[:1]
-        items = items.alias(successor=Subquery(successor)).filter(successor=None, queue__deleted_at=None)
+        items = items.alias(tried_again=Subquery(successor)).filter(tried_again=None, queue__deleted_at=None)
     return rbac.visible(items, actor, action.permission)
 
 

@@ -194,6 +194,11 @@ class QueueItem(Stateful, TenantRow):
         return type(self).objects.filter(lineage=self.lineage).order_by("id")[:MOST_SHOWN]
 
     @property
+    def successor(self) -> UUID | None:
+        """The next try at it, where there is one."""
+        return self.retries.values_list("pk", flat=True).first()
+
+    @property
     def lease_history(self) -> models.QuerySet[ItemLease]:
         """Who held it, the newest first."""
         return ItemLease.objects.filter(item=self).order_by("-id")[:MOST_SHOWN]

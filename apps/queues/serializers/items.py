@@ -67,13 +67,14 @@ class ItemOut(ItemRow):
     schema_number = serializers.IntegerField(
         source="schema.number", default=None, allow_null=True, help_text="The version its payload was checked by."
     )
+    successor = serializers.UUIDField(allow_null=True, help_text="The next try at it, where there is one.")
     tries = TryOut(many=True, help_text="All tries at this piece of work, the oldest first; at most 100.")
     leases = LeaseHistoryOut(source="lease_history", many=True, help_text="The newest first; at most 100.")
 
     class Meta(ItemRow.Meta):
         fields = [
             *ItemRow.Meta.fields, "payload", "result", "error_reason", "progress", "review_comment", "schema_number",
-            "tries", "leases",
+            "successor", "tries", "leases",
         ]  # fmt: skip
 
 

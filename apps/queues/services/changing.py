@@ -17,6 +17,7 @@ from apps.queues.models import ItemStatus, QueueItem, ReviewStatus
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from apps.queues.services._settling import retry
 from apps.queues.services._telling import facts_of
+from apps.queues.services.adding import refuse_closed
 from apps.rbac import services as rbac
 
 FURTHEST_AHEAD = timedelta(days=366)
@@ -45,10 +46,12 @@ class ItemBegun(Conflict):
 def requeue_item(item: QueueItem, *, actor: Actor) -> QueueItem:
     """Try a failed or abandoned item again at once, counting its attempts anew; returns the new try.
 
-    The old one keeps its outcome and is named by the new one. Raises ``ItemNotOver``, ``HasSuccessor``.
+    The old one keeps its outcome and is named by the new one. Raises ``ItemNotOver``, ``HasSuccessor`` and
+    ``QueueClosed``.
     """
     rbac.require(actor, "queues.requeue_queueitem", item)
     _lock(item)
+    refuse_closed(item.queue)
     if item.status not in {ItemStatus.FAILED, ItemStatus.ABANDONED}:
         raise ItemNotOver(f"The item is {item.get_status_display()}. Only a failed one is tried again.")
     successor = item.retries.first()

@@ -75,7 +75,7 @@ def one(request: HttpRequest, item: UUID) -> HttpResponseBase:
         return HttpResponse(status=204)
     lease = ItemLease.objects.filter(lease_id=item).exists()
     found = queues.find_lease(item, actor=worker.actor).item if lease else _seen(worker, item)
-    return reply(bv_queues.item_body(found))
+    return reply({**bv_queues.item_body(found), "successor": found.successor})
 
 
 @api_view("PUT")
