@@ -22,7 +22,7 @@ from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CONSUMERS, ITEMS = 20, 200
+CONSUMERS, ITEMS = 50, 1_000
 DONE, NO = Report("done"), Report("failed", error_type="application", error_reason="no")
 
 
