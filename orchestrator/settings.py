@@ -223,6 +223,7 @@ _TICKS: dict[str, dict[str, int]] = {
     },
     "triggers": {
         "triggers.fire_due": 2,
+        "triggers.follow_zone_rules": 3600,
     },
     "deliveries": {},
     "notifications": {},

@@ -1,4 +1,4 @@
-"""The tick of triggers. Which are due stands in the rows, so a lost or doubled message changes nothing but delay."""
+"""The ticks of triggers. Which are due stands in the rows, so a lost or doubled message changes nothing but delay."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def fire_due() -> int:
         if count == 0:
             break
     return handled
+
+
+@shared_task(name="triggers.follow_zone_rules")
+def follow_zone_rules() -> None:
+    """Work out anew when triggers are due next: the rules of their time zones may have changed since they stored it."""
+    actor = Actor.system("triggers")
+    beyond = services.follow_zone_rules(actor=actor)
+    while beyond is not None:
+        beyond = services.follow_zone_rules(actor=actor, beyond=beyond)

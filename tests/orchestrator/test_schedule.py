@@ -32,6 +32,7 @@ NEEDED = {
     "retention.prune",
     "robots.forget_old_sessions",
     "triggers.fire_due",
+    "triggers.follow_zone_rules",
 }
 
 

@@ -10,6 +10,7 @@ from itertools import product
 import pytest
 from django.db import connection
 
+from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Job
 from apps.triggers import services, tasks
@@ -51,6 +52,18 @@ def test_two_beats_and_many_workers_fire_each_time_once():
     assert sum(looked_at) == 20
     assert Firing.objects.count() == Job.objects.count() == 20
     assert {len(jobs_of(trigger)) for trigger in triggers} == {1}
+
+
+def test_times_stored_by_other_rules_of_a_zone_move_once_however_many_look():
+    triggers = [make.trigger(configuration={"cron": "@yearly"}) for _ in range(5)]
+    right = {trigger.next_fire_at for trigger in triggers}
+    Trigger.objects.update(next_fire_at=datetime.now(UTC) + timedelta(days=400))
+
+    at_once(4, tasks.follow_zone_rules)
+    tasks.follow_zone_rules()  # for those that were passed over, as somebody held them
+
+    assert set(Trigger.objects.values_list("next_fire_at", flat=True)) == right
+    assert Event.objects.filter(type="trigger.moved").count() == 5
 
 
 def test_small_batches_of_many_workers_share_the_work():

@@ -22,6 +22,7 @@ from apps.triggers.services.triggers import (
     skip_next_time,
     update_trigger,
 )
+from apps.triggers.services.zone_rules import follow_zone_rules
 
 __all__ = [
     "BATCH",
@@ -38,6 +39,7 @@ __all__ = [
     "enable_trigger",
     "fire_due_triggers",
     "fire_trigger",
+    "follow_zone_rules",
     "forget_old_firings",
     "import_calendar",
     "release_waiting_firings",
