@@ -24,7 +24,7 @@ from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
 from apps.queues import services as queues
-from apps.queues.models import FileStore, ItemFile, Queue, QueueItem, StoredFile
+from apps.queues.models import FileStore, ItemBulkChange, ItemFile, Queue, QueueItem, StoredFile
 from apps.rbac.models import Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot
@@ -313,6 +313,7 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
         "trigger.created"),
     Robot: (lambda of: {"name": "robot-1", "machine": make.machine(of).pk, "slots": 2}, "robot.created"),
     BulkChange: (lambda of: {"action": "cancel"}, "jobs.bulk_change_requested"),
+    ItemBulkChange: (lambda of: {"action": "delete"}, "items.bulk_change_requested"),
 }  # fmt: skip
 EVERY_CREATION = pytest.mark.parametrize(
     ("model", "asked", "written"),
@@ -325,6 +326,7 @@ def form_for(model: type[Any], place: Tenant) -> str:
     queries: dict[type[Any], Callable[[], str]] = {
         Process: lambda: f"?folder={make.folder(place).pk}",
         BulkChange: lambda: f"?tenant__id__exact={place.pk}",
+        ItemBulkChange: lambda: f"?queue__id__exact={rows.queue(place).pk}",
         Trigger: lambda: f"?kind=time&process={rows.process(place).pk}",
         QueueItem: lambda: f"?queue={rows.queue(place).pk}",
     }

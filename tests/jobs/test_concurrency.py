@@ -300,7 +300,7 @@ def test_of_two_that_take_over_at_once_one_speaks_for_the_robot():
 
 
 def test_bulk_changes_worked_off_by_many_at_once_change_each_job_once(monkeypatch):
-    monkeypatch.setattr("apps.jobs.services.bulk.BATCH", 10)
+    monkeypatch.setattr("apps.core.bulk.BATCH", 10)
     process = make.process()
     services.create_jobs(process, actor=make.SYSTEM, wanted=[Wanted({})] * 100)
     boss = Actor.person(make.user(superuser=True))

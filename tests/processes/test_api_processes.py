@@ -302,7 +302,7 @@ def test_lists_take_as_many_queries_for_five_rows_as_for_one(folder, django_asse
         make.process(folder, package=version.package, version_policy="pinned", pinned_version=version)
     root = api.root()
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         root.get("processes", {"page_size": 1})
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         root.get("processes", {"page_size": 5})

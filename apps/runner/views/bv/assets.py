@@ -28,9 +28,10 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 def named(request: HttpRequest, name: str) -> HttpResponseBase:
     """Read an asset, or set what it is worth; of what is secret only that there is something."""
     speaker = speaker_of(request)
+    data = read_json(request) if request.method == "PUT" else None
     found = services.find_asset(name, actor=speaker.actor, within=speaker.own)
-    if request.method == "PUT":
-        _set(found, speaker.actor, read_json(request))
+    if data is not None:
+        _set(found, speaker.actor, data)
     return reply(_shown(found))
 
 
@@ -38,10 +39,10 @@ def named(request: HttpRequest, name: str) -> HttpResponseBase:
 def secret(request: HttpRequest, name: str) -> HttpResponseBase:
     """Read a secret, or set it."""
     speaker = speaker_of(request)
+    sent = _texts(request, "value") if request.method == "PUT" else []
     found = _of_type(services.find_asset(name, actor=speaker.actor, within=speaker.own), AssetType.SECRET)
-    if request.method == "PUT":
-        (text,) = _texts(request, "value")
-        services.set_asset(found, actor=speaker.actor, secrets={"value": text})
+    if sent:
+        services.set_asset(found, actor=speaker.actor, secrets={"value": sent[0]})
         return reply({"name": found.asset.name, "type": "secret"})
     return _private({"value": services.deliver_secret(found, actor=speaker.actor).secrets["value"]})
 
@@ -50,10 +51,10 @@ def secret(request: HttpRequest, name: str) -> HttpResponseBase:
 def credential(request: HttpRequest, name: str) -> HttpResponseBase:
     """Read user name and password of a credential, or set them."""
     speaker = speaker_of(request)
+    sent = _texts(request, "username", "password") if request.method == "PUT" else []
     found = _of_type(services.find_asset(name, actor=speaker.actor, within=speaker.own), AssetType.CREDENTIAL)
-    if request.method == "PUT":
-        username, password = _texts(request, "username", "password")
-        public = {"username": username}
+    if sent:
+        public, password = {"username": sent[0]}, sent[1]
         services.set_asset(found, actor=speaker.actor, value=public, secrets={"password": password})
         return reply({"name": found.asset.name, "type": "credential", **public})
     given = services.deliver_secret(found, actor=speaker.actor)
