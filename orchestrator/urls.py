@@ -16,6 +16,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.packages.urls")),
     path("", include("apps.robots.urls")),
     path("", include("apps.processes.urls")),
+    path("", include("apps.assets.urls")),
     path("", include("apps.queues.urls")),
     path("", include("apps.jobs.urls")),
     path("", include("apps.triggers.urls")),
