@@ -320,6 +320,10 @@ def test_a_table_nobody_says_a_word_about_is_forgotten_and_what_was_added_stays_
     assert set(ItemUpload.objects.values_list("pk", flat=True)) == {new.pk, done.pk}
     assert QueueItem.objects.count() == 1
 
+    ItemUpload.objects.filter(pk=done.pk).update(added_at=timezone.now() - timedelta(days=91))
+    tasks.forget_uploads()
+    assert list(ItemUpload.objects.all()) == [new]
+
 
 def test_a_table_is_its_senders_alone(queue, sender):
     upload = check(queue, sender, csv("number", "1"))

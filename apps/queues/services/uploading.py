@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
@@ -23,6 +24,8 @@ from apps.rbac import services as rbac
 
 #: So many problems are kept of a file: who sees them corrects all of that kind.
 MOST_TOLD = 200
+#: So long a file that was added is known again.
+RECOGNISED_FOR = timedelta(days=90)
 _MOMENTS = ("available_at", "deadline")
 
 
@@ -100,9 +103,10 @@ def discard_upload(upload: ItemUpload, *, actor: Actor) -> None:
 
 @transaction.atomic
 def forget_uploads(before: datetime, *, actor: Actor) -> int:
-    """Forget tables that nobody said a word about since a moment; returns how many."""
+    """Forget tables that nobody said a word about since a moment, and those added long ago; returns how many."""
     rbac.require(actor, "queues.sweep_queueitem", None)
-    return ItemUpload.objects.waiting().filter(created_at__lt=before).delete()[0]
+    forgotten = Q(added_at=None, created_at__lt=before) | Q(added_at__lt=Now() - RECOGNISED_FOR)
+    return ItemUpload.objects.filter(forgotten).delete()[0]
 
 
 def added_before(upload: ItemUpload) -> ItemUpload | None:
