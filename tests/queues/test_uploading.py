@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import openpyxl
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from apps.audit.models import AuditEntry
@@ -230,16 +233,28 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
-def laughing() -> bytes:
-    """A workbook whose sheet is an XML document that grows when it is read."""
-    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    sheet = f'<!DOCTYPE x [<!ENTITY l0 "lol">{entities}]><worksheet><sheetData><row><c t="str"><v>&l9;</v></c></row>'
-    given, file = io.BytesIO(xlsx(["reference"], ["A"])), io.BytesIO()
-    with zipfile.ZipFile(given) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+def with_part(content: bytes, name: str, text: str | bytes) -> bytes:
+    """The same workbook, one of whose parts is another."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for part in old.namelist():
-            is_sheet = part == "xl/worksheets/sheet1.xml"
-            new.writestr(part, f"{sheet}</sheetData></worksheet>" if is_sheet else old.read(part))
+            new.writestr(part, text if part == name else old.read(part))
     return file.getvalue()
+
+
+def laughing(levels: int, encoding: str = "utf-8") -> bytes:
+    """A workbook whose sheet is an XML document that grows when it is read."""
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, levels + 1))
+    cells = "".join(f'<row><c t="str"><v>{text}</v></c></row>' for text in ("reference", f"&l{levels};"))
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [<!ENTITY l0 "lol">{entities}]>'
+    sheet += f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>'
+    return with_part(xlsx(["reference"], ["A"]), "xl/worksheets/sheet1.xml", sheet.encode(encoding))
+
+
+def styled(size: int) -> bytes:
+    """A workbook with a description of its looks as large as this."""
+    return with_part(xlsx(["reference"], ["A"]), "xl/styles.xml", "<styleSheet/>".ljust(size))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +273,9 @@ def laughing() -> bytes:
         b"colour\r\nred",
         b"reference,Reference\r\nA,B",
         b"payload..a\r\n1",
-        pytest.param(laughing(), id="entities"),
+        pytest.param(laughing(9), id="entities"),
+        pytest.param(laughing(1), id="few entities"),
+        pytest.param(laughing(1, "utf-16"), id="entities in another encoding"),
         pytest.param(xlsx(), id="empty workbook"),
         pytest.param(xlsx(["reference", "x"], ["A", "B"])[:-200], id="cut off"),
     ],
@@ -278,11 +295,56 @@ def test_what_cannot_be_read_is_refused_by_the_name_of_the_field(queue, sender, 
         pytest.param(csv("reference", *["A"] * 10_001), id="rows"),
         pytest.param(csv(",".join(f"payload.c{n}" for n in range(101))), id="columns"),
         pytest.param(bomb(), id="bomb"),
+        pytest.param(styled(1024 * 1024 + 1), id="styles"),
+        pytest.param(xlsx(["payload.text"], *[["x" * 32_000]] * 400), id="a long text in every row"),
     ],
 )
 def test_what_is_too_large_is_refused(queue, sender, content):
     with pytest.raises(TooLarge):
         check(queue, sender, content)
+
+
+def test_of_a_workbook_only_the_first_sheet_is_read(sender):
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    book.active.append(["reference"])
+    book.active.append(["A"])
+    book.create_sheet("Notes")
+    book.save(file)
+    queue = make.queue(sender_folder(sender))
+
+    upload = check(queue, sender, with_part(file.getvalue(), "xl/worksheets/sheet2.xml", "<broken"))
+
+    assert upload.total == 1
+
+
+def test_of_what_a_schema_says_so_much_is_told_as_somebody_reads(sender):
+    queue = make.queue(sender_folder(sender), schema={"allOf": [{"type": "array"}] * 50})
+
+    upload = check(queue, sender, csv("payload.text", "x" * 5_000))
+
+    assert upload.problem_count == 20
+    assert max(len(message) for *_, message in upload.problems) <= 301
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_add_the_same_table_at_once_one_is_told_that_it_was_added(sender):
+    queue = make.queue(sender_folder(sender))
+    uploads = [check(queue, sender, csv("reference", *map(str, range(2_000)))) for _ in range(2)]
+    both = Barrier(2)
+
+    def add(upload):
+        try:
+            both.wait()
+            return services.add_upload(upload, actor=sender).added
+        except services.AddedBefore:
+            return 0
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        added = sorted(pool.map(add, uploads))
+
+    assert added == [0, 2_000]
 
 
 @pytest.mark.parametrize(

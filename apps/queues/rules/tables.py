@@ -13,9 +13,12 @@ from datetime import date, datetime, time
 from itertools import islice
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
-import openpyxl
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from apps.core.errors import Invalid, TooLarge
 
@@ -25,6 +28,11 @@ MOST_ROWS, MOST_COLUMNS = 10_000, 100
 #: What the parts of a workbook unpack to. A small file may claim gigabytes.
 LARGEST_WORKBOOK: Final = 40 * MIB
 MOST_PARTS: Final = 500
+#: Of a part that is neither rows nor their texts.
+LARGEST_PART: Final = MIB
+#: Characters in all cells together: a workbook holds a text once, and may show it in a million cells.
+MOST_TEXT: Final = 2 * LARGEST_FILE
+_PIECE: Final = 64 * 1024
 _SEPARATORS: Final = ";,\t"
 #: All that the libraries say of a file that is no workbook, or a broken one.
 _NO_WORKBOOK: Final = (
@@ -90,8 +98,7 @@ def _rows_of_workbook(content: bytes) -> Iterator[list[Any]]:
         _refuse_bombs(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # About styles and the like, which nobody reads here.
-            book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
-            sheet: Any = book.worksheets[0]
+            sheet = _Workbook(content).first_sheet()
             sheet.reset_dimensions()  # What a file claims of itself.
             cells = sheet.iter_rows(max_row=MOST_ROWS + 2, max_col=MOST_COLUMNS + 1)
             yield from _within_limits([_value(cell) for cell in row] for row in cells)
@@ -105,6 +112,58 @@ def _refuse_bombs(content: bytes) -> None:
         # Nothing more is ever unpacked of a part than it says here.
         if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_WORKBOOK:
             raise TooLarge("The workbook unpacks to more than is taken. Save the rows alone, as CSV.")
+        if any(_declares_entities(archive, part) for part in parts):
+            raise _refused("has a document type, as no workbook has. Save it as XLSX or “CSV UTF-8” again.")
+
+
+class _Begun(Exception):
+    """The content of an XML part has begun, so nothing more can be declared in it."""
+
+
+def _declares_entities(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    """Say whether an XML part has a document type: with it a few letters could stand for gigabytes."""
+    parser, declared = expat.ParserCreate(), []
+
+    def begin(*_: Any) -> None:
+        raise _Begun
+
+    parser.StartElementHandler = begin
+    parser.StartDoctypeDeclHandler = lambda *_: declared.append(part)
+    try:
+        with archive.open(part) as file:
+            while (piece := file.read(_PIECE)) and not declared:
+                parser.Parse(piece)
+    except (_Begun, expat.ExpatError):
+        pass  # What is no XML, such as a picture, is not read as such either.
+    return bool(declared)
+
+
+class _SmallParts(zipfile.ZipFile):
+    """Reads parts whole only where they are small: the library makes an object of each of their elements."""
+
+    def read(self, name: Any, pwd: bytes | None = None) -> bytes:
+        if self.getinfo(name).file_size > LARGEST_PART:
+            raise TooLarge("The workbook holds too much beside its rows. Save the rows alone, as CSV.")
+        return super().read(name, pwd)
+
+
+class _Workbook(ExcelReader):  # type: ignore[misc]  # the library has no types
+    """Reads the first sheet, and of the rest what that needs: thousands of sheets could all name one large part."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), read_only=True, keep_links=False)
+        self.archive = _SmallParts(io.BytesIO(content))
+
+    def first_sheet(self) -> Any:
+        """Return the first sheet that has rows. Raises ``IndexError`` where there is none."""
+        self.read_manifest()
+        self.read_strings()
+        self.read_workbook()
+        apply_stylesheet(self.archive, self.wb)  # It tells which numbers are dates.
+        for sheet, relation in self.parser.find_sheets():
+            if relation.target in self.valid_files and "chartsheet" not in relation.Type:
+                return ReadOnlyWorksheet(self.wb, sheet.name, relation.target, self.shared_strings)
+        raise IndexError("no sheet")
 
 
 def _value(cell: Any) -> Any:
@@ -112,7 +171,11 @@ def _value(cell: Any) -> Any:
 
 
 def _within_limits(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    text = 0
     for row in islice(rows, MOST_ROWS + 2):
+        text += sum(len(cell) for cell in row if isinstance(cell, str))
+        if text > MOST_TEXT:
+            raise TooLarge(f"The file shows more than {MOST_TEXT:,} characters. Split it.", limit=MOST_TEXT)
         if any(cell not in (None, "") for cell in row[MOST_COLUMNS:]):
             raise TooLarge(f"The file has more than {MOST_COLUMNS} columns.", limit=MOST_COLUMNS)
         yield list(row[:MOST_COLUMNS])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.utils import timezone
@@ -20,6 +21,8 @@ from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
 LARGEST_PAYLOAD = 1024 * 1024
 """Bytes of a payload as JSON."""
 MOST_TAGS = 20
+MOST_PROBLEMS, LONGEST_MESSAGE = 20, 300
+"""So many problems of one payload are told, and so many characters of each."""
 FURTHEST_AHEAD = timedelta(days=366)
 
 
@@ -81,6 +84,11 @@ def _problems_of_payload(payload: Any, validator: Draft202012Validator | None) -
     if validator is None:
         return []
     return [
-        Problem(".".join(["payload", *map(str, error.instance_path)]), error.message, "schema")
-        for error in validator.iter_errors(payload)
+        Problem(".".join(["payload", *map(str, error.instance_path)]), _clipped(error.message), "schema")
+        for error in islice(validator.iter_errors(payload), MOST_PROBLEMS)
     ]
+
+
+def _clipped(message: str) -> str:
+    """Return what a schema says, which may repeat the whole payload, as something to be read."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…"

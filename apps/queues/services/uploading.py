@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from apps.audit import services as audit
 from apps.core.actors import Actor
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, NotFound
 from apps.events import services as events
 from apps.queues.models import ItemUpload, Queue
 from apps.queues.services import adding
@@ -77,7 +77,11 @@ def add_upload(upload: ItemUpload, *, actor: Actor, again: bool = False) -> Item
     What was added is not added again. Raises ``UploadHasProblems``, ``AddedBefore``, and what ``add_items`` does.
     """
     rbac.require(actor, "queues.add_queueitem", upload.queue)
-    upload.refresh_from_db(from_queryset=ItemUpload.objects.select_for_update(of=("self",)))
+    # All of the same contents: of two people who add them at once, the second is told that they were added.
+    alike = ItemUpload.objects.filter(queue=upload.queue_id, sha256=upload.sha256)
+    if upload.pk not in list(alike.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)):
+        raise NotFound("This table was forgotten meanwhile. Upload it again.", code="unknown")
+    upload.refresh_from_db()
     if upload.added_at is not None:
         return upload
     if upload.problem_count:
