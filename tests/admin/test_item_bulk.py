@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps.jobs.models import BulkChange
 from apps.queues import services
 from apps.queues.models import ItemBulkChange, QueueItem
 from apps.queues.services import Report
@@ -90,6 +91,15 @@ def test_an_address_that_makes_no_sense_changes_nothing(query):
 
     assert answer.status_code in (200, 302)
     assert QueueItem.objects.get(pk=item.pk).deleted_at is None
+
+
+@pytest.mark.parametrize("query", [{"process__id__exact": "x"}, {"folder__id__exact": "7"}])
+def test_neither_does_one_of_jobs(query):
+    tenant = make.tenant()
+
+    answer = superuser().get(new(BulkChange), tenant__id__exact=tenant.pk, **query)
+
+    assert "cannot follow" in text_of(answer)
 
 
 def test_who_may_only_look_is_not_led_to_change_many():

@@ -157,6 +157,13 @@ class TestAdding:
         }  # fmt: skip
         assert (item.reference, item.priority, item.tags) == ("INV-1", 3, ["vip", "two words"])
 
+    @pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59"])
+    def test_refuses_moments_that_no_row_could_be_read_with_again(self, moment):
+        response = superuser().post(adding(make.queue()), {"payload": "1", "deadline": moment})
+
+        assert "between 1970 and 2199" in response.context["form"].errors["deadline"][0]
+        assert not QueueItem.objects.exists()
+
     def test_says_what_is_wrong_at_its_field(self):
         queue = make.queue(schema=INVOICE | {"additionalProperties": False})
 

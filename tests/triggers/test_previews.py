@@ -20,6 +20,14 @@ def test_a_trigger_that_is_not_saved_is_foretold():
     assert f"{preview.times[0].viewer_local:%d %H:%M}" == "01 22:00"
 
 
+@pytest.mark.parametrize("name", ["starts_at", "ends_at"])
+def test_a_moment_out_of_the_calendar_is_refused(name):
+    moment = datetime(9999, 12, 31, tzinfo=UTC)
+
+    with pytest.raises(Invalid, match="1970"):
+        preview_of({"every": 366 * 86_400}, now=NOW, **{name: moment})
+
+
 def test_a_trigger_that_is_there_is_foretold_between_its_start_and_its_end():
     trigger = make.trigger(
         configuration={"every": 3600}, starts_at=NOW + timedelta(hours=3), ends_at=NOW + timedelta(hours=5)

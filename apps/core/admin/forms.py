@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -88,6 +89,8 @@ class OperatorForm(forms.Form):
         for field in self.fields.values():
             if isinstance(field, forms.ModelChoiceField):
                 field.queryset = choices.offered(field.queryset.model, actor)  # type: ignore[union-attr]
+            if isinstance(field, forms.DateTimeField):
+                field.validators.append(_refuse_odd_moment)
         self.offer()
         dress(self)
 
@@ -114,6 +117,12 @@ class ReasonForm(OperatorForm):
     reason = forms.CharField(
         label="Reason", required=False, max_length=500, help_text="Optional. It is kept in the audit trail."
     )
+
+
+def _refuse_odd_moment(moment: datetime) -> None:
+    """Refuse what is a mistake; at the ends of the calendar a row is stored that can never be read again."""
+    if not 1970 <= moment.year < 2200:
+        raise forms.ValidationError("A moment must lie between 1970 and 2199.")
 
 
 def dress(form: forms.BaseForm) -> None:

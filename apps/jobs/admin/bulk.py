@@ -226,13 +226,17 @@ def asked_by(request: HttpRequest, actor: Actor, followed: Followed) -> Asked:
     window, in_words = next(((one, text) for name, text, one in WindowFilter.windows if name == since), (None, ""))
     if window is not None:
         filters["created_after"] = (timezone.now() - window).isoformat()
-    left_out = [
-        followed.in_words.get(name, name) for name in given if name not in followed.keys and name not in _IGNORED
-    ]
+    left_out = [followed.in_words.get(name, name) for name in given if not _can_follow(name, given[name], followed)]
     tenants = list(Tenant.objects.visible_to(actor)[:50])
     tenant = _tenant(given, tenants, actor, followed)
     words = [*_words(given, tenant, actor, followed), *([f"made in the {in_words.lower()}"] if window else [])]
     return Asked(tenant, tenants, filters, words, left_out, followed)
+
+
+def _can_follow(name: str, value: str, followed: Followed) -> bool:
+    if any(name == place for place, *_ in followed.places):
+        return _as_id(value) is not None
+    return name in followed.keys or name in _IGNORED
 
 
 def _tenant(given: Mapping[str, str], tenants: list[Tenant], actor: Actor, followed: Followed) -> Tenant | None:
@@ -248,8 +252,13 @@ def _tenant(given: Mapping[str, str], tenants: list[Tenant], actor: Actor, follo
 
 
 def _row(model: Any, identity: str, actor: Actor) -> Any:
+    wanted = _as_id(identity)
+    return model.objects.visible_to(actor).filter(pk=wanted).first() if wanted is not None else None
+
+
+def _as_id(text: str) -> UUID | None:
     try:
-        return model.objects.visible_to(actor).filter(pk=UUID(identity)).first()
+        return UUID(text.strip())
     except ValueError:
         return None
 

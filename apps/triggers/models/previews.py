@@ -38,6 +38,9 @@ def preview_of(
     """
     if kind == TriggerKind.QUEUE:
         return Preview(_words_of_queue(configuration))
+    for name, moment in (("starts_at", starts_at), ("ends_at", ends_at)):
+        if moment is not None and not 1970 <= moment.year < 2200:
+            raise Invalid.field(name, "must lie between 1970 and 2199.")
     if starts_at is not None and ends_at is not None and starts_at >= ends_at:
         raise Invalid.field("ends_at", "must be later than starts_at.")
     start = now or datetime.now(UTC)
