@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from apps.audit.models import AuditEntry
 from apps.queues import services
@@ -46,6 +47,23 @@ def test_a_file_is_brought_under_its_own_name_or_another():
     assert set(ItemFile.objects.values_list("name", "content_type", "size_bytes")) == {
         ("a.csv", "text/csv", 3), ("Übersicht.csv", "text/csv", 3),
     }  # fmt: skip
+
+
+def test_a_file_may_be_larger_than_a_form_and_so_may_a_calendar():
+    store, calendar, visitor = make.file_store(), make.calendar(), superuser()
+    large = a_file(b"x" * 2 * 1024 * 1024)
+
+    bring(visitor, store, file=large)
+    refused = visitor.post(page_of(calendar, "import"), {"text": a_file(b"x" * 1_500_000, "a.ics")})
+
+    assert StoredFile.objects.get().size_bytes == large.size
+    assert refused.status_code == 200
+
+
+def test_who_has_not_signed_in_sends_no_large_file():
+    answer = Client().post(page_of(make.file_store(), "bring"), {"file": a_file(b"x" * 2 * 1024 * 1024)})
+
+    assert answer.status_code == 413
 
 
 def test_a_file_is_replaced_only_where_that_is_said():
