@@ -281,14 +281,17 @@ class TestTheApi:
         assert {row["value"] for row in page.json()["items"]} == {"v0", "v1", "v2", "v3", "v4"}
 
 
+MAY_CHANGE = (
+    "processes.view_process", "processes.change_process", "packages.view_package", "packages.view_packageversion",
+    "assets.view_asset",
+)  # fmt: skip
+
+
 class TestWhatProcessesMayUse:
     def test_takes_the_right_to_use_it(self):
         asset = make.asset(type="secret", value=None, secrets={"value": "x"})
         process = make.process(asset.folder)
-        person = make.user(
-            "processes.view_process", "processes.change_process", "assets.view_asset", inside=asset.folder
-        )
-        caller = api.Caller(person)
+        caller = api.Caller(make.user(*MAY_CHANGE, inside=asset.folder))
 
         refused = caller.patch(f"processes/{process.pk}", {"may_use": [asset.pk]})
         assert refused.status_code == 403, refused.content
@@ -296,3 +299,18 @@ class TestWhatProcessesMayUse:
         shown = api.root().patch(f"processes/{process.pk}", {"may_use": [asset.pk]})
         assert [one["id"] for one in shown.json()["may_use"]] == [str(asset.pk)]
         assert list(asset.used_by.all()) == [process]
+
+    def test_takes_the_same_right_to_let_other_code_have_it(self):
+        asset = make.asset(type="secret", value=None, secrets={"value": "x"})
+        version, other = make.package_version(asset.folder), make.package_version(asset.folder)
+        process = make.process(asset.folder, package=version.package, may_use=[asset])
+        caller = api.Caller(make.user(*MAY_CHANGE, inside=asset.folder))
+
+        answers = [
+            caller.patch(f"processes/{process.pk}", {"package": other.package_id}),
+            caller.patch(f"processes/{process.pk}", {"pinned_version": version.pk}),
+            caller.post(f"processes/{process.pk}/upgrade", {}),
+            caller.patch(f"processes/{process.pk}", {"priority": 3}),
+        ]
+
+        assert [answer.status_code for answer in answers] == [403, 403, 403, 200]

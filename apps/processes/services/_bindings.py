@@ -40,6 +40,12 @@ def let_use(process: Process, may_use: Iterable[Asset], actor: Actor) -> None:
     )
 
 
+def require_use(process: Process, actor: Actor) -> None:
+    """Ask whether the actor may use what the jobs of a process are given: other code would get it from now on."""
+    for asset in Asset.objects.alive().filter(process_assets__process=process).select_related("folder"):
+        rbac.require(actor, "assets.use_asset", asset)
+
+
 def facts_of(process: Process) -> dict[str, Any]:
     """Return the names of what its jobs may start and use."""
     return {

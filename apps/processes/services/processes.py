@@ -39,6 +39,9 @@ _DECIDING_PARAMETERS = frozenset(
 )
 
 
+#: Changing one of these lets its jobs run other code.
+_WHAT_RUNS = frozenset({"package", "version_policy", "pinned_version", "entrypoint_name", "script_path"})
+
 #: What a process of a script cannot have, and how it says so.
 _OF_PACKAGES = {"version_policy": VersionPolicy.NEWEST, "pinned_version": None, "entrypoint_name": ""}
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -82,6 +85,8 @@ def update_process(
     _lock(process)
     before = _facts(process)
     _fill(process, fields)
+    if any(before[name] != value for name, value in _facts(process).items() if name in _WHAT_RUNS):
+        _bindings.require_use(process, actor)
     process.revision += 1
     _save(process)
     if may_start is not None:
@@ -100,6 +105,7 @@ def upgrade_process(process: Process, *, actor: Actor, version: PackageVersion |
     _lock(process)
     if process.package is None:
         raise Conflict("This process runs a script; there is no version to change.")
+    _bindings.require_use(process, actor)
     version = version or process.package.newest_version()
     if version is None:
         raise NothingToRun(f"“{process.package.name}” has no active version.")
