@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+from orchestrator.supervisor import readiness
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 START_SECONDS = 40
 
@@ -25,6 +28,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def free_port_with_next() -> int:
+    """A port that is free together with the next one, below those that connections are given by themselves."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        if all(readiness.is_free("127.0.0.1", one) for one in (port, port + 1)):
+            return port
 
 
 def environment(**more: str) -> dict[str, str]:

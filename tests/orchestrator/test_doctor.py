@@ -22,6 +22,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from orchestrator.management.commands import doctor
+from tests.roles import free_port_with_next
 
 pytestmark = pytest.mark.django_db
 
@@ -61,12 +62,7 @@ def packages_folder(settings, tmp_path):
 @pytest.fixture
 def port():
     """A port that is free together with the next one."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            number = first.getsockname()[1]
-            if number < 65_535 and second.connect_ex(("127.0.0.1", number + 1)):
-                return number
+    return free_port_with_next()
 
 
 def well(port):

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.embedded import places
 from tests.orchestrator.processes import eventually, runs
+from tests.roles import free_port_with_next
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NOT_INHERITED = ("DATABASE_URL", "CELERY_BROKER_URL", "BV_SUPERVISED", "BV_ROLE", "SECRET_KEY", "LIVE_URL")
@@ -33,9 +34,7 @@ def data_dir():
 @pytest.fixture
 def port():
     """A port that is free together with the next one."""
-    with socket.socket() as first:
-        first.bind(("127.0.0.1", 0))
-        return first.getsockname()[1] if first.getsockname()[1] < 65_000 else 23_456
+    return free_port_with_next()
 
 
 class Up:
