@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -154,6 +154,12 @@ class AssetValue(TenantRow):
             if (what := getattr(self, f"for_{word}")) is not None:
                 return f"on the {word} {what}" if word != "folder" else f"in the folder {what}"
         return "everywhere else"
+
+    @property
+    def place_columns(self) -> dict[str, Any]:
+        """What names the place; nothing for everywhere else."""
+        named = {word: getattr(self, f"for_{word}") for word in ("folder", "machine", "robot")}
+        return {word: row for word, row in named.items() if row is not None}
 
     def rank(self, robot: Robot | None, folder: Folder | None) -> int | None:
         """Return how near this value is to a robot's work in a folder; ``None`` where it does not count there."""

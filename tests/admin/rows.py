@@ -9,6 +9,7 @@ import pytest
 
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiToken, User
+from apps.assets.models import Asset
 from apps.audit.models import AuditEntry
 from apps.console.models import Tick
 from apps.events.models import Event
@@ -71,6 +72,10 @@ def stored_file(of: Tenant) -> StoredFile:
 
 def item_file(of: Tenant) -> ItemFile:
     return make.item_file(item(of))
+
+
+def asset(of: Tenant) -> Asset:
+    return make.asset(make.folder(of))
 
 
 def limit(of: Tenant) -> NamedLimit:
@@ -162,6 +167,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     ItemFile: (item_file, ""),
     FileStore: (file_store, "queues.view_filestore"),
     StoredFile: (stored_file, ""),
+    Asset: (asset, "assets.view_asset"),
     NamedLimit: (limit, "processes.view_namedlimit"),
     Job: (job, "jobs.view_job"),
     Execution: (execution, ""),

@@ -34,8 +34,8 @@ def test_a_superuser_sees_every_place():
 
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
-        "File stores", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders", "Users",
-        "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
+        "File stores", "Assets", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders",
+        "Users", "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
     ]  # fmt: skip
 
 
@@ -155,6 +155,7 @@ def test_nothing_of_libraries_is_registered():
         "processes",
         "jobs",
         "queues",
+        "assets",
         "robots",
         "tenancy",
         "accounts",

@@ -14,6 +14,8 @@ from django.utils import timezone
 from apps.accounts import services as accounts
 from apps.accounts.admin import sharing
 from apps.accounts.models import ApiToken, User
+from apps.assets import services as assets
+from apps.assets.models import Asset
 from apps.audit.models import AuditEntry, Outcome
 from apps.console.models import Tick
 from apps.events.models import Event
@@ -79,6 +81,12 @@ def some(maker: Callable[[Tenant], Any]) -> Callable[[], Any]:
 def limit_beside_a_process() -> NamedLimit:
     process = make.process()
     return rows.limit(process.tenant)
+
+
+def asset_of_two_places() -> Asset:
+    asset = make.asset()
+    assets.set_value(asset, actor=SYSTEM, value="there", place=assets.Place(robot=make.robot(of=asset.tenant)))
+    return asset
 
 
 def shared_limit() -> NamedLimit:
@@ -158,6 +166,10 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (FileStore, "edit"): (make.file_store, {"name": "Other"}, "filestore.updated"),
     (FileStore, "delete"): (make.file_store, {}, "filestore.deleted"),
     (StoredFile, "delete"): (make.stored_file, {}, "filestore.file_deleted"),
+    (Asset, "set"): (some(rows.asset), {"value": "y"}, "asset.set"),
+    (Asset, "edit"): (some(rows.asset), {"description": "Other"}, "asset.updated"),
+    (Asset, "remove"): (asset_of_two_places, {"place": FIRST}, "asset.value_removed"),
+    (Asset, "delete"): (some(rows.asset), {}, "asset.deleted"),
     (NamedLimit, "share"): (limit_beside_a_process, {"process": FIRST, "units": 1}, "limit.updated"),
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
@@ -301,6 +313,8 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
                     "most_crashes": 3, "schema": '{"type": "object"}'}, "queue.created"),
     QueueItem: (lambda of: {"payload": "[1, 2]", "reference": "INV-1"}, "items.added"),
     FileStore: (lambda of: {"name": "Rates", "folder": make.folder(of).pk}, "filestore.created"),
+    Asset: (lambda of: {"name": "Rate", "folder": make.folder(of).pk, "usable_by": "folder", "value": "7"},
+            "asset.created"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
     Calendar: (
@@ -326,6 +340,7 @@ def form_for(model: type[Any], place: Tenant) -> str:
     queries: dict[type[Any], Callable[[], str]] = {
         Process: lambda: f"?folder={make.folder(place).pk}",
         BulkChange: lambda: f"?tenant__id__exact={place.pk}",
+        Asset: lambda: "?type=integer",
         ItemBulkChange: lambda: f"?queue__id__exact={rows.queue(place).pk}",
         Trigger: lambda: f"?kind=time&process={rows.process(place).pk}",
         QueueItem: lambda: f"?queue={rows.queue(place).pk}",

@@ -74,6 +74,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
                   beside="queues_itemfile_changelist"),
             Place("File stores", "folder_open", "queues_filestore_changelist", "queues.view_filestore",
                   beside="queues_storedfile_changelist"),
+            Place("Assets", "key", "assets_asset_changelist", "assets.view_asset"),
             Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),
         ),
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from apps.assets.rules import AssetType
 from apps.core.admin.forms import OperatorForm, Section
 from apps.core.admin.typed_json import JsonObject
 from apps.packages.models import PackageVersion
@@ -40,6 +41,7 @@ _SETTINGS = (
     "cpu_limit",
     "niceness",
     "retention_days",
+    "may_use",
     "may_start",
 )
 
@@ -64,6 +66,7 @@ _LABELS = {
     "cpu_limit": "Processor cores a job may use",
     "niceness": "Steps back behind other programs",
     "retention_days": "Keep its jobs for (days)",
+    "may_use": "Its jobs may use",
     "may_start": "Its jobs may start",
 }
 
@@ -104,6 +107,11 @@ class ProcessForm(OperatorForm):
             ["memory_limit", "cpu_limit", "niceness"],
             "Of the machine it runs on. A job that is begun after the change keeps to it.",
         ),
+        Section(
+            "Secrets",
+            ["may_use"],
+            "What only listed processes are given, these are listed for. You must be allowed to use what you choose.",
+        ),
         Section("Afterwards", ["retention_days"]),
         Section(
             "Child jobs",
@@ -117,16 +125,19 @@ class ProcessForm(OperatorForm):
         for name, label in _LABELS.items():
             self.fields[name].label = label
         tenant_id = (self.row or self.place).tenant_id
-        for name in ("package", "pinned_version", "target_machine", "target_robot", "may_start"):
+        for name in ("package", "pinned_version", "target_machine", "target_robot", "may_use", "may_start"):
             field: Any = self.fields[name]
             field.queryset = field.queryset.filter(tenant_id=tenant_id)
         for name, empty in (("target_machine", "any"), ("target_robot", "any"), ("package", "none: a script runs")):
             field = self.fields[name]
             field.empty_label = empty
         self.fields["required_labels"].help_text = "Labels that a robot or its machine must have, with commas between."
-        children: Any = self.fields["may_start"]
-        children.queryset = children.queryset.order_by("name")
-        children.widget = forms.CheckboxSelectMultiple(choices=children.choices)
+        usable: Any = self.fields["may_use"]
+        usable.queryset = usable.queryset.filter(type__in=[one for one in AssetType if one.is_secret])
+        for name in ("may_use", "may_start"):
+            several: Any = self.fields[name]
+            several.queryset = several.queryset.order_by("name")
+            several.widget = forms.CheckboxSelectMultiple(choices=several.choices)
         self._offer_versions()
         self._offer_entrypoints()
 
