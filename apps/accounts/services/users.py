@@ -1,28 +1,22 @@
-"""Making and changing users, and their API keys."""
+"""Making and changing users and service accounts."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
-from django.utils import timezone
 
-from apps.accounts.models import ApiToken, User, UserKind
+from apps.accounts.models import User, UserKind
+from apps.accounts.services._checking import is_almighty
 from apps.audit import services as audit
-from apps.core import tokens
 from apps.core.actors import Actor
 from apps.core.columns import refuse_unfit
 from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
-#: How long an API key works when its maker names no end.
-DEFAULT_KEY_LIFE = timedelta(days=90)
-LONGEST_KEY_LIFE = timedelta(days=365)
 #: What of a user can be changed; a password and being active have operations of their own.
 SETTABLE = ("email", "name", "time_zone", "is_staff", "is_superuser")
 
@@ -41,7 +35,7 @@ def create_user(
 ) -> User:
     """Make somebody who can sign in; without a password nobody can until one is set. Raises ``Invalid``."""
     rbac.require(actor, "accounts.add_user", rbac.EVERYWHERE)
-    if is_superuser and not _is_almighty(actor):
+    if is_superuser and not is_almighty(actor):
         raise Invalid.field("is_superuser", "only a superuser decides who is one.")
     user = User(
         username=username.strip().lower(),
@@ -65,7 +59,7 @@ def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
     if unknown := sorted(set(changes) - set(SETTABLE)):
         raise Invalid("Unknown fields.", problems=[Problem(name, "is not a field.") for name in unknown])
     before = _facts(user)
-    if changes.get("is_superuser", user.is_superuser) != user.is_superuser and not _is_almighty(actor):
+    if changes.get("is_superuser", user.is_superuser) != user.is_superuser and not is_almighty(actor):
         raise Invalid.field("is_superuser", "only a superuser decides who is one.")
     for field, value in changes.items():
         setattr(user, field, value)
@@ -140,59 +134,10 @@ def create_service_account(tenant: Tenant, *, actor: Actor, name: str) -> User:
     return user
 
 
-@transaction.atomic
-def create_api_key(
-    user: User, *, actor: Actor, tenant: Tenant, name: str, life: timedelta | None = DEFAULT_KEY_LIFE
-) -> tuple[ApiToken, str]:
-    """Make a key for ``user`` in one tenant; the text is returned once and stored only as a hash.
-
-    A person's keys act as that person, so nobody but the person makes them. Whoever calls with a key that belongs to
-    one tenant cannot make one for another.
-    """
-    if actor.user != user:
-        rbac.require(actor, "accounts.add_apitoken", tenant)
-        _refuse_acting_as(user, actor)
-    if actor.tenant_id not in (None, tenant.pk):
-        raise Invalid.field("tenant", "this credential belongs to another tenant.")
-    if life is not None and not timedelta(0) < life <= LONGEST_KEY_LIFE:
-        raise Invalid.field("life", f"a key lives at most {LONGEST_KEY_LIFE.days} days.")
-    if user.tenant_id is not None and user.tenant_id != tenant.pk:
-        raise Invalid.field("tenant", "a service account has keys in its own tenant only.")
-    plain = tokens.generate(ApiToken.KIND)
-    key = ApiToken.holding(
-        plain, user=user, tenant=tenant, name=name.strip(), expires_at=timezone.now() + life if life else None
-    )
-    refuse_unfit(key, "name")
-    key.save()
-    audit.record(actor, "api_key.created", key, after={"name": name, "user": user.username, "key": key.shown_as})
-    return key, str(plain)
-
-
-@transaction.atomic
-def revoke_api_key(key: ApiToken, *, actor: Actor, reason: str = "") -> ApiToken:
-    """End a key at once. Repeating it changes nothing."""
-    if actor.user != key.user:
-        rbac.require(actor, "accounts.delete_apitoken", key)
-    if key.revoked_at is None:
-        ApiToken.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
-        key.refresh_from_db()
-        audit.record(actor, "api_key.revoked", key, reason=reason)
-    return key
-
-
-def _refuse_acting_as(user: User, actor: Actor) -> None:
-    if not user.is_service and not _is_almighty(actor):
-        raise NotAllowed("A person makes their own keys. Make a service account for a program.", actor=actor)
-
-
 def _refuse_above(user: User, actor: Actor) -> None:
     """Whoever may change a superuser could sign in as one, so only superusers may."""
-    if user.is_superuser and not _is_almighty(actor):
+    if user.is_superuser and not is_almighty(actor):
         raise NotAllowed("Only a superuser changes a superuser.", permission="accounts.change_user", actor=actor)
-
-
-def _is_almighty(actor: Actor) -> bool:
-    return actor.is_system or bool(actor.user is not None and actor.user.is_superuser)
 
 
 def _refuse_losing_last_administrator(user: User) -> None:
