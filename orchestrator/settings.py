@@ -122,7 +122,7 @@ MIDDLEWARE = [
     "apps.console.views.refusals.RecordRefusals",
     "apps.console.views.page_bodies.PageBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.accounts.authentication.PeopleAtSessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",

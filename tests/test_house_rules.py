@@ -31,6 +31,7 @@ CREDENTIAL = "whoever holds the machine's key may; it is checked here"
 TRAFFIC = "the traffic of robots: its history is the executions, and what they hold by then"
 BELOW = "the trail lies below the floor that knows permissions; only the system's ticks call it"
 BY_AGE = "what goes by its age is written down once for each run, by whoever runs it"
+OWN_PROOF = "everybody proves who they are themselves; what they prove it with is checked here"
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
 NOT_OPERATIONS = {
@@ -43,6 +44,7 @@ NOT_OPERATIONS = {
     "rbac.refuse_suspended": WORDS,
     "rbac.require": WORDS,
     "rbac.visible": WORDS,
+    "accounts.require_fresh_sign_in": READ,
     "audit.drop_entries_before": BELOW,
     "audit.seal_entries": BELOW,
     "audit.hash_of": READ,
@@ -82,6 +84,7 @@ NOT_OPERATIONS = {
     "jobs.advance_tick": "one autocommit statement: the heartbeat of the plane itself",
 }
 ASKS_NO_PERMISSION = {
+    "accounts.confirm_sign_in": OWN_PROOF,
     "robots.enrol_robot": CREDENTIAL,
     "robots.meet_machine": CREDENTIAL,
     "robots.register_robot": CREDENTIAL,

@@ -11,7 +11,7 @@ from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from apps.accounts import services
-from apps.accounts.admin import me, sharing
+from apps.accounts.admin import confirm, me, sharing
 from apps.accounts.admin.fields import PasswordField, PasswordForm, ZoneField
 from apps.accounts.models import ApiToken, User, UserKind
 from apps.core.actors import Actor
@@ -184,8 +184,11 @@ class UserAdmin(OperatorAdmin):
         return rbac.allows(self.actor(request), permission, place)
 
     def own_urls(self) -> list[URLPattern]:
-        """Add the person's own page, which takes no permission."""
-        return [self.url("me/", "me", lambda request: me.page(self, request))]
+        """Add the person's own pages, which take no permission."""
+        return [
+            self.url("me/", "me", lambda request: me.page(self, request)),
+            self.url("confirm/", "confirm", lambda request: confirm.page(self, request)),
+        ]
 
     def page(self, request: HttpRequest, row: User) -> Page:
         actor = self.actor(request)

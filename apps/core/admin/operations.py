@@ -47,6 +47,9 @@ class Operation:
     done: str = "Done."
     applies: Callable[[Any], bool] = lambda row: True
     initial: Callable[[Any], Mapping[str, Any]] = lambda row: {}
+    #: Takes a sign-in of the last minutes: who signed in longer ago confirms it before the form is shown. The service
+    #: asks for it itself.
+    is_sensitive: bool = False
     is_bulk: bool = False
     #: Does it to all ticked rows at once, called as ``service(queryset, actor=actor, **what the form asked for)``; it
     #: returns those it could be done to, and leaves out what the actor may not change.
@@ -86,6 +89,8 @@ class Creation:
     button: str = "Create"
     explain: str = ""
     icon: str = "add"
+    #: As of an operation.
+    is_sensitive: bool = False
     template: str = "operator/creation.html"
 
 

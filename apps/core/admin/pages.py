@@ -207,6 +207,8 @@ class OperatorAdmin(GuardedAdmin):
             raise Http404
         if not self.has_add_permission(request):
             raise self.not_allowed(request, self.creation.permission)
+        if self.creation.is_sensitive and not self.actor(request).is_fresh:
+            return refusals.confirmation(request)
         form = self._form(request, self.creation.form)
         if request.method == "POST" and form.is_valid():
             try:
@@ -245,6 +247,8 @@ class OperatorAdmin(GuardedAdmin):
         """Ask for what an operation needs, and do it."""
         row = self.row_or_404(request, object_id)
         self.require(request, operation.permission, row)
+        if operation.is_sensitive and not self.actor(request).is_fresh:
+            return refusals.confirmation(request)
         form = self._form(request, operation.form, row=row, initial=dict(operation.initial(row)))
         if request.method == "POST" and form.is_valid():
             try:
@@ -291,6 +295,8 @@ class OperatorAdmin(GuardedAdmin):
 
     def do_to_ticked(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> HttpResponseBase | None:
         """Ask once for what an operation needs, then do it to each ticked row and say what came of it."""
+        if operation.is_sensitive and not self.actor(request).is_fresh:
+            return refusals.confirmation(request)
         chosen = list(rows.filter(pk__in=request.POST.getlist("_selected_action")[:MOST_AT_ONCE]))
         is_confirmed = "confirmed" in request.POST
         form = operation.form(request.POST if is_confirmed else None, actor=self.actor(request))

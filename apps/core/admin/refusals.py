@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from apps.core.edge import trace
 from apps.core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, NotSignedIn, TooLarge, Unavailable
@@ -26,6 +27,10 @@ _STATUSES: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
 )
 
 View = Callable[..., HttpResponseBase]
+
+#: The refusal that ends when the person has proved again who they are, and how their way back is told.
+FRESH_SIGN_IN_NEEDED: Final = "fresh_sign_in_needed"
+NEXT: Final = "next"
 
 
 def note(refusal: DomainError) -> None:
@@ -70,10 +75,19 @@ def answering_refusals(view: View, page: Callable[[HttpRequest], dict[str, Any]]
         try:
             return view(request, *args, **kwargs)
         except DomainError as refusal:
+            if refusal.code == FRESH_SIGN_IN_NEEDED:
+                return confirmation(request)
             note(refusal)
             return _refused_page(request, refusal, page(request))
 
     return wrapper
+
+
+def confirmation(request: HttpRequest) -> HttpResponse:
+    """Send the person to prove again who they are, and from there back to where they are now."""
+    way_back = QueryDict(mutable=True)
+    way_back[NEXT] = request.get_full_path()
+    return HttpResponseRedirect(f"{reverse('admin:accounts_user_confirm')}?{way_back.urlencode(safe='/')}")
 
 
 def _refused_page(request: HttpRequest, refusal: DomainError, context: dict[str, Any]) -> HttpResponse:

@@ -40,12 +40,6 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
         return "Bearer"
 
 
-class SessionAuthentication(authentication.SessionAuthentication):
-    """The admin's own session, with its CSRF check, for pages that call the API."""
-
-    security_schemes = ("session",)
-
-
 def _presented(request: Request) -> str | None:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
