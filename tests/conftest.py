@@ -16,3 +16,11 @@ pytest_plugins = ["tests.shelves", "tests.streams_fixtures"]
 def system() -> Actor:
     """The system itself, which may do everything."""
     return Actor.system("test")
+
+
+@pytest.fixture(autouse=True)
+def _settings_read_anew():
+    """Let no test go by settings that another has read."""
+    from apps.configuration.models import forget_read  # needs Django's settings
+
+    forget_read()

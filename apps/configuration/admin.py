@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from unfold import widgets
 
 from apps.configuration import services
 from apps.configuration.models import Setting
@@ -44,7 +45,7 @@ class GroupForm(OperatorForm):
             if self.tenant is not None and not known.per_tenant:
                 continue
             is_set = f"{self.group.name}.{known.key}" in set_here
-            without = known.default if self.tenant is None else inherited[known.key]
+            without = known.fallback if self.tenant is None else inherited[known.key]
             shown = own[known.key] if is_set or self.tenant is None else None
             self.fields[known.key] = _field(known, shown, without, self.tenant)
 
@@ -67,7 +68,8 @@ def page(site: OperatorSite, request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     tenant = _place(actor, request.GET.get("tenant", ""))
     asked = request.POST.get("group", "") if request.method == "POST" else ""
-    sections = [_section(group, request, actor, tenant, is_asked=group.name == asked) for group in GROUPS.values()]
+    groups = [group for group in GROUPS.values() if tenant is None or group.is_for_tenants]
+    sections = [_section(group, request, actor, tenant, is_asked=group.name == asked) for group in groups]
     for section in sections:
         if section.group.name == asked and section.form.is_valid() and _save(request, actor, section):
             return HttpResponseRedirect(request.get_full_path())
@@ -140,13 +142,55 @@ def _as_id(text: str) -> UUID:
         raise Http404 from error
 
 
+class LinesField(forms.CharField):
+    """Takes texts, one on each line."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        lines = [line.strip() for line in (super().clean(value) or "").splitlines()]
+        return [line for line in lines if line] or None
+
+
+class SecretInput(forms.PasswordInput):
+    """Shows that a secret is set, and never a secret: not even the one that somebody has just typed."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__({"autocomplete": "off", "class": " ".join(widgets.BASE_INPUT_CLASSES)})
+        self.shown = shown
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, None, attrs)
+        context["widget"]["value"] = self.shown or None
+        return context
+
+
 def _field(known: Known, shown: Any, without: Any, tenant: Tenant | None) -> forms.Field:
     if known.type is ValueType.BOOLEAN:
         return forms.BooleanField(label=known.title, required=False, initial=shown, help_text=known.says)
-    unit = f" {known.unit}" if known.unit else ""
-    empty = f"Empty: {without}{unit}" + (", as the installation says." if tenant is not None else ".")
     facts: dict[str, Any] = {"label": known.title, "required": False, "initial": shown}
+    says = f"{known.says} {_of_empty(known, without, tenant)}".strip()
     if known.type is ValueType.INTEGER:
-        says = f"{known.says} From {known.low} to {known.high:,}{unit}. {empty}"
+        unit = f" {known.unit}" if known.unit else ""
+        says = f"{known.says} From {known.low:,} to {known.high:,}{unit}. {_of_empty(known, without, tenant)}".strip()
         return forms.IntegerField(min_value=known.low, max_value=known.high, help_text=says, **facts)
-    return forms.CharField(help_text=f"{known.says} {empty}", empty_value=None, **facts)
+    if known.choices:
+        choices = [("", f"{without} (usual)"), *((one, one) for one in known.choices)]
+        return forms.TypedChoiceField(choices=choices, empty_value=None, help_text=known.says, **facts)
+    if known.type is ValueType.JSON:
+        return LinesField(help_text=says, **facts)
+    if known.secret:
+        return forms.CharField(widget=SecretInput(shown), strip=False, help_text=says, **facts)
+    return forms.CharField(help_text=says, empty_value=None, **facts)
+
+
+def _of_empty(known: Known, without: Any, tenant: Tenant | None) -> str:
+    """Say what holds where a field is left empty."""
+    if without in (None, "", []) and tenant is None:
+        return ""
+    unit = f" {known.unit}" if known.unit else ""
+    held = "not set" if without is None else f"{without}{unit}"
+    return f"Empty: {held}" + (", as the installation says." if tenant is not None else ".")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import models
@@ -12,6 +13,11 @@ from django.db.models.functions import Now
 
 from apps.configuration.rules import GROUPS, Group, Known, ValueType, name_of
 from apps.core.models import Row
+from apps.encryption.models import SealedField, unseal
+
+#: A process goes by what it has read for so long, where it reads often.
+SECONDS_KNOWN: Final = 5.0
+_read: dict[tuple[str, UUID | None], tuple[float, dict[str, Any]]] = {}
 
 
 class SettingQuerySet(models.QuerySet["Setting"]):
@@ -25,6 +31,18 @@ class SettingQuerySet(models.QuerySet["Setting"]):
         known = GROUPS[group]
         rows = self.of_group(known).filter(Q(tenant=None) | Q(tenant_id=tenant_id))
         return _merged(known, rows.order_by(models.F("tenant_id").asc(nulls_first=True)))
+
+    def lately(self, group: str, tenant_id: UUID | None = None) -> Mapping[str, Any]:
+        """Return what held at most ``SECONDS_KNOWN`` ago, for what asks too often to ask the database each time."""
+        known = _read.get((group, tenant_id))
+        if known is None or time.monotonic() - known[0] > SECONDS_KNOWN:
+            known = _read[group, tenant_id] = (time.monotonic(), self.in_force(group, tenant_id))
+        return known[1]
+
+    def secret(self, group: str, key: str) -> str:
+        """Return a secret of the installation, or nothing. Whoever calls has asked whether it may."""
+        row = self.filter(name=name_of(group, key), tenant=None).exclude(sealed="").first()
+        return unseal(row, "sealed") if row is not None else ""
 
     def by_tenant(self, group: str, key: str) -> dict[UUID, Any]:
         """Return what single tenants have set for themselves."""
@@ -40,7 +58,8 @@ class Setting(Row):
     tenant = models.ForeignKey("tenancy.Tenant", null=True, on_delete=models.PROTECT, related_name="+", editable=False)
     name = models.CharField(max_length=100, editable=False, help_text="The group and the key: <group>.<key>.")
     type = models.CharField(max_length=8, choices=[(one.value, one.value) for one in ValueType], editable=False)
-    value = models.JSONField()
+    value = models.JSONField(help_text="Of a secret: what stands for it.")
+    sealed = SealedField(blank=True, default="")
     set_by = models.CharField(max_length=200, editable=False)
     set_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -57,6 +76,11 @@ class Setting(Row):
         return self.name
 
 
+def forget_read() -> None:
+    """Let this process read all settings anew."""
+    _read.clear()
+
+
 def _known(group: str, key: str) -> Known:
     known = GROUPS[group].find(key)
     if known is None:
@@ -65,9 +89,9 @@ def _known(group: str, key: str) -> Known:
 
 
 def _merged(group: Group, rows: models.QuerySet[Setting]) -> dict[str, Any]:
-    values: dict[str, Any] = {one.key: one.default for one in group.settings}
+    values: dict[str, Any] = {one.key: one.fallback for one in group.settings}
     values |= _fit(group, rows)
-    return values
+    return values | group.tell(values)
 
 
 def _fit(group: Group, rows: models.QuerySet[Setting]) -> Mapping[str, Any]:

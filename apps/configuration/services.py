@@ -10,10 +10,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
-from apps.configuration.models import Setting
-from apps.configuration.rules import Group, group_named, name_of
+from apps.configuration.models import Setting, forget_read
+from apps.configuration.rules import MASK, Group, group_named, name_of
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, Problem
+from apps.encryption.models import seal
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
@@ -31,17 +32,40 @@ def change_settings(
     known, tenant_id = group_named(group), tenant.pk if tenant is not None else None
     # One change of settings after the other, so that what is written down as before is what was before.
     list(Setting.objects.select_for_update().of_group(known).filter(tenant=tenant))
-    before = Setting.objects.in_force(group, tenant_id)
-    problems = list(_problems(known, values, before, tenant_id))
+    before = _with_secrets(known, tenant_id)
+    values = _meant(known, values)
+    problems = list(_problems(known, values, before, tenant_id)) or list(known.clashes(_then(known, before, values)))
     if problems:
         raise Invalid("; ".join(f"{one.field}: {one.message}" for one in problems), problems=problems)
     _store(known, {key: value for key, value in values.items() if value != before[key]}, tenant, actor)
-    after = Setting.objects.in_force(group, tenant_id)
+    after = _with_secrets(known, tenant_id)
     changed = [key for key in known.keys if after[key] != before[key]]
     if changed:
+        # Under names such as these the trail keeps keyed hashes of secrets.
         old, new = ({name_of(group, key): one[key] for key in changed} for one in (before, after))
         audit.record(actor, "settings.changed", tenant, before=old, after=new)
-    return after
+    forget_read()
+    transaction.on_commit(forget_read)
+    return Setting.objects.in_force(group, tenant_id)
+
+
+def _with_secrets(group: Group, tenant_id: UUID | None) -> dict[str, Any]:
+    """Return what holds, secrets themselves included."""
+    held = {key: Setting.objects.secret(group.name, key) for key in group.secrets}
+    return Setting.objects.in_force(group.name, tenant_id) | held
+
+
+def _meant(group: Group, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a client only sends back: masks, and what follows from other values."""
+    masked = {key for key in group.secrets if values.get(key) == MASK}
+    return {key: value for key, value in values.items() if key not in masked and key not in group.told}
+
+
+def _then(group: Group, before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what would hold for the installation."""
+    taken_back = {one.key: one.fallback for one in group.settings if values.get(one.key, "") is None}
+    then = {**before, **values, **taken_back}
+    return then | group.tell(then)
 
 
 def _problems(
@@ -60,8 +84,12 @@ def _problems(
 def _store(group: Group, changes: Mapping[str, Any], tenant: Tenant | None, actor: Actor) -> None:
     for key, value in changes.items():
         name, known = name_of(group.name, key), group.find(key)
-        if value is None or known is None:
+        if known is None or value is None or (known.secret and not value):
             Setting.objects.filter(tenant=tenant, name=name).delete()
             continue
-        facts = {"type": known.type.value, "value": value, "set_by": actor.name, "set_at": Now()}
-        Setting.objects.update_or_create(tenant=tenant, name=name, defaults=facts)
+        shown = MASK if known.secret else value
+        facts = {"type": known.type.value, "value": shown, "set_by": actor.name, "set_at": Now()}
+        row, _ = Setting.objects.update_or_create(tenant=tenant, name=name, defaults=facts)
+        if known.secret:
+            seal(row, "sealed", value)
+            row.save(update_fields=["sealed"])

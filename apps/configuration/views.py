@@ -41,7 +41,8 @@ class AllSettings(ApiView):
         """Read what holds for the installation, or in a tenant. A key of a tenant reads its tenant's."""
         refuse_unknown_parameters(request, frozenset())
         place = self._place("configuration.view_setting")
-        return Response({name: Setting.objects.in_force(name, place.pk if place else None) for name in GROUPS})
+        groups = [name for name, group in GROUPS.items() if place is None or group.is_told_to_tenants]
+        return Response({name: Setting.objects.in_force(name, place.pk if place else None) for name in groups})
 
     def _place(self, permission: str) -> Tenant | None:
         """Return the tenant whose settings are meant, or ``None``; the caller holds ``permission`` there."""
@@ -58,10 +59,16 @@ class SettingsOfGroup(AllSettings):
 
     @extend_schema(operation_id="settings_read", parameters=[*_PARAMETERS, _GROUP], responses={200: _VALUES})
     def get(self, request: Request, group: str) -> Response:  # type: ignore[override]
-        """Read one group of what holds for the installation, or in a tenant."""
+        """Read one group of what holds for the installation, or in a tenant.
+
+        In the place of a secret that is set stands `********`; sent back, it keeps the secret. How mail leaves
+        (`email`) is told to those alone who may see the installation's settings.
+        """
         refuse_unknown_parameters(request, frozenset())
-        group_named(group)
-        place = self._place("configuration.view_setting")
+        known, place = group_named(group), self._place("configuration.view_setting")
+        if not known.is_told_to_tenants:
+            rbac.require(self.actor, "configuration.view_setting", rbac.EVERYWHERE)
+            place = None
         return Response(Setting.objects.in_force(group, place.pk if place else None))
 
     @extend_schema(

@@ -1,14 +1,29 @@
-"""Hiding our own credentials in any text before it is stored or shown."""
+"""Hiding our own credentials, and what an installation wants hidden, in any text before it is stored or shown."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 #: Longest text one of our tokens can have; a reader that works in pieces must keep this much of the piece before.
 LONGEST_TOKEN = 64
 
 _TOKEN = re.compile(rb"bv[a-z]_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}")
 _MASK = b"*"
+
+MOST_PATTERNS: Final = 20
+#: What the asterisk of a pattern stands for at most: bounded, so that time grows with the text and nothing else.
+LONGEST_REST: Final = 128
+LONGEST_PATTERN: Final = 100
+_REST = rb"[^\s\"\\]{0,%d}" % LONGEST_REST
+#: At least so much stands in front of an asterisk: it is what is looked for.
+_PATTERN = re.compile(r"[!#-)+-\[\]-~ ]{4,}(\*[!#-)+-\[\]-~ ]*)?")
+PATTERN_IN_WORDS: Final = (
+    f"Each is plain ASCII without double quotes and backslashes, 4 to {LONGEST_PATTERN} characters; after four there "
+    f"may be one asterisk, for up to {LONGEST_REST} characters that are no space, quote or backslash: sk-live-*."
+)
 
 
 def mask_tokens(data: bytes) -> bytes:
@@ -19,3 +34,22 @@ def mask_tokens(data: bytes) -> bytes:
 def mask_tokens_in_text(text: str) -> str:
     """Do the same for text; tokens are ASCII, so nothing else can be touched."""
     return mask_tokens(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def is_pattern(text: str) -> bool:
+    """Say whether a text is one that ``mask_patterns`` takes."""
+    return len(text) <= LONGEST_PATTERN and text == text.strip() and _PATTERN.fullmatch(text) is not None
+
+
+def mask_patterns(data: bytes, patterns: Iterable[str]) -> bytes:
+    """Replace what looks like one of ``patterns`` by asterisks of the same length."""
+    for pattern in patterns:
+        data = _compiled(pattern).sub(lambda match: _MASK * len(match.group()), data)
+    return data
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    before, asterisk, after = pattern.partition("*")
+    rest = _REST + re.escape(after.encode()) if asterisk else b""
+    return re.compile(re.escape(before.encode()) + rest)

@@ -3,6 +3,7 @@
 import pytest
 
 from apps.configuration import services
+from apps.configuration.models import Setting
 from tests import api, make
 
 pytestmark = pytest.mark.django_db
@@ -13,7 +14,8 @@ def test_groups_are_read_by_their_names():
     everything = api.root().get("settings").json()
     one = api.root().get("settings/retention").json()
 
-    assert everything == {"retention": one}
+    assert list(everything) == ["general", "security", "jobs", "email", "logging", "retention"]
+    assert everything["retention"] == one
     assert one[JOBS] == 30
 
 
@@ -87,3 +89,28 @@ def test_existing_clients_find_it_at_their_addresses(client):
 
     assert client.get("/api/settings/retention/", headers=headers).json()["queue_items_retention_days"] == 90
     assert client.get(f"/{mine.slug}/orchestrator_/settings", headers=headers).json()["retention"][JOBS] == 30
+
+
+def test_what_is_sent_back_whole_keeps_the_password_of_the_mail_server():
+    read = api.root().get("settings/email").json()
+    assert read == {
+        "enabled": False, "smtp_host": "", "smtp_port": 587, "smtp_username": "", "smtp_password": "",
+        "smtp_use_tls": False, "smtp_use_ssl": False, "from_address": "", "smtp_password_set": False,
+    }  # fmt: skip
+
+    wanted = {**read, "smtp_host": "mail.example.com", "smtp_username": "bv", "smtp_password": "opensesame!"}
+    told = api.root().call("PUT", "settings/email", wanted).json()
+
+    assert told == {**wanted, "smtp_password": "********", "smtp_password_set": True}
+    assert api.root().call("PUT", "settings/email", {**told, "smtp_port": 2525}).json() == {**told, "smtp_port": 2525}
+    assert Setting.objects.secret("email", "smtp_password") == "opensesame!"
+
+
+def test_how_mail_leaves_is_told_to_no_tenant():
+    mine = make.tenant()
+    account = make.service_account(mine, "configuration.view_setting", "configuration.change_setting")
+    caller = api.Caller(account, key_in=mine)
+
+    assert "email" not in caller.get("settings").json()
+    assert caller.get("settings/email").status_code == 403
+    assert api.fields_refused(caller.call("PUT", "settings/email", {"smtp_host": "evil.example"})) == {"smtp_host"}

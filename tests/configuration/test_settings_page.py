@@ -97,3 +97,24 @@ def test_who_may_only_look_can_save_nothing(page):
 
 def test_who_holds_nothing_is_refused(page):
     assert Visitor(make.user()).get(page).status_code == 403
+
+
+def test_a_secret_is_shown_as_set_and_never_shown(page):
+    fields = {"group": "email", "smtp_username": "bv", "smtp_port": 587}
+    refused = superuser().post(page, {**fields, "smtp_password": "opensesame!", "from_address": "nobody"})
+    superuser().post(page, {**fields, "smtp_password": "opensesame!"})
+    shown = superuser().get(page)
+    superuser().post(page, {**fields, "smtp_password": "********", "smtp_use_tls": "on"})
+
+    assert refused.status_code == 200
+    assert b"opensesame" not in refused.content + shown.content
+    assert b'value="********"' in shown.content
+    assert Setting.objects.secret("email", "smtp_password") == "opensesame!"
+    assert Setting.objects.in_force("email")["smtp_use_tls"] is True
+
+
+def test_texts_to_hide_stand_one_on_each_line(page):
+    superuser().post(page, {"group": "logging", "level": "", "mask_patterns": "sk-live-*\n\n hunter2 \n"})
+
+    assert Setting.objects.in_force("logging")["mask_patterns"] == ["sk-live-*", "hunter2"]
+    assert "sk-live-*\nhunter2" in superuser().get(page).content.decode()
