@@ -1,4 +1,4 @@
-"""How many items go through a queue in a second: taken in batches and completed one by one, beside it as bare SQL.
+"""How many items go through a queue in a second: taken and completed in batches, beside it as bare SQL.
 
 .venv/bin/python -m benchmarks.queue --items 1000000 --consumers 50 --batch 10
 """
@@ -57,15 +57,17 @@ WITH line AS MATERIALIZED (
 )
 SELECT {columns} FROM leased \\gset
 """
+#: For some of what was taken: one item, or all of it.
 _COMPLETE = """
 BEGIN;
-SELECT status FROM queues_queueitem WHERE id = :item_{n} FOR UPDATE;
+SELECT status FROM queues_queueitem WHERE id = ANY(ARRAY[{items}]::uuid[]) ORDER BY id FOR UPDATE;
 UPDATE queues_itemlease SET closed_at = now(), outcome = 'done', result_digest = 'x'
-    WHERE id = :lease_{n} AND closed_at IS NULL;
+    WHERE id = ANY(ARRAY[{leases}]::uuid[]) AND closed_at IS NULL;
 UPDATE queues_queueitem SET status = 'done', finished_at = now(), result = '{{"paid": true}}'
-    WHERE id = :item_{n} AND status = 'in_progress';
+    WHERE id = ANY(ARRAY[{items}]::uuid[]) AND status = 'in_progress';
 INSERT INTO events_event (id, type, tenant_id, folder_id, subject_kind, subject_id, data, actor_kind, actor_id)
-    VALUES (uuidv7(), 'item.done', '{tenant}', '{folder}', 'queueitem', :item_{n}, '{{"status": "done"}}', 'x', 'x');
+    SELECT uuidv7(), 'item.done', '{tenant}', '{folder}', 'queueitem', one, '{{"status": "done"}}', 'x', 'x'
+    FROM unnest(ARRAY[{items}]::uuid[]) AS one;
 COMMIT;
 """
 
@@ -77,7 +79,7 @@ def main() -> None:
 
         ours, theirs = (_filled_queue(asked.items // 2) for _ in range(2))
         print(figures.load_of_machine())
-        script = _script(theirs, asked.batch)
+        script = _script(theirs, asked.batch, asked.singly)
         without_us = bare.pgbench(plant, script, clients=asked.consumers, seconds=asked.seconds)
         bare_rate = without_us.cycles_per_second * asked.batch
         print(f"bare SQL: {bare_rate:.0f} items/s")
@@ -99,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=10, help="items taken at once (default: 10)")
     parser.add_argument("--processes", type=int, default=2, help="that the consumers share (default: 2)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements (default: 20)")
+    parser.add_argument("--singly", action="store_true", help="complete item by item, not as they were taken")
     return parser.parse_args()
 
 
@@ -116,12 +119,19 @@ def _filled_queue(count: int) -> Queue:
     return queue
 
 
-def _script(queue: Queue, batch: int) -> str:
+def _script(queue: Queue, batch: int, singly: bool) -> str:
     facts = {"queue": queue.pk, "tenant": queue.tenant_id, "folder": queue.folder_id}
     columns = ", ".join(
         f"(array_agg(item_id))[{n}] AS item_{n}, (array_agg(id))[{n}] AS lease_{n}" for n in range(1, batch + 1)
     )
-    completes = [_COMPLETE.format(n=n, **facts) for n in range(1, batch + 1)]
+    numbers = range(1, batch + 1)
+    shares = [[n] for n in numbers] if singly else [list(numbers)]
+    completes = [
+        _COMPLETE.format(
+            items=", ".join(f":item_{n}" for n in share), leases=", ".join(f":lease_{n}" for n in share), **facts
+        )
+        for share in shares
+    ]
     return "".join([_TAKE.format(batch=batch, columns=columns, **facts), *completes])
 
 
@@ -132,7 +142,7 @@ def _through_services(plant: Plant, queue: Queue, asked: argparse.Namespace) -> 
         for one in [pool.submit(time.sleep, 1.0) for _ in shares]:  # Until each is there, however long that takes.
             one.result()
         begin_at = time.time() + START_SECONDS
-        facts = (queue.pk, asked.batch, begin_at, asked.seconds)
+        facts = (queue.pk, asked.batch, asked.singly, begin_at, asked.seconds)
         running = [pool.submit(consume, share, *facts) for share in shares]
         meter = figures.Meter(
             {
@@ -147,14 +157,14 @@ def _through_services(plant: Plant, queue: Queue, asked: argparse.Namespace) -> 
         return sum(one.result() for one in running), used
 
 
-def consume(consumers: int, queue_id: UUID, batch: int, begin_at: float, seconds: float) -> int:
+def consume(consumers: int, queue_id: UUID, batch: int, singly: bool, begin_at: float, seconds: float) -> int:
     """Take and complete items with so many consumers at once; returns how many were completed in time."""
     with ThreadPoolExecutor(consumers) as pool:
-        facts = (queue_id, batch, begin_at, begin_at + seconds)
+        facts = (queue_id, batch, singly, begin_at, begin_at + seconds)
         return sum(one.result() for one in [pool.submit(_consume_until, *facts) for _ in range(consumers)])
 
 
-def _consume_until(queue_id: UUID, batch: int, begin_at: float, end_at: float) -> int:
+def _consume_until(queue_id: UUID, batch: int, singly: bool, begin_at: float, end_at: float) -> int:
     from django.db import connection
 
     from apps.queues import services
@@ -166,11 +176,25 @@ def _consume_until(queue_id: UUID, batch: int, begin_at: float, end_at: float) -
     time.sleep(max(0.0, begin_at - time.time()))
     try:
         while time.time() < end_at:
-            for lease in services.take_items(queue, actor=SYSTEM, holder=holder, count=batch):
-                services.finish_item(lease, actor=SYSTEM, report=report)
-                completed += time.time() < end_at
+            leases = services.take_items(queue, actor=SYSTEM, holder=holder, count=batch)
+            completed += _complete(leases, report, singly, end_at)
     finally:
         connection.close()
+    return completed
+
+
+def _complete(leases: Any, report: Any, singly: bool, end_at: float) -> int:
+    """Complete what was taken, in one call or item by item; returns how many were completed in time."""
+    from apps.queues import services
+    from tests.make import SYSTEM
+
+    if not singly:
+        services.finish_items([(lease, report) for lease in leases], actor=SYSTEM)
+        return len(leases) if time.time() < end_at else 0
+    completed = 0
+    for lease in leases:
+        services.finish_item(lease, actor=SYSTEM, report=report)
+        completed += time.time() < end_at
     return completed
 
 

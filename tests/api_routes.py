@@ -254,6 +254,7 @@ class World:
             "POST queue-items/bulk-changes": {"action": "requeue", "filters": {"status": ["failed"]}},
             "POST queue-items/bulk-changes/preview": {"action": "requeue", "filters": {"status": ["failed"]}},
             "POST item-leases/<str:id>/finish": {"status": "done"},
+            "POST item-leases/finish": {"reports": [{"lease": str(self.lease.lease_id), "status": "done"}]},
             "POST jobs": {"process": self.process.pk},
             "POST jobs/bulk": {"process": self.process.pk, "jobs": [{}, {}]},
             "POST jobs/<str:id>/prioritise": {"priority": 3},

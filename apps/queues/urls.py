@@ -23,6 +23,7 @@ urlpatterns = [
     api_path("queue-items/<str:id>/files/<str:name>", ItemFileViewSet.as_view(_ONE_FILE)),
     api_path("file-stores/<str:id>/files", StoredFileViewSet.as_view({"get": "list"})),
     api_path("file-stores/<str:id>/files/<path:path>", StoredFileViewSet.as_view(_ONE_FILE)),
+    api_path("item-leases/finish", ItemLeaseViewSet.as_view({"post": "finish_many"})),
     api_path("item-leases/<str:id>/renew", ItemLeaseViewSet.as_view({"post": "renew"})),
     api_path("item-leases/<str:id>/finish", ItemLeaseViewSet.as_view({"post": "finish"})),
     api_path("item-leases/<str:id>/release", ItemLeaseViewSet.as_view({"post": "release"})),

@@ -21,6 +21,7 @@ _CALLS = [
     api_path("runtime/jobs/<str:handle>/stop-requested", bv.stop_requested),
     api_path("runtime/queues/<str:queue>/take", own_items.take),
     api_path("runtime/queues/<str:queue>/items", own_items.add),
+    api_path("runtime/item-leases/finish", own_items.finish_many),
     api_path("runtime/item-leases/<str:lease>/renew", own_items.renew),
     api_path("runtime/item-leases/<str:lease>/finish", own_items.finish),
     api_path("runtime/item-leases/<str:lease>/release", own_items.release),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from uuid import UUID
 
@@ -259,6 +260,46 @@ class TestLeases:
     )
     def test_a_report_that_does_not_say_what_it_must_is_refused(self, caller, taken, report, field):
         assert api.fields_refused(caller.post(f"item-leases/{taken['id']}/finish", report)) == {field}
+
+    def test_several_are_ended_at_once_each_as_if_it_came_alone(self, queue, caller, django_assert_max_num_queries):
+        make.items(queue, *range(12))
+        taken = [one["id"] for one in caller.post(f"queues/{queue.pk}/take", {"count": 12}).json()["items"]]
+        failure = {"status": "failed", "error_type": "application", "error_reason": "The page did not open."}
+        caller.post(f"item-leases/{taken[0]}/finish", {"status": "done", "result": 1})
+        reports = [
+            {"lease": taken[0], "status": "done", "result": 2},
+            {"lease": taken[1], **failure},
+            *({"lease": lease, "status": "done", "result": {"of": lease}} for lease in taken[2:]),
+        ]
+
+        with django_assert_max_num_queries(40):
+            first = caller.post("item-leases/finish", {"reports": reports}).json()["reports"]
+        again = caller.post("item-leases/finish", {"reports": reports}).json()["reports"]
+
+        assert [one["lease"] for one in first] == taken
+        assert [one["answer"] for one in first] == ["conflict", *["accepted"] * 11]
+        assert [one["answer"] for one in again] == ["conflict", *["repeated"] * 11]
+        assert "kept aside" in first[0]["detail"]
+        assert (first[1]["status"], first[1]["successor"]) == ("failed", again[1]["successor"])
+        assert {one.result["of"] for one in QueueItem.objects.filter(queue=queue, result__has_key="of")} == {*taken[2:]}
+
+    def test_one_bad_report_of_several_leaves_all_as_they_were(self, queue, caller, taken):
+        make.item(queue)
+        other = caller.post(f"queues/{queue.pk}/take").json()["items"][0]["id"]
+        fine = {"lease": taken["id"], "status": "done"}
+
+        refused = [
+            caller.post("item-leases/finish", {"reports": reports})
+            for reports in (
+                [fine, {"lease": other, "status": "failed", "error_type": "business"}],
+                [fine, fine],
+                [fine, {"lease": str(uuid.uuid4()), "status": "done"}],
+            )
+        ]
+
+        assert api.fields_refused(refused[0]) == {"reports.1.error_reason"}
+        assert [one.status_code for one in refused] == [400, 400, 404]
+        assert {*QueueItem.objects.filter(queue=queue).values_list("status", flat=True)} == {"in_progress"}
 
     def test_are_their_holders_alone(self, queue, taken):
         colleague, root = worker(queue), api.root()

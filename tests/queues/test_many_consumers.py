@@ -50,15 +50,19 @@ def finish(lease, report):
 
 
 def consumer(queue, reports, seed):
-    """One who takes and settles until nothing waits; returns the items it was given."""
+    """One who takes and settles, singly or all at once, until nothing waits; returns the items it was given."""
     chance = random.Random(seed)
 
     def work():
         given = []
         while leases := take(queue, chance.randint(1, 7)):
             given += [lease.item_id for lease in leases]
-            for lease in leases:
-                finish(lease, chance.choice(reports))
+            told = [(lease, chance.choice(reports)) for lease in leases]
+            if chance.random() < 0.5:
+                services.finish_items(told, actor=make.SYSTEM)
+                continue
+            for lease, report in told:
+                finish(lease, report)
         return given
 
     return work
@@ -115,4 +119,22 @@ def test_of_a_report_its_repetition_and_a_sweep_at_once_one_counts():
 
     assert QueueItem.objects.filter(queue=queue).count() == 10
     assert set(QueueItem.objects.values_list("status", flat=True)) == {"done"}
+    assert broken() == []
+
+
+def test_who_ends_the_same_ones_in_another_order_waits_and_gets_the_same_answer():
+    queue = make.queue(max_attempts=2, backoff_base=0)
+    make.items(queue, *range(60))
+    told = [(lease, NO if number % 3 == 0 else DONE) for number, lease in enumerate(take(queue, 60))]
+
+    def shuffled(seed):
+        leases = {lease.pk: lease for lease in ItemLease.objects.select_related("item__queue__folder")}
+        mine = [(leases[lease.pk], report) for lease, report in random.Random(seed).sample(told, 60)]
+        return lambda: [one.answer for one in services.finish_items(mine, actor=make.SYSTEM)]
+
+    answers = Counter(answer for given in at_once(*[shuffled(seed) for seed in range(8)]) for answer in given)
+
+    assert answers == {"accepted": 60, "repeated": 7 * 60}
+    assert QueueItem.objects.filter(queue=queue, retry_of=None, status="done").count() == 40
+    assert QueueItem.objects.filter(queue=queue, status="new").count() == 20
     assert broken() == []

@@ -75,6 +75,15 @@ def test_a_job_adds_takes_renews_and_finishes(execution, queue, job, root):
     assert lease.item.job_id == execution.job_id
 
 
+def test_several_are_ended_at_once(queue, job):
+    make.items(queue, 1, 2, 3)
+    taken = [one["id"] for one in take(job, count=3).json()["items"]]
+
+    ended = job.post(f"{RUNTIME}/item-leases/finish", {"reports": [{"lease": one, "status": "done"} for one in taken]})
+
+    assert [(one["lease"], one["answer"]) for one in ended.json()["reports"]] == [(one, "accepted") for one in taken]
+
+
 def test_a_robot_takes_under_a_lease_of_its_own(execution, queue, robot):
     make.item(queue)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.core.api.identifiers import IdField
 from apps.core.api.rows import RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, OutputSerializer
 from apps.queues.models import ErrorType, ItemLease, Queue, QueueItem, ReviewStatus
 from apps.queues.rules.outcomes import Outcome
 from apps.queues.serializers.queues import PRIORITY
-from apps.queues.services import MOST_ADDED, Answer, Settled
+from apps.queues.services import MOST_ADDED, MOST_TAKEN, Answer, Report, Reported, Settled
 
 _QUEUES = Queue.objects.alive().select_related("folder", "schema")
 #: What a holder can say.
@@ -179,6 +181,21 @@ class FinishLease(InputSerializer):
     error_reason = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
 
 
+class FinishLeaseNamed(FinishLease):
+    lease = IdField(help_text="Which lease this is about.")
+
+
+class FinishLeases(InputSerializer):
+    reports = serializers.ListField(
+        child=FinishLeaseNamed(), min_length=1, max_length=MOST_TAKEN, help_text="Each lease once."
+    )
+
+
+def report_of(asked: dict[str, Any]) -> Report:
+    """Return the report that a checked body makes."""
+    return Report(outcome=asked.pop("status"), **asked)
+
+
 class SettledOut(serializers.Serializer):
     """What came of a report."""
 
@@ -188,12 +205,38 @@ class SettledOut(serializers.Serializer):
     successor = serializers.UUIDField(allow_null=True, help_text="The next try at it, where there is one.")
 
 
+class SettledNamed(SettledOut):
+    """What came of one of several reports. One that is late or in conflict does not count, and is kept aside."""
+
+    lease = serializers.UUIDField()
+    answer = serializers.ChoiceField([answer.value for answer in Answer])
+    detail = serializers.CharField(help_text="The answer in words.")
+
+
+class SettledMany(serializers.Serializer):
+    """What came of several reports, in their order."""
+
+    reports = SettledNamed(many=True)
+
+
 def settled_body(settled: Settled) -> dict[str, Any]:
     """Return what a holder learns of its report."""
-    body = {
+    return dict(SettledOut(_facts_of(settled)).data)
+
+
+def settled_bodies(reports: Sequence[Reported], settled: Sequence[Settled]) -> dict[str, Any]:
+    """Return what a holder learns of several reports."""
+    bodies = [
+        _facts_of(one) | {"lease": lease.lease_id, "detail": one.answer.in_words}
+        for (lease, _), one in zip(reports, settled, strict=True)
+    ]
+    return dict(SettledMany({"reports": bodies}).data)
+
+
+def _facts_of(settled: Settled) -> dict[str, Any]:
+    return {
         "answer": settled.answer.value,
         "item": settled.item.pk,
         "status": settled.item.status,
         "successor": settled.successor.pk if settled.successor else None,
     }
-    return dict(SettledOut(body).data)

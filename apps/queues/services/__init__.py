@@ -4,7 +4,7 @@ from apps.queues.models.items import LONGEST_CODE
 from apps.queues.services._checking import Wanted, problems_of
 from apps.queues.services._keeping import FILES, TooManyFiles, Written
 from apps.queues.services._reading import known_columns
-from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Settled
+from apps.queues.services._settling import LONGEST_REASON, Answer, Report, Reported, Settled
 from apps.queues.services.adding import MOST_AT_ONCE as MOST_ADDED
 from apps.queues.services.adding import DuplicateReference, QueueClosed, add_items
 from apps.queues.services.bulk import advance_item_change, request_item_change
@@ -46,7 +46,7 @@ from apps.queues.services.queues import (
     resume_queue,
     update_queue,
 )
-from apps.queues.services.settling import LeaseOver, find_lease, finish_item, renew_item
+from apps.queues.services.settling import LeaseOver, find_lease, find_leases, finish_item, finish_items, renew_item
 from apps.queues.services.stores import (
     StoreDeleted,
     create_store,
@@ -57,6 +57,7 @@ from apps.queues.services.stores import (
     write_stored_file,
 )
 from apps.queues.services.sweeping import sweep_lease
+from apps.queues.services.taking import MOST_AT_ONCE as MOST_TAKEN
 from apps.queues.services.taking import Holder, QueuePaused, take_items
 from apps.queues.services.uploading import (
     AddedBefore,
@@ -73,6 +74,7 @@ __all__ = [
     "LONGEST_CODE",
     "LONGEST_REASON",
     "MOST_ADDED",
+    "MOST_TAKEN",
     "SETTABLE",
     "UNCHANGED",
     "AddedBefore",
@@ -87,6 +89,7 @@ __all__ = [
     "QueueClosed",
     "QueuePaused",
     "Report",
+    "Reported",
     "Settled",
     "StoreDeleted",
     "TooManyFiles",
@@ -109,7 +112,9 @@ __all__ = [
     "delete_stored_file",
     "discard_upload",
     "find_lease",
+    "find_leases",
     "finish_item",
+    "finish_items",
     "forget_old_item_changes",
     "forget_old_items",
     "forget_uploads",

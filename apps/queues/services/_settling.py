@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from django.db.models.functions import Now
 
@@ -24,23 +26,29 @@ from apps.queues.models.items import LONGEST_CODE
 from apps.queues.rules.outcomes import ItemFacts, Outcome, Verdict, verdict
 from apps.queues.services._telling import FACTS, facts_of
 
-#: What nearly every report comes to, in one round trip: the item is locked first, as everywhere, then its lease closed.
+#: What nearly every report comes to, in one round trip: the items are locked first, as everywhere, and in order of
+#: their ids, as every other call does; then their leases closed.
 _FINISH_DONE = f"""
-    WITH held AS MATERIALIZED (
-        SELECT id FROM queues_queueitem WHERE id = %(item)s AND status = 'in_progress' FOR UPDATE
+    WITH report AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(%(reports)s::jsonb) AS r (lease uuid, digest text, result jsonb)
+    ), held AS MATERIALIZED (
+        SELECT id, status FROM queues_queueitem WHERE id = ANY(%(items)s::uuid[]) ORDER BY id FOR UPDATE
     ), closed AS (
-        UPDATE queues_itemlease l SET closed_at = statement_timestamp(), outcome = 'done', result_digest = %(digest)s
-        FROM held h WHERE l.id = %(lease)s AND l.item_id = h.id AND l.closed_at IS NULL
-        RETURNING l.item_id
+        UPDATE queues_itemlease l SET closed_at = statement_timestamp(), outcome = 'done', result_digest = r.digest
+        FROM report r, held h
+        WHERE l.id = r.lease AND l.id = ANY(%(leases)s::uuid[]) AND l.item_id = h.id AND h.status = 'in_progress'
+          AND l.closed_at IS NULL
+        RETURNING l.id, l.item_id, r.result
     ), moved AS (
-        UPDATE queues_queueitem i SET status = 'done', finished_at = statement_timestamp(), result = %(result)s::jsonb,
+        UPDATE queues_queueitem i SET status = 'done', finished_at = statement_timestamp(), result = c.result,
             error_type = '', error_code = '', error_reason = ''
-        FROM closed c WHERE i.id = c.item_id AND i.status = 'in_progress'
-        RETURNING i.id, i.tenant_id, i.folder_id, i.queue_id, i.status, i.attempt, i.lineage, i.finished_at
+        FROM closed c WHERE i.id = c.item_id AND i.id = ANY(%(items)s::uuid[]) AND i.status = 'in_progress'
+        RETURNING i.id, i.tenant_id, i.folder_id, i.queue_id, i.status, i.attempt, i.lineage, i.finished_at,
+            c.id AS lease
     ), told AS (
         {insert_sql("item.done", kind="queueitem", source="moved", data=f"jsonb_build_object({FACTS})")}
     )
-    SELECT finished_at FROM moved
+    SELECT lease, finished_at FROM moved
 """  # fmt: skip
 
 LARGEST_RESULT = 1024 * 1024
@@ -85,6 +93,8 @@ class Report:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
+Reported = tuple[ItemLease, Report]
+
 #: What is said for a holder that says nothing any more.
 VANISHED = Report(Outcome.EXPIRED, error_type=ErrorType.SYSTEM, error_reason="Its holder vanished too often.")
 
@@ -100,6 +110,12 @@ class Settled:
 
 def refuse_malformed(report: Report) -> None:
     """Raise ``Invalid`` where a report does not say what its outcome needs, or says too much."""
+    if problems := problems_of(report):
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+
+
+def problems_of(report: Report) -> list[Problem]:
+    """Say what is wrong with a report in itself, whatever it is about."""
     problems = []
     if report.outcome not in {Outcome.DONE, Outcome.FAILED, Outcome.ABANDONED, Outcome.RELEASED}:
         problems.append(Problem("status", "say done, failed, abandoned or released."))
@@ -115,8 +131,7 @@ def refuse_malformed(report: Report) -> None:
         problems.append(Problem("error_code", f"has more than {LONGEST_CODE} characters."))
     if len(json.dumps(report.result, default=str).encode()) > LARGEST_RESULT:
         problems.append(Problem("result", f"has more than {LARGEST_RESULT} bytes. Put large data into a file."))
-    if problems:
-        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
+    return problems
 
 
 def lock_of(lease: ItemLease) -> tuple[QueueItem, ItemLease]:
@@ -126,19 +141,32 @@ def lock_of(lease: ItemLease) -> tuple[QueueItem, ItemLease]:
     return item, lease
 
 
-def finish_done(lease: ItemLease, report: Report) -> QueueItem | None:
-    """Settle the success of a lease that is still open; ``None``, and nothing done, where it is not."""
-    facts = {"item": lease.item_id, "lease": lease.pk, "digest": report.digest, "result": _as_json(report.result)}
-    rows = statements.fetch(_FINISH_DONE, facts)
-    if not rows:
-        return None
-    item = lease.item
-    item.status, item.result, [(item.finished_at,)] = ItemStatus.DONE, report.result, rows
-    return item
+def lock_in_order(leases: Iterable[ItemLease]) -> None:
+    """Lock the items of several leases, so that two who settle the same ones never wait for each other."""
+    wanted = QueueItem.objects.filter(pk__in={lease.item_id for lease in leases})
+    list(wanted.order_by("pk").select_for_update().values_list("pk"))
 
 
-def _as_json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, default=str)
+def finish_done(reports: Sequence[Reported]) -> dict[UUID, QueueItem]:
+    """Settle the successes among reports whose leases are still open; returns their items, by the key of the lease."""
+    leases = {lease.pk: (lease, report) for lease, report in reports if report.outcome == Outcome.DONE}
+    if not leases:
+        return {}
+    facts = {
+        "items": statements.array(lease.item_id for lease, _ in leases.values()),
+        "leases": statements.array(leases),
+        "reports": json.dumps([_told(lease, report) for lease, report in leases.values()], default=str),
+    }
+    settled = {}
+    for key, finished_at in statements.fetch(_FINISH_DONE, facts):
+        lease, report = leases[key]
+        item = settled[key] = lease.item
+        item.status, item.result, item.finished_at = ItemStatus.DONE, report.result, finished_at
+    return settled
+
+
+def _told(lease: ItemLease, report: Report) -> dict[str, Any]:
+    return {"lease": lease.pk, "digest": report.digest, "result": report.result}
 
 
 def settle(item: QueueItem, lease: ItemLease, report: Report) -> Settled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -12,13 +13,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.core.actors import Actor
-from apps.core.errors import Conflict, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound, Problem
 from apps.events import services as events
 from apps.queues.models import ItemLease, ItemStatus, QueueItem
 from apps.queues.rules.outcomes import Outcome
 from apps.queues.services import _settling
-from apps.queues.services._settling import Answer, Report, Settled
+from apps.queues.services._settling import Answer, Report, Reported, Settled
 from apps.queues.services._telling import facts_of
+from apps.queues.services.taking import MOST_AT_ONCE
 from apps.rbac import services as rbac
 
 
@@ -30,10 +32,15 @@ class LeaseOver(Conflict):
 
 def find_lease(lease_id: UUID, *, actor: Actor) -> ItemLease:
     """Return the lease of this holder. Raises ``NotFound``, alike for all that is not its own."""
-    lease = ItemLease.objects.select_related("item__queue").filter(lease_id=lease_id).first()
-    if lease is None or not _is_held_by(lease, actor):
+    return find_leases([lease_id], actor=actor)[0]
+
+
+def find_leases(lease_ids: Sequence[UUID], *, actor: Actor) -> list[ItemLease]:
+    """Return leases of this holder, in the order of their names. Raises ``NotFound`` where one is not its own."""
+    leases = ItemLease.objects.select_related("item__queue__folder").in_bulk(lease_ids, field_name="lease_id")
+    if any(one not in leases or not _is_held_by(leases[one], actor) for one in lease_ids):
         raise NotFound("There is no such lease.", code="unknown")
-    return lease
+    return [leases[one] for one in lease_ids]
 
 
 def _is_held_by(lease: ItemLease, actor: Actor) -> bool:
@@ -66,8 +73,42 @@ def finish_item(lease: ItemLease, *, actor: Actor, report: Report) -> Settled:
     """
     rbac.require(actor, "queues.take_queueitem", lease.item.queue)
     _settling.refuse_malformed(report)
-    if report.outcome == Outcome.DONE and (done := _settling.finish_done(lease, report)) is not None:
-        return Settled(Answer.ACCEPTED, done)
+    done = _settling.finish_done([(lease, report)])
+    return Settled(Answer.ACCEPTED, done[lease.pk]) if done else _finish_one(lease, report)
+
+
+@transaction.atomic
+def finish_items(reports: Sequence[Reported], *, actor: Actor) -> list[Settled]:
+    """Take a holder's reports about several items, at most 100; each counts, or does not, as if it had come alone.
+
+    Raises ``Invalid``, and nothing is settled, where one of them says too much or too little.
+    """
+    for queue in {lease.item.queue_id: lease.item.queue for lease, _ in reports}.values():
+        rbac.require(actor, "queues.take_queueitem", queue)
+    _refuse_any_malformed(reports)
+    if any(report.outcome != Outcome.DONE for _, report in reports):
+        _settling.lock_in_order(lease for lease, _ in reports)
+    done = _settling.finish_done(reports)
+    return [
+        Settled(Answer.ACCEPTED, done[lease.pk]) if lease.pk in done else _finish_one(lease, report)
+        for lease, report in reports
+    ]
+
+
+def _refuse_any_malformed(reports: Sequence[Reported]) -> None:
+    problems = []
+    if not 0 < len(reports) <= MOST_AT_ONCE:
+        problems.append(Problem("reports", f"report on between 1 and {MOST_AT_ONCE} items."))
+    if len({lease.pk for lease, _ in reports}) < len(reports):
+        problems.append(Problem("reports", "say only once how a lease ended."))
+    for number, (_, report) in enumerate(reports):
+        problems += [Problem(f"reports.{number}.{one.field}", one.message) for one in _settling.problems_of(report)]
+    if problems:
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems[:10]), problems=problems)
+
+
+def _finish_one(lease: ItemLease, report: Report) -> Settled:
+    """Settle what is no plain success: a failure, a report that was made before, or one that comes too late."""
     item, lease = _settling.lock_of(lease)
     if lease.closed_at is None:
         return _settling.settle(item, lease, report)

@@ -25,6 +25,7 @@ from apps.queues.serializers.items import (
     CreateItem,
     CreateItems,
     FinishLease,
+    FinishLeases,
     ItemOut,
     ItemRow,
     LeaseOut,
@@ -32,7 +33,10 @@ from apps.queues.serializers.items import (
     PrioritiseItem,
     RenewLease,
     ReviewItem,
+    SettledMany,
     SettledOut,
+    report_of,
+    settled_bodies,
     settled_body,
 )
 from apps.rbac import services as rbac
@@ -142,10 +146,14 @@ class ItemLeaseViewSet(ApiViewSet):
     """Leases: rights to work on items. Only who holds one speaks about it."""
 
     http_method_names = ["post", "options"]
-    body_limit = 2 * BODY_LIMIT
     queryset = ItemLease.objects.all()
     serializer_class = LeaseOut
-    input_serializers = {"renew": RenewLease, "finish": FinishLease}
+    input_serializers = {"renew": RenewLease, "finish": FinishLease, "finish_many": FinishLeases}
+
+    @property
+    def body_limit(self) -> int:
+        """How many bytes a body may have: a result as large as may be has room in it."""
+        return BULK_BYTES if self.action == "finish_many" else 2 * BODY_LIMIT
 
     @extend_schema(responses=LeaseOut)
     def renew(self, request: Request, id: Any) -> Response:
@@ -161,7 +169,19 @@ class ItemLeaseViewSet(ApiViewSet):
         comes too late to count is refused with 409 and kept aside.
         """
         lease, asked = self._held()
-        return self._settle(lease, services.Report(outcome=asked.pop("status"), **asked))
+        return self._settle(lease, report_of(asked))
+
+    @extend_schema(operation_id="item_leases_finish_many", responses=SettledMany)
+    def finish_many(self, request: Request) -> Response:
+        """Say how the work on up to 100 items ended; each report counts, or does not, as if it came alone.
+
+        A report that is late or in conflict is told so in its own `answer`. Nothing is settled where one report says
+        too much or too little, or names a lease that is not yours.
+        """
+        told = [(one.pop("lease"), report_of(one)) for one in self.asked()["reports"]]
+        leases = services.find_leases([lease for lease, _ in told], actor=self.actor)
+        reports = list(zip(leases, (report for _, report in told), strict=True))
+        return Response(settled_bodies(reports, services.finish_items(reports, actor=self.actor)))
 
     @extend_schema(responses=SettledOut)
     def release(self, request: Request, id: Any) -> HttpResponseBase:

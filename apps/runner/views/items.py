@@ -23,9 +23,12 @@ from apps.queues.serializers.items import (
     AddItems,
     CreatedItems,
     FinishLease,
+    FinishLeases,
     LeaseOut,
     RenewLease,
     TakenItems,
+    report_of,
+    settled_bodies,
     settled_body,
 )
 from apps.queues.serializers.queues import TakeItems
@@ -77,7 +80,18 @@ def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     worker = worker_of(request)
     held = queues.find_lease(parse_id(lease), actor=worker.actor)
     asked = _read(FinishLease, read_outcome(request, limit=BODY_LIMIT))
-    return _settled(worker, held, queues.Report(outcome=asked.pop("status"), **asked))
+    return _settled(worker, held, report_of(asked))
+
+
+@api_view("POST")
+def finish_many(request: HttpRequest) -> HttpResponseBase:
+    """Take a holder's word on how its work on up to 100 items ended."""
+    worker = worker_of(request)
+    asked = _read(FinishLeases, read_outcome(request, limit=BODY_LIMIT))
+    told = [(one.pop("lease"), report_of(one)) for one in asked["reports"]]
+    leases = queues.find_leases([lease for lease, _ in told], actor=worker.actor)
+    reports = list(zip(leases, (report for _, report in told), strict=True))
+    return reply(settled_bodies(reports, queues.finish_items(reports, actor=worker.actor)))
 
 
 @api_view("POST")
