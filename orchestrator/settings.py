@@ -241,6 +241,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "robots.drop_old_samples": 3600,
         "retention.prune": 300,
         "encryption.reencrypt": 3600,
+        "assets.tell_of_expiry": 900,
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,
@@ -410,6 +411,8 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apps.core.api.schema.canonical_only"],
     "ENUM_NAME_OVERRIDES": {
         "AutomationKindEnum": "apps.packages.models.AutomationKind",
+        "CredentialKindEnum": "apps.assets.serializers.KINDS",
+        "AssetExpiryEnum": "apps.assets.models.Expiry",
         "UserKindEnum": "apps.accounts.models.UserKind",
         "TenantStatusEnum": "apps.tenancy.models.TenantStatus",
         "JobStatusEnum": "apps.jobs.models.JobStatus",

@@ -29,6 +29,7 @@ from tests import make
 QUESTIONS = {"packages/preflight", "jobs/bulk-changes/preview", "queue-items/bulk-changes/preview", "triggers/preview"}
 
 #: A calendar of somebody else.
+LOGIN = {"username": "ada"}
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Christmas\r\n"
     "DTSTART;VALUE=DATE:20261225\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
@@ -139,6 +140,8 @@ class World:
         self.asset, self.asset_robot = make.asset(self.folder), make.robot(self.machine)
         place = assets.Place(robot=self.asset_robot)
         assets.set_value(self.asset, actor=make.SYSTEM, value="there", place=place)
+        self.credential = make.credential(self.folder)
+        assets.set_value(self.credential, actor=make.SYSTEM, value=LOGIN, secrets={"password": "x"}, place=place)
         self.queue = make.queue(self.folder)
         self.item = make.item(self.queue)
         self.item_file = make.item_file(self.item, name="main")
@@ -196,6 +199,7 @@ class World:
             "robots": self.robot.pk,
             "processes": self.process.pk,
             "assets": self.asset.pk,
+            "credentials": self.credential.pk,
             "queues": self.queue.pk,
             "queue-items": self.item.pk,
             "item-leases": self.lease.lease_id,
@@ -242,6 +246,10 @@ class World:
             "PATCH assets/<str:id>": {"description": "Other"},
             "POST assets/<str:id>/set-value": {"value": "y"},
             "POST assets/<str:id>/remove-value": {"robot": self.asset_robot.pk},
+            "POST credentials": {"name": "login", "kind": "password", "value": LOGIN, "secrets": {"password": "x"}},
+            "PATCH credentials/<str:id>": {"description": "Other"},
+            "POST credentials/<str:id>/set-value": {"value": LOGIN, "secrets": {"password": "y"}},
+            "POST credentials/<str:id>/remove-value": {"robot": self.asset_robot.pk},
             "POST queues": {"name": "new"},
             "PATCH queues/<str:id>": {"max_attempts": 3},
             "POST queue-items": {"queue": self.queue.pk, "payload": {"number": 1}},

@@ -214,6 +214,12 @@ def asset(inside: Folder | None = None, **fields: Any) -> Asset:
     return assets.create_asset(inside, actor=SYSTEM, **facts)
 
 
+def credential(inside: Folder | None = None, **fields: Any) -> Asset:
+    """A credential; a user name and a password where nothing else is said."""
+    login = {"kind": "password", "value": {"username": "ada"}, "secrets": {"password": "hunter2-canary"}}
+    return asset(inside, type="credential", **login | fields)
+
+
 def queue(inside: Folder | None = None, **fields: Any) -> Queue:
     """A queue."""
     name = fields.pop("name", f"queue-{next(_numbers)}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
-from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind
+from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind, Fields, fields_of
 from apps.core.actors import Actor
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.encryption.models import SealedField, seal, unseal
@@ -18,12 +21,23 @@ from apps.rbac import services as rbac
 from apps.robots.models import Robot
 from apps.tenancy.models import Folder
 
+USUAL_NOTICE, LONGEST_NOTICE = 14, 365
+"""Days before an asset expires, in which it is said to."""
+
 
 class UsableBy(models.TextChoices):
     """Whose jobs are given a secret."""
 
     FOLDER = "folder", "every process of its folder and the folders below"
     LISTED = "listed", "the processes that are listed"
+
+
+class Expiry(models.TextChoices):
+    """How near an asset is to its end."""
+
+    LASTING = "lasting", "not soon"
+    EXPIRING = "expiring", "soon"
+    EXPIRED = "expired", "expired"
 
 
 class AssetQuerySet(models.QuerySet["Asset"]):
@@ -38,6 +52,18 @@ class AssetQuerySet(models.QuerySet["Asset"]):
     def reaching(self, folder: Folder) -> AssetQuerySet:
         """Return those that hold in a folder: its own, and those of the folders above."""
         return self.filter(tenant_id=folder.tenant_id, folder__in=[*folder.ancestor_ids, folder.pk])
+
+    def expiry(self, wanted: str) -> AssetQuerySet:
+        """Return those that are as near to their end as ``Expiry`` says."""
+        notice = ExpressionWrapper(F("notice_days") * Value(timedelta(days=1)), output_field=models.DurationField())
+        is_over, is_near = Q(expires_at__lte=Now()), Q(expires_at__lte=Now() + notice)
+        match wanted:
+            case Expiry.EXPIRED:
+                return self.filter(is_over)
+            case Expiry.EXPIRING:
+                return self.filter(is_near).exclude(is_over)
+            case _:
+                return self.filter(Q(expires_at=None) | ~is_near)
 
     def named(self, name: str, folder: Folder) -> Asset | None:
         """Return the one of this name that holds in a folder: the nearest."""
@@ -55,7 +81,7 @@ class Asset(TenantRow):
     kind = models.CharField(
         max_length=12,
         blank=True,
-        choices=[(one.value, one.value.replace("_", " ")) for one in CredentialKind],
+        choices=[(one.value, one.value) for one in CredentialKind],
         help_text="Of a credential.",
     )
     usable_by = models.CharField(
@@ -69,9 +95,23 @@ class Asset(TenantRow):
         default=False,
         help_text="One execution at a time has it: jobs of the processes that are listed wait for one another.",
     )
+    schema = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of a credential of a kind of your own: its fields, as a JSON Schema. `writeOnly` ones are sealed.",
+    )
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="When it stops working elsewhere. An event tells of it in time."
     )
+    notice_days = models.PositiveSmallIntegerField(
+        "days of notice",
+        default=USUAL_NOTICE,
+        validators=[MaxValueValidator(LONGEST_NOTICE)],
+        help_text="So many days before it expires, an event says so.",
+    )
+    told_expiring_at = models.DateTimeField(null=True, editable=False)
+    told_expired_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = AssetQuerySet.as_manager()
@@ -89,6 +129,7 @@ class Asset(TenantRow):
                 name="asset_credential_has_kind",
                 condition=(Q(type="credential") & ~Q(kind="")) | (~Q(type="credential") & Q(kind="")),
             ),
+            models.CheckConstraint(name="asset_schema_is_custom", condition=Q(schema__isnull=True) | Q(kind="custom")),
         ]
         permissions = [
             ("set_asset", "Can set values of assets"),
@@ -102,6 +143,23 @@ class Asset(TenantRow):
     @property
     def is_secret(self) -> bool:
         return AssetType(self.type).is_secret
+
+    @property
+    def fields(self) -> Fields:
+        """What it consists of: of a secret its one field, of a credential what its kind or its schema says."""
+        if self.type == AssetType.CREDENTIAL:
+            return fields_of(self.kind, self.schema)
+        return Fields(secret=("value",)) if self.is_secret else Fields()
+
+    @property
+    def expiry(self) -> str:
+        """How near it is to its end, as ``Expiry`` says."""
+        if self.expires_at is None:
+            return Expiry.LASTING
+        left = self.expires_at - timezone.now()
+        if left <= timedelta(0):
+            return Expiry.EXPIRED
+        return Expiry.EXPIRING if left <= timedelta(days=self.notice_days) else Expiry.LASTING
 
     def value_for(self, robot: Robot | None, folder: Folder | None) -> AssetValue | None:
         """Return the value that counts on a robot for work in a folder: the robot's, its machine's, the nearest's."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from apps.core.errors import Problem
+from apps.core.errors import Invalid, Problem
+from apps.core.schemas import schema_validator
 
 LONGEST_VALUE: Final = 64 * 1024
 """Bytes of a value, and of all secret fields of a credential together."""
@@ -16,6 +17,8 @@ LONGEST_NAME: Final = 100
 MOST_FIELDS: Final = 50
 """Fields of a credential of a kind of one's own."""
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
+MASK: Final = "It"
+"""Stands for a value in what a schema says about it."""
 
 
 class AssetType(StrEnum):
@@ -76,18 +79,55 @@ _FIELDS: Final = {
 }
 
 
-def problems_of(type_: AssetType, kind: str, value: Any, secrets: Mapping[str, Any] | None) -> list[Problem]:
+def fields_of(kind: str, schema: Mapping[str, Any] | None) -> Fields:
+    """Return what a credential consists of: as its kind says, or the schema of one of a kind of one's own."""
+    if schema is None:
+        return CredentialKind(kind).fields
+    named: Mapping[str, Any] = schema["properties"]
+    hidden = {name for name, one in named.items() if one.get("writeOnly") is True}
+    return Fields(
+        public=tuple(name for name in named if name not in hidden),
+        secret=tuple(name for name in named if name in hidden),
+        optional=tuple(name for name in named if name not in schema.get("required", [])),
+    )
+
+
+def refuse_unfit_schema(schema: Any) -> None:
+    """Raise ``Invalid`` unless a schema names the fields of a credential; those with ``writeOnly`` are sealed."""
+    if not isinstance(schema, Mapping) or len(json.dumps(schema).encode()) > LONGEST_VALUE:
+        raise Invalid.field("schema", f"must be an object of at most {LONGEST_VALUE} bytes.")
+    schema_validator(schema)
+    named = schema.get("properties")
+    if not isinstance(named, Mapping) or not 0 < len(named) <= MOST_FIELDS:
+        raise Invalid.field("schema", f"must name 1 to {MOST_FIELDS} fields in `properties`.")
+    if any(not isinstance(one, Mapping) or one.get("type") != "string" for one in named.values()):
+        raise Invalid.field("schema", 'must say of every field `"type": "string"`: credentials consist of texts.')
+    if unnamed := set(schema.get("required", [])) - set(named):
+        raise Invalid.field("schema", f"requires what `properties` does not name: {', '.join(sorted(unnamed))}.")
+
+
+def problems_of(
+    type_: AssetType, kind: str, value: Any, secrets: Mapping[str, Any] | None, *, schema: Any = None
+) -> list[Problem]:
     """Return what is wrong with a value: ``value`` is what may be seen of it, ``secrets`` what is to be sealed.
 
-    A secret has one field, ``value``.
+    A secret has one field, ``value``. ``schema`` is that of a credential of a kind of one's own, if it has one.
     """
     if type_ is AssetType.CREDENTIAL:
-        return _credential_problems(CredentialKind(kind).fields, value, secrets or {})
+        found = _credential_problems(fields_of(kind, schema), value, secrets or {})
+        return found or _schema_problems(schema, {**value, **(secrets or {})})
     if type_ is AssetType.SECRET:
         if value is not None:
             return [Problem("value", "a secret shows nothing.")]
         return _text_problems("value", (secrets or {}).get("value"), smallest=1)
     return _plain_problems(type_, value)
+
+
+def _schema_problems(schema: Any, fields: Mapping[str, str]) -> list[Problem]:
+    if schema is None:
+        return []
+    errors = schema_validator(schema, mask=MASK).iter_errors(dict(fields))
+    return [Problem(".".join(map(str, one.instance_path)) or "value", one.message, "schema") for one in errors]
 
 
 def _plain_problems(type_: AssetType, value: Any) -> list[Problem]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.assets.models import Asset, AssetValue, UsableBy
+from apps.assets.models import LONGEST_NOTICE, Asset, AssetValue, Expiry, UsableBy
 from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind
 from apps.assets.services import Place
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
@@ -27,16 +28,49 @@ class AssetOut(OutputSerializer):
         help_text="What counts where no nearer value does, as far as it may be seen: of a credential its public fields."
     )
     is_secret = serializers.BooleanField(help_text="Something in it is sealed.")
+    expiry = serializers.ChoiceField(Expiry.choices, help_text="How near it is to the moment it expires.")
 
     class Meta:
         model = Asset
         fields = [
             "id", "tenant", "folder", "name", "description", "type", "kind", "is_secret", "usable_by", "exclusive",
-            "value", "expires_at", "created_at",
+            "value", "expires_at", "notice_days", "expiry", "created_at",
         ]  # fmt: skip
 
     def get_value(self, asset: Any) -> Any:
         return next((one.value for one in asset.own_value), None)
+
+
+class UsingProcessOut(serializers.Serializer):
+    """A process that may use an asset."""
+
+    id = serializers.UUIDField(read_only=True)
+    name = serializers.CharField(read_only=True)
+
+
+class CredentialOut(AssetOut):
+    """What logs in somewhere. What is secret in it is never shown."""
+
+    schema = serializers.DictField(allow_null=True, help_text="Its fields, of the kind `custom`.")
+    secret_fields = serializers.SerializerMethodField(help_text="The names of what is sealed, as far as its kind says.")
+    changed_at = serializers.SerializerMethodField(help_text="When that value was set.")
+    changed_by = serializers.SerializerMethodField(help_text="Who set it.")
+
+    class Meta:
+        model = Asset
+        fields = [
+            "id", "tenant", "folder", "name", "description", "kind", "schema", "secret_fields", "usable_by",
+            "exclusive", "value", "changed_at", "changed_by", "expires_at", "notice_days", "expiry", "created_at",
+        ]  # fmt: skip
+
+    def get_secret_fields(self, asset: Any) -> list[str]:
+        return list(asset.fields.secret)
+
+    def get_changed_at(self, asset: Any) -> datetime | None:
+        return next((one.changed_at for one in asset.own_value), None)
+
+    def get_changed_by(self, asset: Any) -> str:
+        return next((one.changed_by for one in asset.own_value), "")
 
 
 class AssetValueOut(OutputSerializer):
@@ -66,27 +100,39 @@ class _Worth(InputSerializer):
     )
 
 
-class CreateAsset(_Worth):
+class _Settings(InputSerializer):
     name = NameField(max_length=LONGEST_NAME)
-    folder = RowField(Folder.objects.alive(), required=False, help_text="Where it lives; it holds below as well.")
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    usable_by = serializers.ChoiceField(UsableBy.choices, required=False)
+    exclusive = serializers.BooleanField(
+        required=False, help_text="One execution at a time has it; for listed processes only."
+    )
+    expires_at = MomentField(required=False, allow_null=True)
+    notice_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=LONGEST_NOTICE, help_text="So long before it expires, an event says so."
+    )
+
+
+class _Made(_Settings, _Worth):
+    folder = RowField(Folder.objects.alive(), required=False, help_text="Where it lives; it holds below as well.")
+    schema = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="Of the kind `custom`: a JSON Schema that names its fields. Those with `writeOnly` are sealed.",
+    )
+
+
+class CreateAsset(_Made):
     type = serializers.ChoiceField(TYPES)
     kind = serializers.ChoiceField(KINDS, required=False, help_text="Of a credential.")
-    usable_by = serializers.ChoiceField(UsableBy.choices, required=False)
-    exclusive = serializers.BooleanField(
-        required=False, help_text="One execution at a time has it; for listed processes only."
-    )
-    expires_at = MomentField(required=False, allow_null=True)
 
 
-class UpdateAsset(ChangeSerializer):
-    name = NameField(max_length=LONGEST_NAME)
-    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
-    usable_by = serializers.ChoiceField(UsableBy.choices, required=False)
-    exclusive = serializers.BooleanField(
-        required=False, help_text="One execution at a time has it; for listed processes only."
-    )
-    expires_at = MomentField(required=False, allow_null=True)
+class CreateCredential(_Made):
+    kind = serializers.ChoiceField(KINDS)
+
+
+class UpdateAsset(ChangeSerializer, _Settings):
+    """Any of what can be set; its value is set by itself."""
 
 
 class WhichPlace(InputSerializer):

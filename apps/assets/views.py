@@ -1,7 +1,8 @@
-"""Assets."""
+"""Assets, and credentials, which are some of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -11,14 +12,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.assets import services
-from apps.assets.filters import AssetFilters
+from apps.assets.filters import AssetFilters, CredentialFilters
 from apps.assets.models import Asset, AssetValue
+from apps.assets.rules import AssetType
 from apps.assets.serializers import (
     AssetOut,
     AssetValueOut,
     CreateAsset,
+    CreateCredential,
+    CredentialOut,
     SetValue,
     UpdateAsset,
+    UsingProcessOut,
     WhichPlace,
     place_of,
 )
@@ -28,34 +33,26 @@ from apps.core.api.rows import RowViewSet
 from apps.tenancy.views.places import FOLDER_PARAMETERS, folder_for
 
 _OWN = AssetValue.objects.filter(for_folder=None, for_machine=None, for_robot=None)
+_ROWS = (
+    Asset.objects.alive()
+    .select_related("folder")
+    .prefetch_related(Prefetch("values", queryset=_OWN, to_attr="own_value"))
+)
+_CHANGES: Mapping[str, Any] = {"partial_update": UpdateAsset, "set_value": SetValue, "remove_value": WhichPlace}
 
 
-class AssetViewSet(RowViewSet):
-    """Assets: named values that automations read."""
+class _OfAssets(RowViewSet):
+    """What assets and credentials, which are some of them, have in common."""
 
     http_method_names = ["get", "head", "post", "patch", "delete", "options"]
-    queryset = (
-        Asset.objects.alive()
-        .select_related("folder")
-        .prefetch_related(Prefetch("values", queryset=_OWN, to_attr="own_value"))
-    )
-    serializer_class = AssetOut
-    filterset_class = AssetFilters
     orderings = ("name", "created_at")
-    query_parameters = {"values": PAGE_PARAMETERS}
-    input_serializers = {
-        "create": CreateAsset,
-        "partial_update": UpdateAsset,
-        "set_value": SetValue,
-        "remove_value": WhichPlace,
-    }
+    query_parameters = {"values": PAGE_PARAMETERS, "used_by": PAGE_PARAMETERS}
 
-    @extend_schema(parameters=[*FOLDER_PARAMETERS])
-    def create(self, request: Request) -> Response:
-        """Make an asset with the value that counts where no nearer one does. What is secret is never shown again."""
+    def make(self, request: Request, **fields: Any) -> Response:
+        """Make one in the folder that the body or a header names."""
         asked = self.asked()
         folder = folder_for(request, self.actor, asked.pop("folder", None))
-        return self.created(services.create_asset(folder, actor=self.actor, **asked))
+        return self.created(services.create_asset(folder, actor=self.actor, **asked, **fields))
 
     def partial_update(self, request: Request, id: Any) -> Response:
         """Change an asset. Its type stays: what is stored was checked by it."""
@@ -75,6 +72,15 @@ class AssetViewSet(RowViewSet):
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(AssetValueOut(page, many=True).data)
 
+    @extend_schema(responses=UsingProcessOut(many=True))
+    @action(detail=True, url_path="used-by")
+    def used_by(self, request: Request, id: Any) -> Response:
+        """List the processes that are named as those that may use it, as far as the caller may see them."""
+        asset: Any = self.get_object()
+        pages = NewestFirst()
+        page = pages.paginate_queryset(asset.used_by.alive().visible_to(self.actor), request, view=self)
+        return pages.get_paginated_response(UsingProcessOut(page, many=True).data)
+
     @action(detail=True, methods=["post"], url_path="set-value")
     def set_value(self, request: Request, id: Any) -> Response:
         """Set what an asset is worth: in a folder, on a machine, on a robot, or where none of these has a value."""
@@ -90,3 +96,31 @@ class AssetViewSet(RowViewSet):
         asked = self.asked()
         services.remove_value(asset, actor=self.actor, place=place_of(asked))
         return self.answer(self.shown(asset))
+
+
+class AssetViewSet(_OfAssets):
+    """Assets: named values that automations read."""
+
+    queryset = _ROWS
+    serializer_class = AssetOut
+    filterset_class = AssetFilters
+    input_serializers = {"create": CreateAsset, **_CHANGES}
+
+    @extend_schema(parameters=[*FOLDER_PARAMETERS])
+    def create(self, request: Request) -> Response:
+        """Make an asset with the value that counts where no nearer one does. What is secret is never shown again."""
+        return self.make(request)
+
+
+class CredentialViewSet(_OfAssets):
+    """Credentials: the assets that log in somewhere, by kind. What is secret in them only ever comes in."""
+
+    queryset = _ROWS.filter(type=AssetType.CREDENTIAL)
+    serializer_class = CredentialOut
+    filterset_class = CredentialFilters
+    input_serializers = {"create": CreateCredential, **_CHANGES}
+
+    @extend_schema(parameters=[*FOLDER_PARAMETERS])
+    def create(self, request: Request) -> Response:
+        """Make a credential of a kind, with its public fields in `value` and its secret ones in `secrets`."""
+        return self.make(request, type=AssetType.CREDENTIAL)

@@ -38,7 +38,7 @@ def test_what_it_is_is_asked_first():
 )
 def test_each_type_asks_for_what_it_has(kind, typed, value, secrets):
     folder = make.folder()
-    asked = {"name": "Rate", "folder": folder.pk, "usable_by": "folder", **typed}
+    asked = {"name": "Rate", "folder": folder.pk, "usable_by": "folder", "notice_days": 14, **typed}
 
     response = superuser().post(f"{new(Asset)}?type={kind}", asked)
 
@@ -48,7 +48,7 @@ def test_each_type_asks_for_what_it_has(kind, typed, value, secrets):
 
 
 def test_what_is_left_out_is_named_beside_its_field():
-    asked = {"name": "Bank", "folder": make.folder().pk, "usable_by": "folder", "username": "ada"}
+    asked = {"name": "Bank", "folder": make.folder().pk, "usable_by": "folder", "notice_days": 14, "username": "ada"}
 
     response = superuser().post(f"{new(Asset)}?type=credential.password", asked)
 

@@ -313,8 +313,8 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
                     "most_crashes": 3, "schema": '{"type": "object"}'}, "queue.created"),
     QueueItem: (lambda of: {"payload": "[1, 2]", "reference": "INV-1"}, "items.added"),
     FileStore: (lambda of: {"name": "Rates", "folder": make.folder(of).pk}, "filestore.created"),
-    Asset: (lambda of: {"name": "Rate", "folder": make.folder(of).pk, "usable_by": "folder", "value": "7"},
-            "asset.created"),
+    Asset: (lambda of: {"name": "Rate", "folder": make.folder(of).pk, "usable_by": "folder", "notice_days": 14,
+                        "value": "7"}, "asset.created"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
     Calendar: (

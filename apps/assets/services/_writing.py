@@ -56,7 +56,8 @@ def checked(asset: Asset, value: Any, secrets: Mapping[str, str] | None) -> Chec
         value = {}
     if secrets and not asset.is_secret:
         raise Invalid.field("secrets", "this type of asset has none.")
-    if problems := problems_of(AssetType(asset.type), asset.kind, value, secrets):
+    problems = problems_of(AssetType(asset.type), asset.kind, value, secrets, schema=asset.schema)
+    if problems:
         raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems), problems=problems)
     return Checked(value, secrets or {})
 

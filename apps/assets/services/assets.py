@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from apps.assets.models import Asset, UsableBy
-from apps.assets.rules import AssetType
+from apps.assets.rules import AssetType, CredentialKind, refuse_unfit_schema
 from apps.assets.services import _writing
 from apps.audit import services as audit
 from apps.core.actors import Actor
@@ -19,8 +19,8 @@ from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
-#: What a caller may set; type and kind never change, because what is stored was checked by them.
-SETTABLE = ("name", "description", "usable_by", "exclusive", "expires_at")
+#: What a caller may set; type, kind and schema never change, because what is stored was checked by them.
+SETTABLE = ("name", "description", "usable_by", "exclusive", "expires_at", "notice_days")
 
 
 @transaction.atomic
@@ -32,15 +32,17 @@ def create_asset(
     value: Any = None,
     secrets: Mapping[str, str] | None = None,
     kind: str = "",
+    schema: Any = None,
     **fields: Any,
 ) -> Asset:
     """Make an asset in ``folder`` with the value that counts where no other does.
 
     ``value`` is what may be seen of it: all of it, or the public fields of a credential of a ``kind``. ``secrets`` are
-    sealed: ``{"value": …}`` of a secret, the secret fields of a credential. Raises ``Invalid`` naming each wrong field.
+    sealed: ``{"value": …}`` of a secret, the secret fields of a credential. ``schema`` names the fields of a credential
+    of a kind of one's own. Raises ``Invalid`` naming each wrong field.
     """
     rbac.require(actor, "assets.add_asset", folder)
-    asset = Asset(folder=folder, tenant_id=folder.tenant_id, type=type, kind=kind)
+    asset = Asset(folder=folder, tenant_id=folder.tenant_id, type=type, kind=kind, schema=schema)
     _fill(asset, fields)
     _refuse_unfit_kind(asset)
     checked = _writing.checked(asset, value, secrets)
@@ -58,6 +60,8 @@ def update_asset(asset: Asset, *, actor: Actor, **fields: Any) -> Asset:
     _writing.lock(asset)
     before = _facts(asset)
     _fill(asset, fields)
+    if asset.expires_at != before["expires_at"] or asset.notice_days != before["notice_days"]:
+        asset.told_expiring_at = asset.told_expired_at = None
     _save(asset)
     audit.record(actor, "asset.updated", asset, before=before, after=_facts(asset))
     events.record("asset.updated", asset)
@@ -98,6 +102,11 @@ def _refuse_unfit_kind(asset: Asset) -> None:
         raise Invalid.field("kind", "say of what kind the credential is.", code="required")
     if asset.type != AssetType.CREDENTIAL and asset.kind:
         raise Invalid.field("kind", "only credentials have one.")
+    if asset.schema is None:
+        return
+    if asset.kind != CredentialKind.CUSTOM:
+        raise Invalid.field("schema", "only credentials of the kind custom have one.")
+    refuse_unfit_schema(asset.schema)
 
 
 def _save(asset: Asset) -> None:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from apps.assets import services
-from apps.assets.models import Asset, AssetValue
-from apps.assets.rules import AssetType, CredentialKind
-from apps.assets.services import Place
+from apps.assets.models import Asset, AssetValue, Expiry
+from apps.assets.rules import AssetType
 from apps.core.actors import Actor
 from apps.core.admin import display
+from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter, choice
-from apps.core.admin.forms import OperatorForm, Section
+from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Table
-from apps.core.admin.typed_json import JsonObject, JsonText
+from apps.jobs.admin.asset_forms import SETTINGS, AssetForm, NewAssetForm, RemoveForm, SetForm, values_of, words
 from apps.processes.models import Process
-from apps.robots.models import Machine, Robot
-from apps.tenancy.admin.places import FolderField
-from apps.tenancy.models import Folder
 
 MOST_SHOWN = 100
-_SEALED = "Never shown again, to anybody."
 _OWN = AssetValue.objects.filter(for_folder=None, for_machine=None, for_robot=None)
-_SETTINGS: Final = ("name", "description", "usable_by", "exclusive", "expires_at")
 #: What there is to choose from: what stands for it in the address, its icon, its title and what it is for.
 CHOICES: Final = (
     ("text", "notes", "Text", "An address, a path, a message"),
@@ -47,152 +41,6 @@ CHOICES: Final = (
 )
 
 
-class WorthForm(OperatorForm):
-    """Asks what an asset is worth, with a field for each part of a credential."""
-
-    @property
-    def about(self) -> Asset:
-        """The asset there is, or the one that is to be."""
-        asset: Asset = self.row or self.place
-        return asset
-
-    def offer(self) -> None:
-        """Ask for what its type has."""
-        self.fields |= _fields_of(self.about)
-
-    def clean(self) -> dict[str, Any]:
-        """Return what was filled in as the services take it."""
-        asked: dict[str, Any] = dict(super().clean() or {})
-        kind = self.about.kind and CredentialKind(self.about.kind)
-        if self.about.type == AssetType.SECRET:
-            return asked | {"value": None, "secrets": {"value": asked.get("value", "")}}
-        if not kind:
-            return asked | {"secrets": None}
-        if kind.fields.is_open:
-            return asked | {"value": asked.get("value") or {}, "secrets": asked.get("secrets") or {}}
-        public, hidden = (_taken(asked, names) for names in (kind.fields.public, kind.fields.secret))
-        return asked | {"value": public, "secrets": hidden}
-
-
-def _taken(asked: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
-    given = {name: asked.pop(name, "") for name in names}
-    return {name: text for name, text in given.items() if text}
-
-
-def _fields_of(asset: Asset) -> dict[str, forms.Field]:
-    match asset.type:
-        case AssetType.INTEGER:
-            return {"value": forms.IntegerField()}
-        case AssetType.BOOLEAN:
-            return {"value": forms.BooleanField(label="On", required=False)}
-        case AssetType.JSON:
-            return {"value": JsonText(required=False)}
-        case AssetType.SECRET:
-            return {"value": _hidden("Secret")}
-        case AssetType.CREDENTIAL:
-            return _fields_of_credential(CredentialKind(asset.kind))
-        case _:
-            widget = forms.Textarea({"rows": 3})
-            return {"value": forms.CharField(required=False, strip=False, widget=widget)}
-
-
-def _fields_of_credential(kind: CredentialKind) -> dict[str, forms.Field]:
-    if kind.fields.is_open:
-        return {
-            "value": JsonObject(label="Fields", required=False, help_text="An object of texts that may be seen."),
-            "secrets": JsonObject(label="Secret fields", required=False, help_text=f"An object of texts. {_SEALED}"),
-        }
-    optional = kind.fields.optional
-    public: dict[str, forms.Field] = {
-        name: forms.CharField(label=_words(name), required=name not in optional) for name in kind.fields.public
-    }
-    return public | {name: _hidden(_words(name), required=name not in optional) for name in kind.fields.secret}
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
-def _hidden(label: str, *, required: bool = True) -> forms.CharField:
-    widget = forms.PasswordInput({"autocomplete": "new-password"})
-    return forms.CharField(label=label, required=required, strip=False, widget=widget, help_text=_SEALED)
-
-
-class NewAssetForm(WorthForm):
-    """Asks where it lives and what it is called as well."""
-
-    asks_for = (Asset, _SETTINGS)
-    sections = (Section("Who is given it", ("usable_by", "exclusive", "expires_at")),)
-    folder = FolderField(help_text="It holds in the folders inside as well.")
-
-    def offer(self) -> None:
-        super().offer()
-        folder: Any = self.fields["folder"]
-        folder.offer(self.actor, "assets.add_asset")
-
-    def clean(self) -> dict[str, Any]:
-        return {**super().clean(), "type": self.about.type, "kind": self.about.kind}
-
-
-class AssetForm(OperatorForm):
-    """Asks what it is called and who is given it."""
-
-    asks_for = (Asset, _SETTINGS)
-
-
-class SetForm(WorthForm):
-    """Asks what an asset is worth, and where."""
-
-    folder = forms.ModelChoiceField(Folder.objects.none(), required=False, empty_label="Everywhere else")
-    machine = forms.ModelChoiceField(Machine.objects.none(), required=False, empty_label="–")
-    robot = forms.ModelChoiceField(Robot.objects.none(), required=False, empty_label="–")
-    sections = (
-        Section(
-            "Where", ("folder", "machine", "robot"), "Choose one, or none. The nearest counts: robot, machine, folder."
-        ),
-    )
-
-    def offer(self) -> None:
-        super().offer()
-        for name in ("folder", "machine", "robot"):
-            field: Any = self.fields[name]
-            field.queryset = field.queryset.filter(tenant_id=self.row.tenant_id).order_by("name")
-
-    def clean(self) -> dict[str, Any]:
-        asked = super().clean()
-        chosen = {name: row for name in ("folder", "machine", "robot") if (row := asked.pop(name, None)) is not None}
-        if len(chosen) > 1:
-            raise forms.ValidationError("Choose one of folder, machine and robot, or none.")
-        return asked | {"place": Place(**chosen)}
-
-
-class ValueField(forms.ModelChoiceField):
-    """A value of an asset, named by where it counts."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        return str(obj.place)
-
-
-class RemoveForm(OperatorForm):
-    """Asks which value goes."""
-
-    place = ValueField(AssetValue.objects.none(), label="Where", empty_label=None)
-
-    def offer(self) -> None:
-        field: Any = self.fields["place"]
-        field.queryset = values_of(self.row).exclude(for_folder=None, for_machine=None, for_robot=None)
-
-    def clean_place(self) -> Place:
-        """Return the place that the value is for."""
-        return Place(**self.cleaned_data["place"].place_columns)
-
-
-def values_of(asset: Asset) -> QuerySet[AssetValue]:
-    """Return what an asset is worth where, the one for everywhere else first."""
-    values: QuerySet[AssetValue] = AssetValue.objects.filter(asset=asset).order_by("pk")
-    return values.select_related("for_folder", "for_machine", "for_robot")
-
-
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Asset, None]:
     return services.create_asset(asked.pop("folder"), actor=actor, **asked), None
 
@@ -202,7 +50,7 @@ def shown(asset: Asset, value: Any) -> Any:
     if asset.type == AssetType.SECRET:
         return display.badge("sealed")
     if asset.type == AssetType.CREDENTIAL:
-        return ", ".join(f"{_words(name)}: {text}" for name, text in (value or {}).items()) or display.badge("sealed")
+        return ", ".join(f"{words(name)}: {text}" for name, text in (value or {}).items()) or display.badge("sealed")
     return display.as_json(value) if asset.type in (AssetType.JSON, AssetType.BOOLEAN) else value
 
 
@@ -220,6 +68,37 @@ def value_column(asset: Any) -> Any:
     return shown(asset, own.value if own is not None else None)
 
 
+def expiry_badge(asset: Asset) -> Any:
+    """Return a label for what expires soon or has; empty for all else."""
+    if asset.expires_at is None or asset.expiry == Expiry.LASTING:
+        return ""
+    title = display.exactly(asset.expires_at)
+    if asset.expiry == Expiry.EXPIRED:
+        return display.badge("expired", display.Tone.BAD, title=title)
+    left = (asset.expires_at - timezone.now()).days
+    text = f"expires in {left} day{'' if left == 1 else 's'}" if left else "expires today"
+    return display.badge(text, display.Tone.CARE, title=title)
+
+
+@display.column("Expires")
+def expiry_column(asset: Asset) -> Any:
+    """Show until when it works, with a label where that is near."""
+    return expiry_badge(asset) or display.moment(asset.expires_at)
+
+
+class ExpiryFilter(SimpleListFilter):
+    """Narrows by how near assets are to their end."""
+
+    title = "expiry"
+    parameter_name = "expiry"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(one.value, str(one.label).capitalize()) for one in Expiry]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.expiry(self.value()) if self.value() in Expiry.values else queryset
+
+
 @admin.register(Asset)
 class AssetAdmin(OperatorAdmin):
     """Named values that automations read."""
@@ -228,10 +107,11 @@ class AssetAdmin(OperatorAdmin):
         "name",
         type_column,
         value_column,
+        expiry_column,
         display.linked("folder", "Folder"),
         display.when("created_at", "Made"),
     ]
-    list_filter = [choice("type"), ("folder", RelatedFilter), ("tenant", RelatedFilter)]
+    list_filter = [choice("type"), ExpiryFilter, ("folder", RelatedFilter), ("tenant", RelatedFilter)]
     list_select_related = ["folder", "tenant"]
     linked_rows = ["folder"]
     search_fields = ["name", "description"]
@@ -264,7 +144,7 @@ class AssetAdmin(OperatorAdmin):
             service=services.update_asset,
             explain="Its type stays: what is stored was checked by it.",
             form=AssetForm,
-            initial=lambda asset: {name: getattr(asset, name) for name in _SETTINGS},
+            initial=lambda asset: {name: getattr(asset, name) for name in SETTINGS},
             icon="edit",
             done="The asset is changed.",
             is_main=True,
@@ -330,6 +210,7 @@ class AssetAdmin(OperatorAdmin):
             ("Id", row.pk),
         ]
         return Page(
+            badges=[badge] if (badge := expiry_badge(row)) else [],
             lead=row.description,
             main=[
                 Table("What it is worth", ["Where", "Value", "Set", "By"], values),

@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any
 
 from django.utils import timezone
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator
 
-from apps.core.errors import Invalid, Problem
+from apps.core.errors import Problem
+from apps.core.schemas import schema_validator
 from apps.queues.models import Queue
 from apps.queues.models.items import LONGEST_REFERENCE, LONGEST_TAG
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
@@ -36,17 +37,6 @@ class Wanted:
     available_at: datetime | None = None
     deadline: datetime | None = None
     tags: Sequence[str] = field(default_factory=tuple)
-
-
-def schema_validator(document: Any) -> Draft202012Validator:
-    """Return what checks payloads by a JSON Schema. Raises ``Invalid`` where the document is none.
-
-    It fetches nothing from anywhere, and its patterns are matched in linear time: who writes a schema is not trusted.
-    """
-    try:
-        return Draft202012Validator(document, offline=True, pattern_options=RegexOptions())
-    except ValidationError as error:
-        raise Invalid.field("schema", f"is no JSON Schema that can be used here: {error.message}") from error
 
 
 def problems_of(queue: Queue, wanted: Sequence[Wanted]) -> list[Problem]:

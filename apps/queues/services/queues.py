@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
+from apps.core.schemas import schema_validator
 from apps.events import services as events
 from apps.queues.models import ItemStatus, Queue, QueueSchema, UniqueReferences
-from apps.queues.services._checking import schema_validator
 from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
