@@ -23,7 +23,7 @@ from apps.queues.models import (
 from apps.queues.models.items import LONGEST_CODE, LONGEST_REFERENCE, LONGEST_TAG
 
 #: Filters of items that only the indexes of one queue serve.
-_OF_QUEUE = ("review_status", "error_type", "error_code", "finished")
+_OF_QUEUE = ("review_status", "error_type", "error_code", "finished", "late")
 
 
 class QueueFilters(ApiFilterSet):
@@ -84,12 +84,15 @@ class ItemFilters(ApiFilterSet):
     finished = django_filters.IsoDateTimeFromToRangeFilter(
         field_name="finished_at", help_text="Name the queue as well."
     )
+    late = django_filters.BooleanFilter(
+        method="past_promise", help_text="True: unfinished after the queue's `sla`. Name the queue as well."
+    )
 
     class Meta(ApiFilterSet.Meta):
         model = QueueItem
         fields = [
             "tenant", "folder", "queue", "status", "reference", "lineage", "job", "retry_of", "tag", "created",
-            "review_status", "error_type", "error_code", "finished",
+            "review_status", "error_type", "error_code", "finished", "late",
         ]  # fmt: skip
 
     def filter_queryset(self, queryset: QuerySet[QueueItem]) -> QuerySet[QueueItem]:
@@ -101,6 +104,10 @@ class ItemFilters(ApiFilterSet):
             raise Invalid(f"queue: {told}", problems=[Problem("queue", told, "required")])
         narrowed: QuerySet[QueueItem] = super().filter_queryset(queryset)
         return narrowed
+
+    def past_promise(self, items: QuerySet[QueueItem], name: str, value: bool) -> QuerySet[QueueItem]:
+        late = QueueItem.objects.late()
+        return items.filter(pk__in=late.values("pk")) if value else items.exclude(pk__in=late.values("pk"))
 
     def tagged(self, items: QuerySet[QueueItem], name: str, tag: str) -> QuerySet[QueueItem]:
         return items.filter(tags__contains=[tag])

@@ -121,3 +121,14 @@ def test_a_change_of_many_spares_what_one_may_not_change():
     gone = QueueItem.objects.exclude(deleted_at=None).values_list("pk", flat=True)
     assert set(gone) <= {item.pk}
     assert theirs.pk not in gone
+
+
+def test_who_only_reviews_is_offered_that_alone():
+    queue = make.queue()
+    failed_item(queue)
+    visitor = with_permissions("queues.view_queueitem", "queues.view_queue", "queues.review_queueitem")
+
+    shown = visitor.get(f"{new(ItemBulkChange)}?status__exact=failed&queue__id__exact={queue.pk}&since=all")
+
+    assert [value for value, _ in shown.context["form"].fields["action"].choices] == ["review"]
+    assert "Review: 1 item" in text_of(shown)

@@ -185,9 +185,23 @@ class TestReading:
         assert found(finished_after=middle.isoformat()) == {str(done.pk)}
         assert found(finished_before=middle.isoformat(), status="failed") == {str(failed.pk), str(business.pk)}
 
+    def test_what_is_unfinished_past_the_promise_of_its_queue_is_found_and_counted(self):
+        queue = make.queue(sla=60)
+        late, held, over, _ = make.items(queue, 1, 2, 3, 4)
+        QueueItem.objects.filter(pk__in=[late.pk, held.pk, over.pk]).update(late_at=Now() - timedelta(seconds=1))
+        QueueItem.objects.filter(pk=held.pk).update(status="in_progress")
+        QueueItem.objects.filter(pk=over.pk).update(status="done", finished_at=Now())
+        root = api.root()
+
+        told = {one: api.ids(root.get("queue-items", {"queue": queue.pk, "late": one})) for one in ("true", "false")}
+
+        assert {*told["true"]} == {str(late.pk), str(held.pk)}
+        assert len(told["false"]) == 2
+        assert root.get(f"queues/{queue.pk}/statistics").json()["late"]["count"] == 2
+
     @pytest.mark.parametrize(
         "query",
-        [{"error_type": "business"}, {"error_code": "E1"}, {"review_status": "open"},
+        [{"error_type": "business"}, {"error_code": "E1"}, {"review_status": "open"}, {"late": "true"},
          {"finished_after": "2020-01-01T00:00:00Z", "tenant": "0193f3a0-5b7e-7c1d-9d2a-4a3f0c9b1e22"}],
     )  # fmt: skip
     def test_what_only_the_indexes_of_a_queue_serve_asks_for_the_queue(self, query):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from apps.jobs.models.invariants import check_invariants
 from apps.queues import services
-from apps.queues.models import ItemLease, QueueItem
+from apps.queues.models import ItemLease, Queue, QueueItem
 from apps.queues.services import Report
 from tests import make
 
@@ -138,3 +139,39 @@ def test_who_ends_the_same_ones_in_another_order_waits_and_gets_the_same_answer(
     assert QueueItem.objects.filter(queue=queue, retry_of=None, status="done").count() == 40
     assert QueueItem.objects.filter(queue=queue, status="new").count() == 20
     assert broken() == []
+
+
+def waiting_for_locks():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_a_queue_that_is_deleted_meanwhile_gets_no_items():
+    queue = make.queue(max_attempts=1)
+    make.item(queue)
+    failed = finish(make.taken(queue), NO).item
+    fresh = Queue.objects.get(pk=queue.pk)
+
+    def told(operation):
+        try:
+            return operation()
+        except services.QueueClosed:
+            return "closed"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            services.delete_queue(queue, actor=make.SYSTEM)
+            adding = pool.submit(
+                told, lambda: services.add_items(fresh, actor=make.SYSTEM, wanted=[services.Wanted(payload=1)])
+            )
+            trying = pool.submit(told, lambda: services.requeue_item(failed, actor=make.SYSTEM))
+            until = time.monotonic() + 20
+            while waiting_for_locks() < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+        assert (adding.result(), trying.result()) == ("closed", "closed")
+    assert QueueItem.objects.filter(queue=queue).count() == 1

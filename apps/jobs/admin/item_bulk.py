@@ -24,6 +24,7 @@ from apps.queues.models import (
     changeable_items,
 )
 from apps.queues.models.queues import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from apps.rbac import services as rbac
 from apps.tenancy.models import Folder
 
 ITEMS = Followed(
@@ -69,12 +70,13 @@ class ItemBulkForm(OperatorForm):
     reason = forms.CharField(required=False, max_length=500, help_text="Optional. It is kept in the audit trail.")
 
     def offer(self) -> None:
-        """Say beside each action how many items it would concern."""
+        """Offer the actions that the person may take anywhere, each with how many items it would concern."""
         asked: Asked | None = self.place
-        if asked is None or asked.tenant is None or not _is_sensible(asked):
-            return
         field: Any = self.fields["action"]
-        field.choices = [(action.value, _counted(asked, action, self.actor)) for action in ItemBulkAction]
+        held = [action for action in ItemBulkAction if rbac.allows(self.actor, action.permission)]
+        field.choices = [(action.value, str(action.label).capitalize()) for action in held]
+        if asked is not None and asked.tenant is not None and _is_sensible(asked):
+            field.choices = [(action.value, _counted(asked, action, self.actor)) for action in held]
 
     def clean(self) -> dict[str, Any]:
         """Add what the list showed, and leave out what belongs to another action."""

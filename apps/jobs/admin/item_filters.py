@@ -39,6 +39,20 @@ class ReferenceFilter(TextFilter):
         return items.referenced(value.strip(), actor_of(request)) if value else queryset
 
 
+class LateFilter(SimpleListFilter):
+    """Narrows to what is unfinished after the time that its queue promises. Pages of queues lead here."""
+
+    title = "late"
+    parameter_name = "late"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Unfinished after its queue's SLA")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        items: Any = queryset
+        return items.late() if self.value() == "yes" else queryset
+
+
 class PriorityFilter(TextFilter):
     """Narrows to one priority."""
 

@@ -141,6 +141,7 @@ class ItemAdmin(OperatorAdmin):
         choice("status"),
         choice("review_status"),
         choice("error_type"),
+        item_filters.LateFilter,
         item_filters.ReferenceFilter,
         item_filters.PriorityFilter,
         item_filters.TagFilter,

@@ -68,6 +68,7 @@ def now_panel(queue: Queue, told: Statistics) -> Panel:
         ("Waiting", told.waiting.shown, items_of(queue, status__exact=new), Tone.CALM),
         ("Postponed", told.postponed.shown, items_of(queue, status__exact=new), Tone.CALM),
         ("In progress", told.in_progress.shown, items_of(queue, status__exact=busy), Tone.BUSY),
+        ("Late", told.late.shown, items_of(queue, late="yes"), Tone.BAD if told.late.count else Tone.CALM),
     ]
     oldest_at = told.oldest_waiting_at
     since = format_html("The oldest could have begun {}.", display.ago(oldest_at)) if oldest_at else ""

@@ -61,6 +61,10 @@ class ItemQuerySet(StatefulQuerySet["QueueItem"]):
         """Return what could be handed out now, by the database's clock."""
         return self.alive().filter(status=ItemStatus.NEW, available_at__lte=Now(), reserved_for=None)
 
+    def late(self) -> ItemQuerySet:
+        """Return what is unfinished after the time that its queue promises, by the database's clock."""
+        return self.filter(status__in=[ItemStatus.NEW, ItemStatus.IN_PROGRESS], deleted_at=None, late_at__lte=Now())
+
     def referenced(self, reference: str, actor: Actor) -> ItemQuerySet:
         """Return the items of that reference, in the queues that the actor may see: their index begins with those."""
         queues = list(Queue.objects.visible_to(actor).order_by().values_list("pk", flat=True)[:MOST_SEARCHED])
@@ -172,6 +176,11 @@ class QueueItem(Stateful, TenantRow):
             ),
             models.Index(
                 fields=["queue", "available_at"], name="queueitem_postponed", condition=Q(status="new", deleted_at=None)
+            ),
+            models.Index(
+                fields=["queue", "late_at"],
+                name="queueitem_late",
+                condition=Q(status__in=["new", "in_progress"], deleted_at=None, late_at__isnull=False),
             ),
             models.Index(fields=["queue", "finished_at"], name="queueitem_failed", condition=Q(status="failed")),
             models.Index(

@@ -36,10 +36,15 @@ _NOW = """
         ORDER BY queue_id, available_at LIMIT %(most)s + 1
     ), held AS (
         SELECT 1 FROM queues_itemlease WHERE queue_id = %(queue)s AND closed_at IS NULL LIMIT %(most)s + 1
+    ), late AS (
+        SELECT 1 FROM queues_queueitem
+        WHERE queue_id = %(queue)s AND status IN ('new', 'in_progress') AND deleted_at IS NULL
+          AND late_at <= statement_timestamp()
+        ORDER BY queue_id, late_at LIMIT %(most)s + 1
     )
     SELECT (SELECT count(*) FROM waiting) AS waiting, (SELECT min(available_at) FROM waiting) AS oldest,
         (SELECT count(*) FROM postponed) AS postponed, (SELECT count(*) FROM held) AS in_progress,
-        statement_timestamp() AS now
+        (SELECT count(*) FROM late) AS late, statement_timestamp() AS now
 """
 #: A try that was made again counts as retried: a piece of work ends once. Worded so that successors are looked up one
 #: by one along their index: EXISTS may read all items there are into a hash.
@@ -156,6 +161,8 @@ class Statistics:
     waiting: Tally
     postponed: Tally
     in_progress: Tally
+    #: Unfinished after the time that the queue promises.
+    late: Tally
     oldest_waiting_at: datetime | None
     oldest_waiting_seconds: float | None
     since: datetime
@@ -221,6 +228,7 @@ def statistics_of(queue: Queue) -> Statistics:
         waiting=Tally.of(now["waiting"], MOST_COUNTED),
         postponed=Tally.of(now["postponed"], MOST_COUNTED),
         in_progress=Tally.of(now["in_progress"], MOST_COUNTED),
+        late=Tally.of(now["late"], MOST_COUNTED),
         oldest_waiting_at=now["oldest"],
         oldest_waiting_seconds=(now["now"] - now["oldest"]).total_seconds() if now["oldest"] else None,
         since=whole["first"] if is_sampled else now["now"] - timedelta(hours=24),

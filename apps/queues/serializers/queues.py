@@ -128,6 +128,7 @@ class StatisticsOut(serializers.Serializer):
     waiting = Tally(help_text="Could be handed out now.")
     postponed = Tally(help_text="Wait for their time.")
     in_progress = Tally()
+    late = Tally(help_text="Unfinished after the queue's `sla`.")
     oldest_waiting_at = serializers.DateTimeField(allow_null=True, help_text="Since when the oldest could have begun.")
     oldest_waiting_seconds = serializers.FloatField(allow_null=True)
     since = serializers.DateTimeField(help_text="Beginning of the day, or of what was counted of it.")

@@ -15,9 +15,10 @@ from apps.queues.models.changes import ItemBulkAction, ItemBulkChange
 from apps.queues.services._telling import FACTS
 
 #: Who waits for a row here sees in the next statement what the other has made of it.
+#: Their queues as well: whoever deletes one waits for this, or was first and is seen below.
 _LOCK: Final = """
-    SELECT id FROM queues_queueitem
-    WHERE id = ANY (%(batch)s::uuid[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE
+    SELECT i.id FROM queues_queueitem i JOIN queues_queue q ON q.id = i.queue_id
+    WHERE i.id = ANY (%(batch)s::uuid[]) AND i.deleted_at IS NULL ORDER BY i.id FOR UPDATE OF i FOR KEY SHARE OF q
 """
 
 
@@ -62,6 +63,7 @@ _STATEMENTS: Final = {
     WITH old AS (
         SELECT i.*, row_number() OVER (ORDER BY i.id) AS place FROM queues_queueitem i
         WHERE i.id = ANY (%(batch)s::uuid[]) AND i.deleted_at IS NULL AND i.status IN ('failed', 'abandoned')
+          AND (SELECT q.deleted_at FROM queues_queue q WHERE q.id = i.queue_id) IS NULL
     ), made AS (
         INSERT INTO queues_queueitem (id, lineage, retry_of_id, tenant_id, folder_id, queue_id, schema_id, status,
             reference, payload, priority, deadline, late_at, tags, attempt, crashes, error_type, error_code,

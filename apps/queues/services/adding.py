@@ -36,6 +36,8 @@ _INSERT = """
         available_at timestamptz, deadline timestamptz, late_at timestamptz, tags text[])
     RETURNING id, created_at, available_at
 """
+#: Whoever deletes the queue waits for this, or was first and is seen: the row is read again after the wait.
+_HOLD_OPEN = "SELECT deleted_at FROM queues_queue WHERE id = %(queue)s FOR KEY SHARE"
 _TAKE_LOCK = "SELECT pg_advisory_xact_lock(%(key)s)"
 
 
@@ -70,8 +72,9 @@ def add_items(queue: Queue, *, actor: Actor, wanted: Sequence[Wanted]) -> list[Q
 
 
 def refuse_closed(queue: Queue) -> None:
-    """Raise ``QueueClosed`` for a queue that was deleted."""
-    if queue.deleted_at is not None:
+    """Raise ``QueueClosed`` for a queue that was deleted; until the transaction ends, nobody deletes it."""
+    [(deleted_at,)] = statements.fetch(_HOLD_OPEN, {"queue": queue.pk})
+    if deleted_at is not None:
         raise QueueClosed(f"The queue “{queue.name}” was deleted.")
 
 

@@ -135,6 +135,7 @@ def _lock_first(item: QueueItem) -> QueueItem:
 
 
 def _held(lease: ItemLease) -> QueueItem:
+    _lock_first(lease.item)  # Before the item, as who ends several tries at once locks them.
     item, lease = _settling.lock_of(lease)
     _refuse_over(lease)
     return item

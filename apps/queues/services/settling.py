@@ -32,15 +32,28 @@ class LeaseOver(Conflict):
 
 def find_lease(lease_id: UUID, *, actor: Actor) -> ItemLease:
     """Return the lease of this holder. Raises ``NotFound``, alike for all that is not its own."""
-    return find_leases([lease_id], actor=actor)[0]
+    lease = _leases([lease_id], actor).get(lease_id)
+    if lease is None:
+        raise NotFound("There is no such lease.", code="unknown")
+    return lease
 
 
 def find_leases(lease_ids: Sequence[UUID], *, actor: Actor) -> list[ItemLease]:
-    """Return leases of this holder, in the order of their names. Raises ``NotFound`` where one is not its own."""
+    """Return the leases that reports name, in their order. Raises ``Invalid``, alike for all that is not its own."""
+    found = _leases(lease_ids, actor)
+    problems = [
+        Problem(f"reports.{number}.lease", "there is no such lease of yours.", "unknown")
+        for number, one in enumerate(lease_ids)
+        if one not in found
+    ]
+    if problems:
+        raise Invalid("; ".join(f"{p.field}: {p.message}" for p in problems[:10]), problems=problems)
+    return [found[one] for one in lease_ids]
+
+
+def _leases(lease_ids: Sequence[UUID], actor: Actor) -> dict[UUID, ItemLease]:
     leases = ItemLease.objects.select_related("item__queue__folder").in_bulk(lease_ids, field_name="lease_id")
-    if any(one not in leases or not _is_held_by(leases[one], actor) for one in lease_ids):
-        raise NotFound("There is no such lease.", code="unknown")
-    return [leases[one] for one in lease_ids]
+    return {key: lease for key, lease in leases.items() if _is_held_by(lease, actor)}
 
 
 def _is_held_by(lease: ItemLease, actor: Actor) -> bool:
