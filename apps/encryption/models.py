@@ -1,4 +1,4 @@
-"""Data keys, each of one tenant, and the columns that hold what they seal."""
+"""Data keys, each of one tenant, the columns that hold what they seal, and the keys of signatures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from apps.core import ids
 from apps.core.models import Row
 from apps.core.states import Stateful, StatefulQuerySet
-from apps.encryption.rules import envelopes
+from apps.encryption.rules import envelopes, signatures
 from apps.encryption.rules.envelopes import Unopenable
 from apps.encryption.rules.masters import MasterKeys
 
@@ -177,3 +177,71 @@ def _key_id(text: str) -> UUID:
         return UUID(envelopes.key_of(text))
     except ValueError as error:
         raise Unopenable("It is no sealed text.") from error
+
+
+class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
+    """Finding the keys of signatures."""
+
+    def current(self) -> SigningKey:
+        """Return the key that signs now; the first call makes it."""
+        return self.filter(retired_at=None).first() or self._first()
+
+    def _first(self) -> SigningKey:
+        key = SigningKey.new()
+        try:
+            with transaction.atomic():
+                SigningKey.objects.bulk_create([key])
+        except IntegrityError:
+            return self.get(retired_at=None)  # Somebody else was first.
+        return key
+
+
+class SigningKey(Row):
+    """A pair of Ed25519 keys by which the installation signs: the private one sealed, the public one for everybody.
+
+    A key that was replaced stays, so that what it signed can still be checked.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", null=True, on_delete=models.PROTECT, related_name="+", editable=False,
+        help_text="Empty: the installation signs for all its tenants.",
+    )  # fmt: skip
+    public = models.CharField("public key", max_length=64, unique=True, editable=False, help_text="32 bytes in hex.")
+    private = SealedField()
+    retired_at = models.DateTimeField(null=True, editable=False)
+
+    objects = SigningKeyQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant"], name="signingkey_one_current", condition=Q(retired_at=None), nulls_distinct=False
+            ),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"signing key {self.name}"
+
+    @classmethod
+    def new(cls) -> SigningKey:
+        """Return a new random pair, unsaved."""
+        private, public = signatures.new_pair()
+        key = cls(id=ids.uuid7(), public=public.hex())
+        seal(key, "private", private.hex())
+        return key
+
+    @property
+    def name(self) -> str:
+        """What signatures call it."""
+        return signatures.name_of(bytes.fromhex(self.public))
+
+    @property
+    def pem(self) -> str:
+        """The public key as other programs read it."""
+        return signatures.pem_of(bytes.fromhex(self.public))
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of ``data``. Raises ``Unopenable``."""
+        return signatures.sign(data, private=bytes.fromhex(unseal(self, "private")))
