@@ -62,6 +62,10 @@ def _master_keys() -> list[str]:
 
 MASTER_KEYS = _master_keys()
 MASTER_KEY_PROVIDER = env.str("MASTER_KEY_PROVIDER", default="apps.encryption.rules.masters.LocalMasterKeys")
+#: The module whose ``sign`` signs the seals of the audit trail.
+AUDIT_SIGNER = "apps.encryption.services.signing"
+#: A file to which the signed heads of the trail are appended, best on another machine's disk; empty: none.
+AUDIT_HEADS_FILE = env.str("AUDIT_HEADS_FILE", default="")
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])

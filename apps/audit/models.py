@@ -58,6 +58,7 @@ class AuditEntry(Stream):
     class Meta:
         verbose_name_plural = "audit entries"
         default_permissions = ("view",)
+        permissions = [("export_entry", "Can export the audit trail")]
         constraints = [
             models.CheckConstraint(name="audit_outcome_known", condition=Q(outcome__in=Outcome.values)),
             models.CheckConstraint(
@@ -79,7 +80,9 @@ class AuditSeal(Row):
     """A batch of one tenant's entries, chained entry by entry and seal by seal; ``rules`` says how.
 
     Whoever keeps a copy of the newest seal's hash can tell whether anything before it was changed, by whomever. Seals
-    outlive their entries: when a partition is dropped, a seal with ``dropped_before`` says so in the chain.
+    outlive their entries: when a partition is dropped, a seal with ``dropped_before`` says so in the chain, and its
+    ``summary`` how many entries went and of which time. Each is signed, so that nobody who only gets at the database
+    can write a chain anew; those from before there were signatures have none.
     """
 
     tenant_id = models.UUIDField(null=True, editable=False)
@@ -91,7 +94,10 @@ class AuditSeal(Row):
     last_xid = models.BigIntegerField(editable=False)
     last_seq = models.BigIntegerField(editable=False)
     dropped_before = models.DateTimeField(null=True, editable=False)
+    summary = models.JSONField(null=True, editable=False)
     hash = models.BinaryField(max_length=32)
+    key = models.CharField(max_length=16, blank=True, default="", editable=False, help_text="Name of the signing key.")
+    signature = models.BinaryField(max_length=64, null=True)
 
     class Meta:
         default_permissions = ()

@@ -1,14 +1,19 @@
 """Writing the trail, sealing it, and proving that it is whole."""
 
 from apps.audit.rules import changed
+from apps.audit.services.bundling import bundle
+from apps.audit.services.dropping import NotSealedYet, drop_entries_before
+from apps.audit.services.heads import Head, heads, signed_heads
 from apps.audit.services.recording import record, record_each, record_refusal
-from apps.audit.services.sealing import Head, drop_entries_before, heads, oldest_unsealed_at, seal_entries
+from apps.audit.services.sealing import oldest_unsealed_at, seal_entries
 from apps.audit.services.verifying import Flaw, Verdict, verify_seals
 
 __all__ = [
     "Flaw",
     "Head",
+    "NotSealedYet",
     "Verdict",
+    "bundle",
     "changed",
     "drop_entries_before",
     "heads",
@@ -17,5 +22,6 @@ __all__ = [
     "record_each",
     "record_refusal",
     "seal_entries",
+    "signed_heads",
     "verify_seals",
 ]

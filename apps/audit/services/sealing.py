@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import cast
+from datetime import datetime
+from importlib import import_module
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 
 from apps.audit.models import AuditEntry, AuditSeal
 from apps.audit.rules import NOTHING_BEFORE, canonical, chain, digest, pack
-from apps.audit.services.recording import record
-from apps.core import ids, streams
-from apps.core.actors import Actor
-from apps.core.errors import Conflict
+from apps.core import streams
 
 log = structlog.get_logger(__name__)
 
@@ -23,21 +21,23 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 #: One sealer at a time. A constant of ours among advisory locks.
 _LOCK = 0x6276_5345_414C
+#: What signatures of seals begin with, so that they are of use nowhere else.
+SEAL = b"bv-audit-seal:"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest seal of one chain. Kept anywhere outside the database, it is the witness of all before it."""
+class Signer(Protocol):
+    """The module that signs. It lies above this app, so the settings name it."""
 
-    tenant_id: UUID | None
-    number: int
-    hash: str
+    def sign(self, data: bytes) -> tuple[str, bytes]:
+        """Return the name of the key and the signature."""
+
+    def has_signed(self, name: str, data: bytes, signature: bytes) -> bool:
+        """Say whether a signature is ours."""
 
 
-class NotSealedYet(Conflict):
-    """Entries cannot be dropped before they are sealed."""
-
-    code = "not_sealed_yet"
+def signer() -> Signer:
+    """Return who signs."""
+    return cast("Signer", import_module(settings.AUDIT_SIGNER))
 
 
 def seal_entries(*, batch: int = BATCH) -> int:
@@ -54,36 +54,10 @@ def seal_entries(*, batch: int = BATCH) -> int:
     return sealed
 
 
-def heads() -> list[Head]:
-    """Return the newest seal of each chain, to be kept outside and shown to ``verify_seals``."""
-    newest = AuditSeal.objects.order_by("tenant_id", "-number").distinct("tenant_id")
-    return [Head(seal.tenant_id, seal.number, bytes(seal.hash).hex()) for seal in newest]
-
-
 def oldest_unsealed_at() -> datetime | None:
     """Return since when the oldest entry has waited for its seal; ``None`` when all are sealed."""
     waiting = AuditEntry.objects.after(position(), below=2**63 - 1)
     return waiting.values_list("ts", flat=True).first()
-
-
-def drop_entries_before(moment: datetime, *, actor: Actor) -> list[str]:
-    """Drop the partitions wholly before ``moment``; a seal in every chain says so, and the seals stay.
-
-    Raises ``NotSealedYet`` while one of their entries has no seal.
-    """
-    dropping = [part for part in streams.partitions_of(AuditEntry) if part.end <= moment.astimezone(UTC).date()]
-    if not dropping:
-        return []
-    until = datetime.combine(dropping[-1].end, datetime.min.time(), tzinfo=UTC)
-    seal_entries()
-    with transaction.atomic(durable=True):
-        if not _takes_turn():
-            raise NotSealedYet("The trail is being sealed at this moment. Try again shortly.")
-        _refuse_unsealed(until)
-        for head in heads():
-            _append(head.tenant_id, [], dropped_before=until)
-        record(actor, "audit.dropped", None, after={"before": until, "partitions": [part.name for part in dropping]})
-    return streams.drop_partitions_before(AuditEntry, until)
 
 
 def position() -> streams.Cursor:
@@ -104,27 +78,29 @@ def text_of(entry: AuditEntry) -> bytes:
 
 def hash_of(seal: AuditSeal) -> bytes:
     """Return the hash that a seal with these contents has."""
-    return digest(
-        canonical(
-            {
-                "tenant_id": seal.tenant_id,
-                "number": seal.number,
-                "created_at": seal.created_at,
-                "previous": bytes(seal.previous).hex(),
-                "count": seal.count,
-                "members": digest(bytes(seal.members)).hex(),
-                "root": bytes(seal.root).hex(),
-                "last_xid": seal.last_xid,
-                "last_seq": seal.last_seq,
-                "dropped_before": seal.dropped_before,
-            }
-        )
-    )
+    return digest(canonical(contents_of(seal) | {"members": digest(bytes(seal.members)).hex()}))
+
+
+def contents_of(seal: AuditSeal) -> dict[str, Any]:
+    """Return what a seal says. A summary is left out where there is none, as in seals from before there were any."""
+    return {
+        "tenant_id": seal.tenant_id,
+        "number": seal.number,
+        "created_at": seal.created_at,
+        "previous": bytes(seal.previous).hex(),
+        "count": seal.count,
+        "members": bytes(seal.members).hex(),
+        "root": bytes(seal.root).hex(),
+        "last_xid": seal.last_xid,
+        "last_seq": seal.last_seq,
+        "dropped_before": seal.dropped_before,
+        **({"summary": seal.summary} if seal.summary is not None else {}),
+    }
 
 
 @transaction.atomic(durable=True)
 def _seal_batch(limit: int) -> int:
-    if not _takes_turn():
+    if not takes_turn():
         return 0
     below = streams.edge()
     entries = list(AuditEntry.objects.after(position(), below=below)[:limit])
@@ -132,18 +108,19 @@ def _seal_batch(limit: int) -> int:
     for entry in entries:
         by_tenant.setdefault(entry.tenant_id, []).append(entry)
     for tenant_id, batch in by_tenant.items():
-        _append(tenant_id, batch, end=(entries[-1].xid, entries[-1].seq))
+        append(tenant_id, batch, end=(entries[-1].xid, entries[-1].seq))
     return len(entries)
 
 
-def _takes_turn() -> bool:
+def takes_turn() -> bool:
+    """Be the one that seals until the end of the transaction; say whether nobody else is."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         (mine,) = cursor.fetchone()
     return bool(mine)
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """Return the time by the database's clock, which a seal is stamped with and its hash covers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
@@ -151,12 +128,13 @@ def _now() -> datetime:
     return cast(datetime, now)
 
 
-def _append(
+def append(
     tenant_id: UUID | None,
     entries: list[AuditEntry],
     *,
     end: tuple[int, int] | None = None,
     dropped_before: datetime | None = None,
+    summary: dict[str, Any] | None = None,
 ) -> None:
     """Add a seal to a chain. It covers everything up to ``end``, or no more than the seal before it."""
     before = AuditSeal.objects.filter(tenant_id=tenant_id).order_by("-number").first()
@@ -166,7 +144,7 @@ def _append(
     seal = AuditSeal(
         tenant_id=tenant_id,
         number=before.number + 1 if before else 1,
-        created_at=_now(),
+        created_at=now(),
         previous=previous,
         count=len(entries),
         members=pack([(entry.pk, link) for entry, link in zip(entries, links, strict=True)]),
@@ -174,13 +152,9 @@ def _append(
         last_xid=last_xid,
         last_seq=last_seq,
         dropped_before=dropped_before,
+        summary=summary,
     )
     seal.hash = hash_of(seal)
+    seal.key, seal.signature = signer().sign(SEAL + seal.hash)
     seal.save(force_insert=True)
     log.info("audit_sealed", tenant_id=str(tenant_id), number=seal.number, count=seal.count, hash=seal.hash.hex())
-
-
-def _refuse_unsealed(until: datetime) -> None:
-    waiting = AuditEntry.objects.after(position(), below=2**63 - 1).filter(id__lt=ids.first_id_at(until))
-    if waiting.exists():
-        raise NotSealedYet("Some of these entries are not sealed yet. Try again in a minute.")

@@ -11,7 +11,8 @@ from django.db.models import Max, QuerySet
 
 from apps.audit.models import AuditEntry, AuditSeal
 from apps.audit.rules import NOTHING_BEFORE, digest
-from apps.audit.services.sealing import Head, hash_of, position, text_of
+from apps.audit.services.heads import Head
+from apps.audit.services.sealing import SEAL, hash_of, position, signer, text_of
 from apps.core import ids, streams
 
 
@@ -19,7 +20,7 @@ from apps.core import ids, streams
 class Flaw:
     """One thing that is not as it was sealed."""
 
-    kind: str  # edited, deleted, inserted, moved: an entry. changed, missing: a seal.
+    kind: str  # edited, deleted, inserted, moved: an entry. changed, missing, unsigned, miscounted: a seal.
     tenant_id: UUID | None
     seal: int
     entry_id: UUID | None = None
@@ -52,6 +53,9 @@ class _Chain:
     place: streams.Cursor = field(default_factory=streams.Cursor)
     found: int = 0
     dropped_before: datetime | None = None
+    gone: int = 0
+    dropped: int | None = 0
+    is_signed: bool = False
     witnesses: dict[int, str] = field(default_factory=dict)
 
     def flaw(self, kind: str, entry_id: UUID | None = None) -> Flaw:
@@ -88,6 +92,8 @@ def _walk(chain: _Chain, verdict: Verdict) -> Iterator[Flaw]:
         yield from _flaws_of_entries(chain, seal)
         verdict.seals, verdict.entries = verdict.seals + 1, verdict.entries + seal.count
         chain.hash, chain.place = bytes(seal.hash), _end_of(seal)
+    if chain.dropped is not None and chain.dropped != chain.gone:
+        yield chain.flaw("miscounted")
     yield from (Flaw("missing", chain.tenant_id, number) for number in sorted(chain.witnesses))
 
 
@@ -97,8 +103,16 @@ def _flaws_of_seal(chain: _Chain, seal: AuditSeal) -> Iterator[Flaw]:
         yield chain.flaw("missing")
     chain.number, shown = seal.number, bytes(seal.hash)
     is_next = hash_of(seal) == shown and bytes(seal.previous) == chain.hash
-    if not is_next or chain.witnesses.pop(seal.number, shown.hex()) != shown.hex():
+    is_known = chain.witnesses.pop(seal.number, shown.hex()) == shown.hex()
+    is_ours = not seal.signature or signer().has_signed(seal.key, SEAL + shown, bytes(seal.signature))
+    if not (is_next and is_known and is_ours):
         yield chain.flaw("changed")
+    elif chain.is_signed and not seal.signature:
+        yield chain.flaw("unsigned")
+    chain.is_signed = chain.is_signed or bool(seal.signature)
+    if seal.dropped_before is not None:
+        known = (seal.summary or {}).get("entries")
+        chain.dropped = None if known is None or chain.dropped is None else chain.dropped + int(known)
 
 
 def _flaws_of_entries(chain: _Chain, seal: AuditSeal) -> Iterator[Flaw]:
@@ -109,7 +123,9 @@ def _flaws_of_entries(chain: _Chain, seal: AuditSeal) -> Iterator[Flaw]:
     for entry_id, stored in seal.links:
         entry = entries.get(entry_id)
         if entry is None:
-            if not _may_be_gone(entry_id, chain.dropped_before):
+            if _may_be_gone(entry_id, chain.dropped_before):
+                chain.gone += 1
+            else:
                 yield chain.flaw("deleted", entry_id)
         elif digest(link, text_of(entry)) != stored:
             yield chain.flaw("edited", entry_id)

@@ -7,7 +7,14 @@ periodic call of ``ensure_partitions`` keeps partitions ready, and ``drop_partit
 from apps.core.streams.cursors import Cursor, CursorAhead, Epoch
 from apps.core.streams.models import Stream, StreamQuerySet, edge, read_page, require_transaction
 from apps.core.streams.periods import Partition, Period
-from apps.core.streams.upkeep import all_streams, drop_partitions_before, ensure_partitions, partitions_of
+from apps.core.streams.upkeep import (
+    all_streams,
+    drop_partitions,
+    drop_partitions_before,
+    ensure_partitions,
+    hold_partitions,
+    partitions_of,
+)
 
 __all__ = [
     "Cursor",
@@ -18,9 +25,11 @@ __all__ = [
     "Stream",
     "StreamQuerySet",
     "all_streams",
+    "drop_partitions",
     "drop_partitions_before",
     "edge",
     "ensure_partitions",
+    "hold_partitions",
     "partitions_of",
     "read_page",
     "require_transaction",

@@ -54,6 +54,29 @@ def drop_partitions_before(model: type[Stream], moment: datetime) -> list[str]:
     return dropped
 
 
+def hold_partitions(model: type[Stream], partitions: Iterable[Partition]) -> None:
+    """Let nobody write into ``partitions`` until the caller's transaction ends, so that what is counted is what goes.
+
+    Raises ``OperationalError`` where a lock cannot be had soon.
+    """
+    for partition in partitions:
+        _lock(f'"{partition.name}" IN SHARE MODE')
+
+
+def drop_partitions(model: type[Stream], partitions: Iterable[Partition]) -> list[str]:
+    """Drop ``partitions`` in the caller's transaction, and return their names. To be done last: it waits for writers.
+
+    Raises ``OperationalError`` where a lock cannot be had soon.
+    """
+    due = list(partitions)
+    _lock(f'ONLY "{model._meta.db_table}" IN ACCESS EXCLUSIVE MODE')
+    for partition in due:
+        _detach_and_drop(model, partition)
+    names = [partition.name for partition in due]
+    log.info("partitions_dropped", partitions=names)
+    return names
+
+
 def partitions_of(model: type[Stream]) -> list[Partition]:
     """Return the model's partitions, oldest first, without the default one."""
     table = model._meta.db_table
@@ -115,11 +138,15 @@ def _drop(model: type[Stream], partition: Partition) -> bool:
     _lock(f'ONLY "{table}" IN ACCESS EXCLUSIVE MODE')
     if partition not in partitions_of(model):
         return False
+    _detach_and_drop(model, partition)
+    return True
+
+
+def _detach_and_drop(model: type[Stream], partition: Partition) -> None:
     _run(
-        f'ALTER TABLE "{table}" DETACH PARTITION "{partition.name}"',
+        f'ALTER TABLE "{model._meta.db_table}" DETACH PARTITION "{partition.name}"',
         f'DROP TABLE "{partition.name}"',
     )
-    return True
 
 
 def _add(model: type[Stream], wanted: Iterable[Partition]) -> list[str]:
