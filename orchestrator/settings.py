@@ -246,6 +246,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "retention.prune": 300,
         "encryption.reencrypt": 3600,
         "assets.tell_of_expiry": 900,
+        "rbac.end_expired_assignments": 3600,
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,

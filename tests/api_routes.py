@@ -159,6 +159,8 @@ class World:
         )
         self.role = rbac.create_role(f"role-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
         self.assignment = rbac.assign_role(self.role, actor=make.SYSTEM, user=self.holder, tenant=self.tenant)
+        self.group = rbac.create_group(f"group-{uuid.uuid4().hex[:8]}", actor=make.SYSTEM, tenant=self.tenant)
+        self.member = rbac.add_member(self.group, actor=make.SYSTEM, user=self.holder)
         self.account = accounts.create_service_account(self.tenant, actor=make.SYSTEM, name=f"a-{uuid.uuid4().hex[:8]}")
         self.key, _ = accounts.create_api_key(self.account, actor=make.SYSTEM, tenant=self.tenant, name="key")
         self.brake = tenancy.set_brake(self.tenant, actor=make.SYSTEM, reason="x", holds_dispatch=False)
@@ -192,6 +194,8 @@ class World:
             "api-keys": self.key.pk,
             "roles": self.role.pk,
             "role-assignments": self.assignment.pk,
+            "access/groups": self.group.pk,
+            "access/group-members": self.member.pk,
             "packages": self.version.package_id,
             "package-versions": self.version.pk,
             "machines": self.machine.pk,
@@ -232,6 +236,9 @@ class World:
             "POST roles": {"name": "New", "tenant": self.tenant.pk, "permissions": []},
             "PATCH roles/<str:id>": {"description": "Other"},
             "POST role-assignments": {"role": self.role.pk, "user": self.account.pk, "tenant": self.tenant.pk},
+            "POST access/groups": {"name": "New", "tenant": self.tenant.pk},
+            "PATCH access/groups/<str:id>": {"description": "Other"},
+            "POST access/group-members": {"group": self.group.pk, "user": self.account.pk},
             "POST machines": {"name": "new"},
             "PATCH machines/<str:id>": {"description": "Other"},
             "POST enrolment-keys": {"name": "new", "most_uses": 3},

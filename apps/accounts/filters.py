@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.accounts.models import ApiToken, User
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
-from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
 
 
 class UserFilters(ApiFilterSet):
@@ -54,13 +54,36 @@ class RoleFilters(ApiFilterSet):
 
 
 class RoleAssignmentFilters(ApiFilterSet):
-    """Assignments of a user, of a role, or in a place."""
+    """Assignments of a user or a group, of a role, or in a place."""
 
     user = IdFilter(field_name="user_id")
+    group = IdFilter(field_name="group_id")
     role = IdFilter(field_name="role_id")
     tenant = IdFilter(field_name="tenant_id")
     folder = IdFilter(field_name="folder_id")
 
     class Meta(ApiFilterSet.Meta):
         model = RoleAssignment
-        fields = ["user", "role", "tenant", "folder"]
+        fields = ["user", "group", "role", "tenant", "folder"]
+
+
+class GroupFilters(ApiFilterSet):
+    """Groups by name."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = Group
+        fields = ["name", "tenant"]
+
+
+class GroupMemberFilters(ApiFilterSet):
+    """Members of a group, or the groups of a user."""
+
+    group = IdFilter(field_name="group_id")
+    user = IdFilter(field_name="user_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = GroupMember
+        fields = ["group", "user", "is_claimed"]

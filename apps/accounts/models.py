@@ -32,7 +32,9 @@ class UserQuerySet(models.QuerySet["User"]):
         if actor.user is None:
             return self.none()
         tenants = Tenant.objects.filter(pk__in=rbac.tenants_where(actor, "accounts.view_user"))
-        shared = Q(role_assignments__tenant__in=tenants) | Q(tenant__in=tenants)
+        together = Q(group_memberships__group__role_assignments__tenant__in=tenants)
+        together |= Q(group_memberships__group__tenant__in=tenants)
+        shared = Q(role_assignments__tenant__in=tenants) | Q(tenant__in=tenants) | together
         return self.filter(pk__in=self.model._base_manager.filter(shared | Q(pk=actor.user.pk)).values("pk"))
 
 

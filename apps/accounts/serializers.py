@@ -12,9 +12,9 @@ from rest_framework import serializers
 from apps.accounts.models import ApiToken, User
 from apps.core.api.identifiers import IdField
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
-from apps.core.api.serializers import InputSerializer, NameField, OutputSerializer
+from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.core.api.strict_json import shown
-from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
 from apps.rbac.rules import OPERATIONAL_APPS
 from apps.tenancy.models import Folder, Tenant
 
@@ -164,27 +164,84 @@ class ChangeRole(ChangeSerializer):
 
 
 class RoleAssignmentOut(OutputSerializer):
-    """Who holds a role where; without tenant and folder: everywhere."""
+    """Who holds a role where, a user or a group; without tenant and folder: everywhere."""
 
     user = serializers.SerializerMethodField()
+    group = RowRef(allow_null=True)
     role = RowRef()
 
     class Meta:
         model = RoleAssignment
-        fields = ["id", "user", "role", "tenant", "folder", "created_at"]
+        fields = ["id", "user", "group", "role", "tenant", "folder", "expires_at", "created_at"]
 
-    @extend_schema_field(RowRef)
-    def get_user(self, assignment: RoleAssignment) -> dict[str, str]:
-        return {"id": str(assignment.user_id), "name": str(assignment.user)}
+    @extend_schema_field(RowRef(allow_null=True))
+    def get_user(self, assignment: RoleAssignment) -> dict[str, str] | None:
+        return None if assignment.user is None else {"id": str(assignment.user_id), "name": str(assignment.user)}
 
 
 class AssignRole(InputSerializer):
     role = IdField()
-    user = RowField(User.objects.get_queryset())
+    user = RowField(User.objects.get_queryset(), required=False, help_text="Who holds it: a user, or a group.")
+    group = IdField(required=False)
     tenant = RowField(Tenant.objects.all(), required=False, allow_null=True)
     folder = RowField(
         Folder.objects.alive(), required=False, allow_null=True, help_text="Neither tenant nor folder: everywhere."
     )
+    expires_at = MomentField(
+        required=False, allow_null=True, help_text="When it ends by itself; the database's clock decides. Null: never."
+    )
+
+
+class GroupOut(OutputSerializer):
+    """People who hold roles together."""
+
+    class Meta:
+        model = Group
+        fields = ["id", "tenant", "name", "description", "claims", "created_at"]
+
+
+class ClaimsField(serializers.ListField):
+    """Values that a sign-in elsewhere may tell."""
+
+    child = serializers.CharField(max_length=200)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=50, help_text="Who signs in elsewhere with one of these is a member.", **kwargs)
+
+
+class CreateGroup(InputSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    tenant = RowField(
+        Tenant.objects.all(), required=False, allow_null=True, help_text="Null: a group of the whole installation."
+    )
+    claims = ClaimsField(required=False, default=list)
+
+
+class ChangeGroup(ChangeSerializer):
+    name = NameField(max_length=100)
+    description = serializers.CharField(max_length=500, allow_blank=True)
+    claims = ClaimsField()
+
+
+class GroupMemberOut(OutputSerializer):
+    """Who is in a group."""
+
+    group = RowRef()
+    user = serializers.SerializerMethodField()
+
+    class Meta:
+        model = GroupMember
+        fields = ["id", "group", "user", "is_claimed", "created_at"]
+
+    @extend_schema_field(RowRef)
+    def get_user(self, member: GroupMember) -> dict[str, str]:
+        return {"id": str(member.user_id), "name": str(member.user)}
+
+
+class AddMember(InputSerializer):
+    group = IdField()
+    user = RowField(User.objects.get_queryset())
 
 
 def permission_name(permission: Permission) -> str:

@@ -1,6 +1,7 @@
 """Addresses of users, keys and roles, below ``/api/v1/``."""
 
 from apps.accounts.views.access import Permissions, RoleAssignmentViewSet, RoleViewSet
+from apps.accounts.views.groups import GroupMemberViewSet, GroupViewSet
 from apps.accounts.views.users import ApiKeyViewSet, Me, ServiceAccountViewSet, UserViewSet
 from apps.core.api.routes import ApiRouter, api_path
 
@@ -10,6 +11,8 @@ router.register("service-accounts", ServiceAccountViewSet, basename="service-acc
 router.register("api-keys", ApiKeyViewSet, basename="api-keys")
 router.register("roles", RoleViewSet, basename="roles")
 router.register("role-assignments", RoleAssignmentViewSet, basename="role-assignments")
+router.register("access/groups", GroupViewSet, basename="access/groups")
+router.register("access/group-members", GroupMemberViewSet, basename="access/group-members")
 
 urlpatterns = [
     api_path("me", Me.as_view(), name="me"),

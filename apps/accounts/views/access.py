@@ -19,6 +19,7 @@ from apps.accounts.serializers import (
     RoleOut,
     operational_permissions,
 )
+from apps.accounts.views.groups import known_group
 from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.rows import RowViewSet
 from apps.core.api.views import ApiView
@@ -73,7 +74,7 @@ class RoleViewSet(RowViewSet):
 class RoleAssignmentViewSet(RowViewSet):
     """Role assignments: who holds which role where."""
 
-    queryset = RoleAssignment.objects.select_related("user", "role", "tenant", "folder")
+    queryset = RoleAssignment.objects.select_related("user", "group", "role", "tenant", "folder")
     serializer_class = RoleAssignmentOut
     filterset_class = RoleAssignmentFilters
     input_serializers = {"create": AssignRole}
@@ -82,14 +83,20 @@ class RoleAssignmentViewSet(RowViewSet):
         """Return what is held in the places the caller may look into, and what the caller holds."""
         if getattr(self, "swagger_fake_view", False):
             return RoleAssignment.objects.none()
-        return rbac.visible_assignments(self.actor).select_related("user", "role", "tenant", "folder")
+        return rbac.visible_assignments(self.actor).select_related("user", "group", "role", "tenant", "folder")
 
     def create(self, request: Request) -> Response:
-        """Let somebody hold a role everywhere, in a tenant, or in a folder and all below it."""
+        """Let a user or a group hold a role everywhere, in a tenant, or in a folder and all below it.
+
+        It may end by itself (`expires_at`); giving it again moves its end. Nobody gives what they do not hold
+        themselves in the same place, or for longer than they hold it.
+        """
         asked = self.asked()
         role = rbac.visible_roles(self.actor).filter(pk=asked.pop("role")).first()
         if role is None:
             raise Invalid.field("role", "There is no such role.", code="unknown")
+        if "group" in asked:
+            asked["group"] = known_group(self.actor, asked["group"])
         tenant, folder = asked.get("tenant"), asked.get("folder")
         if tenant is not None and folder is not None and folder.tenant_id != tenant.pk:
             raise Invalid.field("folder", "The folder is in another tenant.", code="contradiction")

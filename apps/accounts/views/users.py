@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import Permission
-from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -31,7 +29,7 @@ from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.rows import Reason, RowViewSet
 from apps.core.api.views import ApiView
 from apps.core.errors import NotFound
-from apps.rbac.models import RoleAssignment
+from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 from apps.tenancy.views.places import TENANT_PARAMETER, tenant_for
 
@@ -52,7 +50,7 @@ class Me(ApiView):
             "bound_to": next((tenant for tenant in tenants if tenant.pk == self.actor.tenant_id), None),
             "is_superuser": user.is_superuser,
             "tenants": tenants,
-            "roles": _assignments(self.actor).select_related("role"),
+            "roles": rbac.held_assignments(self.actor).select_related("role"),
             "permissions": [permission_name(permission) for permission in _held(self.actor)],
         }
         return Response(MeOut(facts).data)
@@ -121,15 +119,6 @@ class ApiKeyViewSet(RowViewSet):
         return self.operate(services.revoke_api_key)
 
 
-def _assignments(actor: Actor) -> Any:
-    """Return what the actor holds, as far as its credential reaches."""
-    held = RoleAssignment.objects.filter(user=actor.user)
-    return held if actor.tenant_id is None else held.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
-
-
 def _held(actor: Actor) -> Any:
     held: Any = operational_permissions()
-    if actor.user.is_superuser or _assignments(actor).filter(role__grants_all=True).exists():
-        return held
-    through = _assignments(actor).values("role__permissions")
-    return held.filter(pk__in=Permission.objects.filter(pk__in=through))
+    return held if actor.user.is_superuser else held.filter(pk__in=rbac.permissions_held(actor).values("pk"))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from django.contrib.auth.models import Permission
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
-from guardian.models import UserObjectPermission
 
 from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
-from apps.rbac.models import Role, RoleAssignment
+from apps.rbac import services as rbac
 from apps.tenancy.models import Brake
 
 
@@ -84,12 +81,7 @@ def permissions_held(request: HttpRequest) -> set[str] | _Everything:
     actor = actor_of(request)
     if actor.user.is_superuser:
         return EVERYTHING
-    assigned = RoleAssignment.objects.filter(user=actor.user)
-    if actor.tenant_id is not None:
-        assigned = assigned.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
-    if assigned.filter(role__grants_all=True).exists():
+    if rbac.held_assignments(actor).filter(role__grants_all=True).exists():
         return EVERYTHING
-    by_role = Role.permissions.through.objects.filter(role_id__in=assigned.values("role_id")).values("permission_id")
-    on_objects = UserObjectPermission.objects.filter(user=actor.user).values("permission_id")
-    held = Permission.objects.filter(Q(pk__in=by_role) | Q(pk__in=on_objects))
-    return {f"{app}.{code}" for app, code in held.order_by().values_list("content_type__app_label", "codename")}
+    held = rbac.permissions_held(actor).order_by().values_list("content_type__app_label", "codename")
+    return {f"{app}.{code}" for app, code in held}

@@ -1,45 +1,66 @@
 """Permission: the one question every door and service asks, and the roles that answer it."""
 
+from apps.rbac.services.giving import (
+    assign_role,
+    end_expired_assignments,
+    revoke_role,
+    share_object,
+    unshare_object,
+)
+from apps.rbac.services.groups import (
+    add_member,
+    create_group,
+    delete_group,
+    remove_member,
+    sync_groups_from_claims,
+    update_group,
+)
 from apps.rbac.services.questions import (
     EVERYWHERE,
     Reach,
     allows,
+    held_assignments,
+    permissions_held,
     reach,
     refuse_suspended,
     require,
     tenants_where,
     visible,
     visible_assignments,
+    visible_groups,
+    visible_members,
     visible_roles,
 )
-from apps.rbac.services.roles import (
-    assign_role,
-    create_role,
-    delete_role,
-    ensure_builtin_roles,
-    revoke_role,
-    share_object,
-    unshare_object,
-    update_role,
-)
+from apps.rbac.services.roles import create_role, delete_role, ensure_builtin_roles, update_role
 
 __all__ = [
     "EVERYWHERE",
     "Reach",
+    "add_member",
     "allows",
     "assign_role",
+    "create_group",
     "create_role",
+    "delete_group",
     "delete_role",
+    "end_expired_assignments",
     "ensure_builtin_roles",
+    "held_assignments",
+    "permissions_held",
     "reach",
     "refuse_suspended",
+    "remove_member",
     "require",
     "revoke_role",
     "share_object",
+    "sync_groups_from_claims",
     "tenants_where",
     "unshare_object",
+    "update_group",
     "update_role",
     "visible",
     "visible_assignments",
+    "visible_groups",
+    "visible_members",
     "visible_roles",
 ]

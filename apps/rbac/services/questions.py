@@ -7,22 +7,23 @@ Superusers and the system may do everything; a credential bound to a tenant neve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from functools import cache, reduce
+from operator import or_
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.apps import apps
+from django.contrib.auth.models import Permission
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
-from django.db.models.functions import Cast
-from guardian.models import UserObjectPermission
 
 from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
-from apps.rbac.models import Role, RoleAssignment
-from apps.rbac.services import _workers
+from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
+from apps.rbac.services import _grants, _workers
 
 QuerySetT = TypeVar("QuerySetT", bound="models.QuerySet[Any]")
 
@@ -119,7 +120,7 @@ def visible(queryset: QuerySetT, actor: Actor, permission: str) -> QuerySetT:
         queryset = queryset.filter(**{tenant_column: actor.tenant_id})
     if user.is_superuser:
         return queryset
-    granting = RoleAssignment.objects.filter(user=user) if is_tenant else _granting(actor, permission)
+    granting = _grants.assignments_of(user.pk) if is_tenant else _granting(actor, permission)
     seen = Q(Exists(granting.filter(tenant=None, folder=None))) | Q(
         **{f"{tenant_column}__in": granting.filter(**({} if is_tenant else {"folder": None})).values("tenant_id")}
     )
@@ -163,7 +164,7 @@ def reach(actor: Actor, permission: str) -> Reach:
     folders = _folders_reached(_granting(actor, permission)).exclude(tenant_id__in=whole)
     if actor.tenant_id is not None:
         folders = folders.filter(tenant_id=actor.tenant_id)
-    shared = _shared_ids(actor, permission).values_list("shared_id", flat=True)
+    shared = _shared_ids(actor, permission)
     everywhere = allows(actor, permission, EVERYWHERE)
     in_part = dict(folders.values_list("pk", "tenant_id"))
     return Reach(everywhere, whole, tuple(in_part), tuple(shared), frozenset(in_part.values()))
@@ -190,44 +191,83 @@ def visible_roles(actor: Actor) -> models.QuerySet[Role]:
     return Role.objects.filter(of_tenants | Q(tenant=None))
 
 
+def visible_groups(actor: Actor) -> models.QuerySet[Group]:
+    """Return the groups the actor may look at: of its tenants, of the installation for who may there, and its own."""
+    known = visible(Group.objects.all(), actor, "rbac.view_group")
+    if actor.user is None:
+        return known
+    own = GroupMember.objects.filter(user=actor.user)
+    return Group.objects.filter(Q(pk__in=known.values("pk")) | Q(pk__in=own.values("group_id")))
+
+
+def visible_members(actor: Actor) -> models.QuerySet[GroupMember]:
+    """Return who is in the groups that the actor may look at, and in which the actor is itself."""
+    known = visible(Group.objects.all(), actor, "rbac.view_group")
+    own = Q() if actor.user is None else Q(user=actor.user)
+    return GroupMember.objects.filter(Q(group__in=known.values("pk")) | own)
+
+
 def visible_assignments(actor: Actor) -> models.QuerySet[RoleAssignment]:
     """Return who holds what in the places the actor may look into, and what the actor holds itself."""
     known = visible(RoleAssignment.objects.all(), actor, "rbac.view_roleassignment")
-    own = Q() if actor.user is None else Q(user=actor.user)
+    own = Q() if actor.user is None else _grants.held_by(actor.user.pk)
     return RoleAssignment.objects.filter(Q(pk__in=known.values("pk")) | own)
 
 
-def holds_everything(actor: Actor, place: Any) -> bool:
-    """Say whether the actor holds a role that grants everything, in ``place`` or above it."""
+def permissions_held(actor: Actor) -> models.QuerySet[Permission]:
+    """Return what the actor holds anywhere, by a role or on a single object, in one query."""
+    held = held_assignments(actor)
+    everything = Exists(held.filter(role__grants_all=True))
+    by_role = Role.permissions.through.objects.filter(role_id__in=held.values("role_id")).values("permission_id")
+    shared = [Q(pk__in=one.order_by().values("permission_id")) for one in _grants.shared_with(actor.user.pk)]
+    return Permission.objects.filter(reduce(or_, shared, Q(everything) | Q(pk__in=by_role)))
+
+
+def lasts(actor: Actor, permission: str, place: Any, until: datetime | None) -> bool:
+    """Say whether the actor may in a place now, and by roles that do not end before ``until`` (``None``: never).
+
+    So nobody makes lasting what they hold for an hour.
+    """
+    if not allows(actor, permission, place):
+        return False
+    if _is_almighty(actor):
+        return True
+    where = Place(None) if place is EVERYWHERE else _place_of(place)
+    return _held_at(_granting(actor, permission).filter(_grants.lasting(until)), where).exists()
+
+
+def holds_everything(actor: Actor, place: Any, until: datetime | None) -> bool:
+    """Say whether the actor holds a role that grants everything, in ``place`` or above it, as long as ``until``."""
     if _is_almighty(actor):
         return actor.tenant_id in (None, getattr(place, "tenant_id", None))
     if actor.user is None or not allows(actor, _FOR_HOLDERS_OF_ALL, place):
         return False
     where = Place(None) if place is EVERYWHERE else _place_of(place)
-    return _held_at(RoleAssignment.objects.filter(user=actor.user, role__grants_all=True), where).exists()
+    return _held_at(held_assignments(actor).filter(_grants.lasting(until), role__grants_all=True), where).exists()
 
 
 def _is_almighty(actor: Actor) -> bool:
     return actor.is_system or bool(actor.user is not None and actor.user.is_active and actor.user.is_superuser)
 
 
+def held_assignments(actor: Actor) -> models.QuerySet[RoleAssignment]:
+    """Return what the actor holds by now, itself and through groups, as far as its credential reaches."""
+    if actor.user is None:
+        return RoleAssignment.objects.none()
+    held = _grants.assignments_of(actor.user.pk)
+    return held if actor.tenant_id is None else held.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
+
+
 def _granting(actor: Actor, permission: str) -> models.QuerySet[RoleAssignment]:
     """Return the actor's assignments whose role has the permission."""
-    return _with_permission(permission).filter(user=actor.user)
-
-
-def _with_permission(permission: str) -> models.QuerySet[RoleAssignment]:
-    """Return everybody's assignments whose role has the permission."""
-    holding = Role.permissions.through.objects.filter(role_id=OuterRef("role_id"))
-    has_it = Q(role__grants_all=True) | Exists(holding.filter(_named(permission)))
-    return RoleAssignment.objects.filter(has_it)
+    return _grants.assignments_of(actor.user.pk).filter(_grants.having(permission))
 
 
 def _somewhere(actor: Actor, permission: str) -> bool:
     granting = _granting(actor, permission)
     if actor.tenant_id is not None:
         granting = granting.filter(Q(tenant=None) | Q(tenant_id=actor.tenant_id))
-    return granting.exists() or _object_permissions(actor, permission).exists()
+    return granting.exists() or _shared_ids(actor, permission).exists()
 
 
 def _granted_at(actor: Actor, permission: str, place: Place) -> bool:
@@ -241,7 +281,7 @@ def _granted_anywhere_in(permission: str) -> statements.Worded[RoleAssignment]:
     key = models.UUIDField()
     folder_above = statements.Among("folder_id", statements.Slot("above", ArrayField(key)))
     here = Q(tenant=None) | Q(tenant_id=statements.Slot("tenant", key)) & (Q(folder=None) | Q(folder_above))
-    granting = _with_permission(permission).filter(user_id=statements.Slot("user", key))
+    granting = _grants.assignments_of(statements.Slot("user", key)).filter(_grants.having(permission))
     return statements.Worded(lambda: granting.filter(here))
 
 
@@ -268,25 +308,12 @@ def _folders_reached(granting: models.QuerySet[RoleAssignment]) -> models.QueryS
     return folders.filter(Exists(above.filter(below__startswith=F("folder__path")))).values("pk")
 
 
-def _object_permissions(actor: Actor, permission: str) -> models.QuerySet[Any]:
-    return UserObjectPermission.objects.filter(_named(permission), user=actor.user)
-
-
-def _named(permission: str) -> Q:
-    """Return the condition on ``permission`` rows: ``app.codename``, or ``app.*`` for any of an app."""
-    app, _, codename = permission.partition(".")
-    right_app = Q(permission__content_type__app_label=app)
-    return right_app if codename == "*" else right_app & Q(permission__codename=codename)
-
-
 def _shared(actor: Actor, permission: str, obj: Any) -> bool:
-    return _object_permissions(actor, permission).filter(object_pk=str(obj.pk)).exists()
+    return _grants.shared_ids(actor.user.pk, permission, only=obj).exists()
 
 
 def _shared_ids(actor: Actor, permission: str) -> models.QuerySet[Any]:
-    shared = _object_permissions(actor, permission)
-    ids: models.QuerySet[Any] = shared.annotate(shared_id=Cast("object_pk", models.UUIDField())).values("shared_id")
-    return ids
+    return _grants.shared_ids(actor.user.pk, permission)
 
 
 def _place_of(obj: Any) -> Place:
