@@ -21,7 +21,7 @@ from apps.processes.models import NamedLimit, Process
 from apps.queues import services as queues
 from apps.queues.models import FileStore, ItemBulkAction, ItemBulkChange, ItemFile, Queue, QueueItem, StoredFile
 from apps.rbac import services as rbac
-from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.models import Group, Role, RoleAssignment
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
 from apps.tenancy.models import Brake, Folder, Tenant
@@ -134,6 +134,12 @@ def role(of: Tenant) -> Role:
     return rbac.create_role(f"role {Role.objects.count()}", actor=make.SYSTEM, tenant=of)
 
 
+def group(of: Tenant) -> Group:
+    made = rbac.create_group(f"group {Group.objects.count()}", actor=make.SYSTEM, tenant=of, claims=["finance"])
+    rbac.add_member(made, actor=make.SYSTEM, user=make.user())
+    return made
+
+
 def assignment(of: Tenant) -> RoleAssignment:
     return rbac.assign_role(role(of), actor=make.SYSTEM, user=make.user(), tenant=of)
 
@@ -187,6 +193,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     User: (user, ""),
     ApiToken: (api_key, "accounts.view_apitoken"),
     Role: (role, ""),
+    Group: (group, ""),
     RoleAssignment: (assignment, ""),
     AuditEntry: (audit_entry, ""),
     Event: (event, ""),

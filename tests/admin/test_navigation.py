@@ -35,7 +35,7 @@ def test_a_superuser_sees_every_place():
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
         "File stores", "Assets", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders",
-        "Users", "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
+        "Users", "Groups", "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
     ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
 from apps.queues import services as queues
 from apps.queues.models import FileStore, ItemBulkChange, ItemFile, Queue, QueueItem, StoredFile
-from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.models import Group, Role, RoleAssignment
 from apps.robots import services as robots
 from apps.robots.models import EnrolmentKey, Machine, Robot
 from apps.tenancy import services as tenancy
@@ -83,6 +83,11 @@ def limit_beside_a_process() -> NamedLimit:
     return rows.limit(process.tenant)
 
 
+def group_and_somebody() -> Group:
+    make.user()
+    return rows.group(make.tenant())
+
+
 def asset_of_two_places() -> Asset:
     asset = make.asset()
     assets.set_value(asset, actor=SYSTEM, value="there", place=assets.Place(robot=make.robot(of=asset.tenant)))
@@ -131,6 +136,10 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (ApiToken, "revoke"): (some(rows.api_key), {}, "api_key.revoked"),
     (Role, "edit"): (some(rows.role), {"name": "Other"}, "role.updated"),
     (Role, "delete"): (some(rows.role), {}, "role.deleted"),
+    (Group, "join"): (group_and_somebody, {"user": FIRST}, "group.member_added"),
+    (Group, "edit"): (some(rows.group), {"name": "Other"}, "group.updated"),
+    (Group, "leave"): (some(rows.group), {"member": FIRST}, "group.member_removed"),
+    (Group, "delete"): (some(rows.group), {}, "group.deleted"),
     (RoleAssignment, "revoke"): (some(rows.assignment), {}, "role.revoked"),
     (Package, "delete"): (some(rows.package), {}, "package.deleted"),
     (PackageVersion, "deactivate"): (make.package_version, {}, "package.version_deactivated"),
@@ -300,6 +309,7 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
     User: (lambda of: {"kind": "person", "username": "bob", "time_zone": "UTC"}, "user.created"),
     ApiToken: (lambda of: {"name": "ci", "user": make.user().pk, "tenant": of.pk, "life": 90}, "api_key.created"),
     Role: (lambda of: {"name": "Clerk", "permissions_2": ["jobs.view_job"]}, "role.created"),
+    Group: (lambda of: {"name": "Clerks", "tenant": of.pk, "claims": "finance"}, "group.created"),
     RoleAssignment: (lambda of: {"user": make.user().pk, "role": viewer().pk, "place": of.pk}, "role.assigned"),
     Package: (lambda of: {"folder": make.folder(of).pk, "file": make.package_file()}, "package.uploaded"),
     Process: (

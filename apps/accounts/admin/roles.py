@@ -134,11 +134,15 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "accounts.add_apitoken": "Make API keys for others",
         "accounts.delete_apitoken": "Revoke API keys of others",
     },
-    "Roles": {
+    "Roles and groups": {
         "rbac.view_role": "See roles",
         "rbac.add_role": "Make roles",
         "rbac.change_role": "Change roles",
         "rbac.delete_role": "Delete roles",
+        "rbac.view_group": "See groups and who is in them",
+        "rbac.add_group": "Make groups",
+        "rbac.change_group": "Change groups, and who is in them",
+        "rbac.delete_group": "Delete groups",
         "rbac.view_roleassignment": "See who holds which role",
         "rbac.add_roleassignment": "Give roles and share single things",
         "rbac.delete_roleassignment": "Take roles away",

@@ -20,6 +20,7 @@ from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Operation
 from apps.core.admin.panels import Table
 from apps.rbac import services as rbac
+from apps.rbac.models import Group, GroupObjectPermission
 
 #: What can be shared of a row, by what it is: the permissions that are asked of the row and not of its place.
 SHAREABLE: Final[Mapping[str, Mapping[str, str]]] = {
@@ -75,18 +76,27 @@ _WORDS: Final = {name: text for shareable in SHAREABLE.values() for name, text i
 MOST_SHOWN = 50
 
 
-def shares_of(row: Model) -> QuerySet[Any]:
-    """Return what is shared of a row, person by person."""
+def shares_of(row: Model) -> list[Any]:
+    """Return what is shared of a row, group by group and person by person."""
     kind = ContentType.objects.get_for_model(row)
-    shares = UserObjectPermission.objects.filter(content_type=kind, object_pk=str(row.pk))
-    found: QuerySet[Any] = shares.select_related("user", "permission__content_type").order_by("user__username", "pk")
-    return found
+    shared = {"content_type": kind, "object_pk": str(row.pk)}
+    groups = GroupObjectPermission.objects.filter(**shared).select_related("group", "permission__content_type")
+    users = UserObjectPermission.objects.filter(**shared).select_related("user", "permission__content_type")
+    return [*groups.order_by("group__name", "group", "pk"), *users.order_by("user__username", "pk")]
+
+
+def holder_of(share: Any) -> Any:
+    """Return the group or the user that something is shared with."""
+    return share.group if isinstance(share, GroupObjectPermission) else share.user
 
 
 class ShareForm(OperatorForm):
     """Asks whom to share a row with, and what they may do to it."""
 
-    user = forms.ModelChoiceField(User.objects.all(), label="With whom", empty_label="Choose a user")
+    user = forms.ModelChoiceField(User.objects.all(), label="With whom", required=False, empty_label="Choose a user")
+    group = forms.ModelChoiceField(
+        Group.objects.all(), required=False, empty_label="Choose a group", label="Or a group"
+    )
     permissions = forms.MultipleChoiceField(
         label="What they may do to it",
         widget=forms.CheckboxSelectMultiple,
@@ -97,6 +107,10 @@ class ShareForm(OperatorForm):
         """Offer what this person may do to the row; to see it is ticked, as nothing else works without."""
         user: Any = self.fields["user"]
         user.queryset = user.queryset.filter(is_active=True)
+        group: Any = self.fields["group"]
+        group.queryset = rbac.visible_groups(self.actor)
+        if not group.queryset.exists():
+            del self.fields["group"]
         field: Any = self.fields["permissions"]
         names = SHAREABLE[self.row._meta.label_lower]
         held = [(name, text) for name, text in names.items() if rbac.allows(self.actor, name, self.row)]
@@ -112,7 +126,7 @@ class UnshareForm(OperatorForm):
     def offer(self) -> None:
         self.known = {str(share.pk): share for share in shares_of(self.row)}
         field: Any = self.fields["shares"]
-        field.choices = [(key, f"{share.user}: {_in_words(share)}") for key, share in self.known.items()]
+        field.choices = [(key, f"{holder_of(share)}: {_in_words(share)}") for key, share in self.known.items()]
 
     def clean_shares(self) -> list[Any]:
         """Return what was ticked."""
@@ -120,17 +134,21 @@ class UnshareForm(OperatorForm):
 
 
 @transaction.atomic
-def share(row: Any, *, actor: Actor, user: User, permissions: Iterable[str]) -> None:
+def share(
+    row: Any, *, actor: Actor, permissions: Iterable[str], user: User | None = None, group: Group | None = None
+) -> None:
     """Share a row: all that was ticked, or nothing."""
     for permission in permissions:
-        rbac.share_object(row, actor=actor, user=user, permission=permission)
+        rbac.share_object(row, actor=actor, user=user, group=group, permission=permission)
 
 
 @transaction.atomic
 def unshare(row: Any, *, actor: Actor, shares: Iterable[Any]) -> None:
     """Take away what was ticked, or nothing."""
     for one in shares:
-        rbac.unshare_object(row, actor=actor, user=one.user, permission=_name_of(one))
+        of_group = isinstance(one, GroupObjectPermission)
+        holder = {"group": one.group} if of_group else {"user": one.user}
+        rbac.unshare_object(row, actor=actor, permission=_name_of(one), **holder)
 
 
 OPERATIONS: Final = (
@@ -139,7 +157,7 @@ OPERATIONS: Final = (
         title="Share",
         permission="rbac.add_roleassignment",
         service=share,
-        explain="Lets one person do something to this one thing, whatever roles they hold where it is.",
+        explain="Lets one person or group do something to this one thing, whatever roles they hold where it is.",
         form=ShareForm,
         icon="person_add",
         done="It is shared.",
@@ -154,7 +172,7 @@ OPERATIONS: Final = (
         icon="person_remove",
         tone="danger",
         done="It is not shared so any more.",
-        applies=lambda row: shares_of(row).exists(),
+        applies=lambda row: bool(shares_of(row)),
     ),
 )
 
@@ -165,25 +183,38 @@ def panels(row: Model, actor: Actor) -> list[Table]:
         return []
     link = Links(actor)
     rows = [
-        [link(user), display.badges(_in_words(share) for share in shares)]
-        for user, shares in groupby(shares_of(row), key=lambda share: share.user)
+        [_called(holder, link), display.badges(_in_words(share) for share in shares)]
+        for holder, shares in groupby(shares_of(row), key=holder_of)
     ]
     return [Table("Shared with", ["Who", "May"], rows, icon="person_add")] if rows else []
 
 
 def shared_with(user: User, actor: Actor) -> list[Table]:
     """Return the single rows that are shared with a user, of those whose sharing the reader may know."""
+    return _shared(UserObjectPermission.objects.filter(user=user), actor, is_own=user == actor.user)
+
+
+def shared_with_group(group: Group, actor: Actor) -> list[Table]:
+    """Return the single rows that are shared with a group, of those whose sharing the reader may know."""
+    return _shared(GroupObjectPermission.objects.filter(group=group), actor)
+
+
+def _shared(shares: QuerySet[Any], actor: Actor, *, is_own: bool = False) -> list[Table]:
     held: dict[Any, dict[str, list[str]]] = {}
-    for share in UserObjectPermission.objects.filter(user=user).select_related("permission__content_type"):
+    for share in shares.select_related("permission__content_type"):
         model = share.permission.content_type.model_class()
         held.setdefault(model, {}).setdefault(share.object_pk, []).append(_in_words(share))
-    rows = [row for model, shares in held.items() for row in _rows(model, shares, user, actor)]
+    rows = [row for model, shared in held.items() for row in _rows(model, shared, actor, is_own=is_own)]
     return [Table("Shared with them", ["What", "May"], rows, icon="person_add")] if rows else []
 
 
-def _rows(model: Any, shares: dict[str, list[str]], user: User, actor: Actor) -> Iterator[list[Any]]:
+def _called(holder: Any, link: Links) -> Any:
+    return f"group {holder}" if isinstance(holder, Group) else link(holder)
+
+
+def _rows(model: Any, shares: dict[str, list[str]], actor: Actor, *, is_own: bool) -> Iterator[list[Any]]:
     link, rows = Links(actor), model._default_manager.filter(pk__in=shares)
-    known = rows if user == actor.user else rbac.visible(rows, actor, "rbac.view_roleassignment")
+    known = rows if is_own else rbac.visible(rows, actor, "rbac.view_roleassignment")
     for row in known[:MOST_SHOWN]:
         yield [link(row, f"{model._meta.verbose_name} {row}"), display.badges(shares[str(row.pk)])]
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from apps.accounts import services
 from apps.accounts.admin import confirm, me, sharing
+from apps.accounts.admin.assignments import until
 from apps.accounts.admin.fields import PasswordField, PasswordForm, ZoneField
 from apps.accounts.models import ApiToken, User, UserKind
 from apps.core.actors import Actor
@@ -216,10 +218,14 @@ class UserAdmin(OperatorAdmin):
 
 
 def _roles_of(user: User, actor: Actor) -> Table:
-    held = rbac.visible_assignments(actor).filter(user=user).select_related("role", "tenant", "folder")
-    rows = [[display.link(one, one.role.name), one.scope] for one in held.order_by("role__name", "pk")]
+    through = rbac.visible_members(actor).filter(user=user).values("group_id")
+    held = rbac.visible_assignments(actor).filter(Q(user=user) | Q(group__in=through))
+    rows = [
+        [display.link(one, one.role.name), one.scope, f"group {one.group}" if one.group else "themselves", until(one)]
+        for one in held.select_related("role", "group", "tenant", "folder").order_by("role__name", "pk")
+    ]
     empty = "No role that you may see: without one there is little they may do."
-    return Table("Roles", ["Role", "Where"], rows, empty, icon="badge")
+    return Table("Roles", ["Role", "Where", "Held by", "Until"], rows, empty, icon="badge")
 
 
 def _keys_of(user: User, actor: Actor) -> Table:

@@ -93,6 +93,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Tenants", "domain", "tenancy_tenant_changelist", "tenancy.view_tenant"),
             Place("Folders", "folder", "tenancy_folder_changelist", "tenancy.view_folder"),
             Place("Users", "group", "accounts_user_changelist", "accounts.view_user"),
+            Place("Groups", "groups", "rbac_group_changelist", "rbac.view_group"),
             Place("Roles", "badge", "rbac_role_changelist", "rbac.view_role"),
             Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
             Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
