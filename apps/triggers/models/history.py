@@ -16,7 +16,7 @@ from apps.triggers.models.triggers import Trigger, TriggerKind
 from apps.triggers.rules import demand, dry_runs, schedules
 from apps.triggers.rules.demand import Step
 from apps.triggers.rules.schedules import Interval, Schedule
-from apps.triggers.rules.silences import silence_at
+from apps.triggers.rules.silences import silence_at, touching
 
 A_DAY = timedelta(hours=24)
 MOST_ITEMS = 20_000
@@ -51,8 +51,9 @@ def _due_in_last_day(trigger: Trigger, until: datetime) -> Iterator[DryStep]:
     """Yield the due times of the day before a moment, the latest first."""
     schedule = _as_if_older(schedules.read(trigger.configuration, zone=trigger.time_zone, anchor=trigger.anchor))
     calendar = trigger.calendar
-    silences = [rule.silence() for rule in calendar.rules.order_by("pk")] if calendar is not None else []
+    rules = calendar.rules.order_by("pk") if calendar is not None else []
     zone = schedules.zone_of(calendar.time_zone if calendar is not None else trigger.time_zone)
+    silences = touching((rule.silence() for rule in rules), until - A_DAY, until, zone)
     for at in takewhile(lambda moment: moment >= until - A_DAY, schedule.before(until)):
         found = silence_at(silences, at, zone)
         told = f"The calendar “{calendar}” is silent then: {found.label}." if found is not None else "It was due."

@@ -99,6 +99,13 @@ def silence_at(silences: Iterable[Silence], moment: datetime, zone: ZoneInfo) ->
     return next((silence for silence in silences if silence.covers(local)), None)
 
 
+def touching(silences: Iterable[Silence], first: datetime, last: datetime, zone: ZoneInfo) -> list[Silence]:
+    """Return the silences that touch any day from one moment to another: a calendar may have thousands of others."""
+    begins, ends = first.astimezone(zone).date(), last.astimezone(zone).date()
+    days = [begins + timedelta(days=offset) for offset in range((ends - begins).days + 1)]
+    return [silence for silence in silences if any(silence.hours_of(day) for day in days)]
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """A part of one day in which a calendar is silent; ``ends`` is ``None`` where that is the end of the day."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -92,3 +92,15 @@ def test_the_hours_of_a_day_hold_what_is_silent_and_nothing_else(silence, moment
     within = any(begins <= moment.time() and (ends is None or moment.time() < ends) for begins, ends in parts)
 
     assert within is silence.covers(moment)
+
+
+@given(first=MOMENTS, hours=st.integers(0, 24))
+def test_what_touches_no_day_of_a_stretch_covers_no_moment_of_it(first, hours):
+    begin = first.replace(tzinfo=BERLIN)
+    end = begin + timedelta(hours=24)
+
+    touching = silences.touching(ALL, begin, end, BERLIN)
+
+    moment = begin + timedelta(hours=hours)
+    assert {one for one in ALL if silences.silence_at([one], moment, BERLIN)} <= {*touching}
+    assert not any(one in touching for one in (CHRISTMAS, LEAP) if begin.month in range(4, 12))
