@@ -1,5 +1,8 @@
 """Runs: what they write down, what bounds them, and what a kill or a second one does to them."""
 
+import signal
+import subprocess
+import sys
 from contextlib import suppress
 from io import StringIO
 
@@ -16,10 +19,12 @@ from apps.queues.models import QueueItem
 from apps.retention import services
 from apps.retention.models import KINDS, Pruning
 from apps.retention.tasks import prune
-from tests import make
+from tests import make, roles
+from tests.orchestrator.processes import eventually
 from tests.retention.aged import RETENTION, cancelled, completed, days_ago, done, firing, keep
 
 JOBS = KINDS["jobs"]
+SETTINGS = "orchestrator.settings"
 
 
 class Killed(Exception):
@@ -223,3 +228,26 @@ class TestCommand:
 
         assert "Nothing goes" in self.run()
         assert Job.objects.count() == 1
+
+
+SMALL_STEPS = "import django; django.setup(); from apps.retention.tasks import prune; prune(batch=10)"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_leaves_whole_rows_and_the_next_run_goes_on_and_writes_all_of_it_down():
+    queue = make.queue()
+    make.items(queue, *range(1000))
+    QueueItem.objects.update(status="done", taken_at=days_ago(92), finished_at=days_ago(91))
+    command = [sys.executable, "-c", SMALL_STEPS]
+
+    with subprocess.Popen(command, cwd=roles.CHECKOUT, env=roles.environment(DJANGO_SETTINGS_MODULE=SETTINGS)) as run:
+        eventually(lambda: QueueItem.objects.count() < 1000)
+        run.kill()
+    left = QueueItem.objects.count()
+    prune()
+
+    assert run.returncode == -signal.SIGKILL
+    assert 0 < left < 1000
+    assert not QueueItem.objects.exists()
+    assert [(one["kind"], one["rows"]) for one in told()] == [("queue_items", 1000)]
+    assert [str(finding) for finding in check_live() if not finding.holds] == []
