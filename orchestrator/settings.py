@@ -70,6 +70,9 @@ AUDIT_HEADS_FILE = env.str("AUDIT_HEADS_FILE", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[])
+# Networks inside that may be called at addresses people give, and who vouches for hosts (see `apps.core.outgoing`).
+OUTGOING_ALLOWED = env.networks("OUTGOING_ALLOWED", default=[])
+OUTGOING_CA_FILE = env.str("OUTGOING_CA_FILE", default="")
 
 # ------------------------------------------------------------------------------------------------------------- apps
 INSTALLED_APPS = [
