@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Permission
@@ -15,7 +16,7 @@ from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.core.api.strict_json import shown
 from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
-from apps.rbac.rules import OPERATIONAL_APPS
+from apps.rbac.rules import ARTIFACTS, OPERATIONAL_APPS, artifacts_of, verbs_of
 from apps.tenancy.models import Folder, Tenant
 
 DEFAULT_LIFE_DAYS, LONGEST_LIFE_DAYS = 90, 365
@@ -121,17 +122,41 @@ class PermissionOut(serializers.Serializer):
         return permission_name(permission)
 
 
+class ArtifactRights(InputSerializer):
+    """What may be done to one kind of thing."""
+
+    artifact = serializers.ChoiceField(choices=list(ARTIFACTS))
+    can_view = serializers.BooleanField(required=False, default=False)
+    can_create = serializers.BooleanField(required=False, default=False)
+    can_edit = serializers.BooleanField(required=False, default=False)
+    can_delete = serializers.BooleanField(required=False, default=False)
+
+
 class RoleOut(OutputSerializer):
     """A named set of permissions."""
 
     permissions = serializers.SerializerMethodField()
+    artifacts = serializers.SerializerMethodField(
+        help_text="The same by artifact: what may be seen, made, changed and deleted in full."
+    )
+    verbs = serializers.SerializerMethodField(help_text="What else may be done, such as `run` or `cancel`.")
 
     class Meta:
         model = Role
-        fields = ["id", "tenant", "name", "description", "is_builtin", "grants_all", "permissions", "created_at"]
+        fields = [
+            "id", "tenant", "name", "description", "is_builtin", "grants_all", "permissions", "artifacts", "verbs",
+            "created_at",
+        ]  # fmt: skip
 
     def get_permissions(self, role: Role) -> list[str]:
         return sorted(permission_name(permission) for permission in role.permissions.all())
+
+    @extend_schema_field(ArtifactRights(many=True))
+    def get_artifacts(self, role: Role) -> list[dict[str, Any]]:
+        return artifacts_of(self.get_permissions(role), everything=role.grants_all)
+
+    def get_verbs(self, role: Role) -> list[str]:
+        return verbs_of(self.get_permissions(role), everything=role.grants_all)
 
 
 class PermissionsField(serializers.ListField):
@@ -154,13 +179,17 @@ class CreateRole(InputSerializer):
     tenant = RowField(
         Tenant.objects.all(), required=False, allow_null=True, help_text="Null: the whole installation knows the role."
     )
-    permissions = PermissionsField(max_length=MOST_PERMISSIONS, help_text="Such as `jobs.cancel_job`.")
+    permissions = PermissionsField(
+        max_length=MOST_PERMISSIONS, required=False, help_text="Such as `jobs.cancel_job`; or name `artifacts`."
+    )
+    artifacts = ArtifactRights(many=True, required=False, help_text="In place of `permissions`: all that is granted.")
 
 
 class ChangeRole(ChangeSerializer):
     name = NameField(max_length=100)
     description = serializers.CharField(max_length=500, allow_blank=True)
     permissions = PermissionsField(max_length=MOST_PERMISSIONS)
+    artifacts = ArtifactRights(many=True, help_text="In place of `permissions`: all that is granted.")
 
 
 class RoleAssignmentOut(OutputSerializer):
@@ -247,6 +276,12 @@ class AddMember(InputSerializer):
 def permission_name(permission: Permission) -> str:
     """Return what a permission is called everywhere: ``app.codename``."""
     return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+def permissions_named(names: Iterable[str]) -> list[Permission]:
+    """Return permissions by their names."""
+    wanted = set(names)
+    return [one for one in operational_permissions() if permission_name(one) in wanted]
 
 
 def operational_permissions() -> QuerySet[Permission]:

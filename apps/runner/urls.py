@@ -3,7 +3,7 @@
 from apps.core.api.routes import api_path
 from apps.runner.views import artefacts, belonging, children, files, robots
 from apps.runner.views import items as own_items
-from apps.runner.views.bv import assets, items, queues, spans
+from apps.runner.views.bv import access, assets, items, queues, spans
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.bv.falling import or_canonical
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
@@ -44,6 +44,12 @@ bv_patterns = [
     api_path("assets/name/<str:name>", assets.named),
     api_path("assets/secret/<str:name>", assets.secret),
     api_path("assets/credential/<str:name>", assets.credential),
+    api_path("access/roles", access.roles),
+    api_path("access/roles/<uuid:role>", access.role),
+    api_path("access/users", access.users),
+    api_path("access/users/<uuid:user>/roles", access.roles_of_user),
+    api_path("access/users/<uuid:user>/disable", access.disable_user),
+    api_path("access/users/<uuid:user>/enable", access.enable_user),
     api_path("queues", or_canonical(queues.collection, "GET", "POST")),
     api_path("queues/<uuid:queue>", or_canonical(queues.one, "GET", "PUT", "DELETE")),
     api_path("queues/<uuid:queue>/stats", queues.statistics),

@@ -34,9 +34,9 @@ def builtin(name):
     return Role.objects.get(name=name, tenant=None)
 
 
-def test_there_are_four_roles_to_begin_with():
+def test_there_are_five_roles_to_begin_with():
     assert set(Role.objects.filter(is_builtin=True).values_list("name", flat=True)) == {
-        "Administrator", "Developer", "Operator", "Viewer",
+        "Administrator", "Developer", "Operator", "Robot owner", "Viewer",
     }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_seeding_again_changes_nothing(system):
     rbac.ensure_builtin_roles(actor=system)
 
     assert set(builtin("Operator").permissions.all()) == before
-    assert Role.objects.filter(is_builtin=True).count() == 4
+    assert Role.objects.filter(is_builtin=True).count() == 5
 
 
 def test_an_operator_may_cancel_and_not_publish():
@@ -61,6 +61,13 @@ def test_an_operator_looks_after_files_and_not_after_stores():
 
     assert {"add_itemfile", "delete_itemfile", "view_filestore", "add_storedfile", "delete_storedfile"} <= codes
     assert not {"add_filestore", "change_filestore", "delete_filestore"} & codes
+
+
+def test_a_robot_owner_enrols_and_rotates_and_neither_deletes_nor_runs():
+    codes = {permission.codename for permission in builtin("Robot owner").permissions.all()}
+
+    assert {"enrol_machine", "add_robot", "rotate_robot", "view_job"} <= codes
+    assert not {"delete_robot", "delete_machine", "run_process", "cancel_job"} & codes
 
 
 def test_a_viewer_changes_nothing():

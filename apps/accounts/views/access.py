@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.models import Permission
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -18,6 +20,8 @@ from apps.accounts.serializers import (
     RoleAssignmentOut,
     RoleOut,
     operational_permissions,
+    permission_name,
+    permissions_named,
 )
 from apps.accounts.views.groups import known_group
 from apps.core.api.filters import refuse_unknown_parameters
@@ -26,6 +30,7 @@ from apps.core.api.views import ApiView
 from apps.core.errors import Invalid
 from apps.rbac import services as rbac
 from apps.rbac.models import Role, RoleAssignment
+from apps.rbac.rules import with_artifacts
 
 
 class Permissions(ApiView):
@@ -56,19 +61,31 @@ class RoleViewSet(RowViewSet):
 
     def create(self, request: Request) -> Response:
         """Make a role. Nobody can put more into one than they hold in the same place."""
-        asked = self.asked()
+        asked = _with_permissions(self.asked(), ())
         return self.created(rbac.create_role(asked.pop("name"), actor=self.actor, **asked))
 
     def partial_update(self, request: Request, id: Any) -> Response:
         """Change what a role is called and may do. Built-in roles stay as they are."""
         role: Any = self.get_object()
-        now = {"name": role.name, "description": role.description, "permissions": list(role.permissions.all())}
-        rbac.update_role(role, actor=self.actor, **{**now, **self.asked()})
+        held = list(role.permissions.select_related("content_type"))
+        now = {"name": role.name, "description": role.description, "permissions": held}
+        rbac.update_role(role, actor=self.actor, **{**now, **_with_permissions(self.asked(), held)})
         return self.answer(self.shown(role))
 
     def destroy(self, request: Request, id: Any) -> Response:
         """Delete a role that nobody holds."""
         return self.remove(rbac.delete_role)
+
+
+def _with_permissions(asked: dict[str, Any], held: Iterable[Permission]) -> dict[str, Any]:
+    """Return what was asked with artifacts turned into permissions. Raises ``Invalid`` where both are named."""
+    artifacts = asked.pop("artifacts", None)
+    if artifacts is None:
+        return asked
+    if "permissions" in asked:
+        raise Invalid.field("artifacts", "name either permissions or artifacts.", code="contradiction")
+    names = with_artifacts([permission_name(one) for one in held], artifacts)
+    return {**asked, "permissions": permissions_named(names)}
 
 
 class RoleAssignmentViewSet(RowViewSet):

@@ -3,6 +3,7 @@
 from apps.rbac.services.giving import (
     assign_role,
     end_expired_assignments,
+    replace_roles,
     revoke_role,
     share_object,
     unshare_object,
@@ -50,6 +51,7 @@ __all__ = [
     "reach",
     "refuse_suspended",
     "remove_member",
+    "replace_roles",
     "require",
     "revoke_role",
     "share_object",

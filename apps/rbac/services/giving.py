@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +71,20 @@ def revoke_role(assignment: RoleAssignment, *, actor: Actor) -> None:
     require(actor, "rbac.delete_roleassignment", assignment.folder or assignment.tenant or EVERYWHERE)
     _note_end(assignment, actor, "role.revoked")
     assignment.delete()
+
+
+@transaction.atomic
+def replace_roles(user: Any, *, actor: Actor, tenant: Any, roles: Iterable[Role]) -> list[RoleAssignment]:
+    """Let a user hold these roles in the whole of a tenant, and no others; what they hold elsewhere stays."""
+    require(actor, "rbac.add_roleassignment", tenant)
+    wanted = {role.pk: role for role in roles}
+    held = RoleAssignment.objects.filter(user=user, tenant=tenant, folder=None).select_related("role", "tenant")
+    for assignment in held:
+        if wanted.pop(assignment.role_id, None) is None:
+            revoke_role(assignment, actor=actor)
+    for role in wanted.values():
+        assign_role(role, actor=actor, user=user, tenant=tenant)
+    return list(RoleAssignment.objects.filter(user=user, tenant=tenant, folder=None).select_related("role"))
 
 
 @transaction.atomic

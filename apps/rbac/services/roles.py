@@ -56,6 +56,28 @@ _BUILTIN: dict[str, tuple[str, Q | None]] = {
         | Q(content_type__app_label="triggers", codename__startswith="view_")
         | Q(content_type__app_label__in=("packages", "assets", "tenancy", "events"), codename__startswith="view_"),
     ),
+    "Robot owner": (
+        "Enrols, changes and rotates machines and robots, and sees what they work on.",
+        Q(
+            content_type__app_label="robots",
+            codename__in=(
+                "view_machine",
+                "add_machine",
+                "change_machine",
+                "enrol_machine",
+                "view_enrolmentkey",
+                "add_enrolmentkey",
+                "change_enrolmentkey",
+                "rotate_enrolmentkey",
+                "view_robot",
+                "add_robot",
+                "change_robot",
+                "rotate_robot",
+            ),
+        )
+        | Q(content_type__app_label="jobs", codename="view_job")
+        | Q(content_type__app_label__in=("tenancy", "events"), codename__startswith="view_"),
+    ),
     "Viewer": (
         "Looks, and changes nothing.",
         Q(content_type__app_label__in=OPERATIONAL_APPS, codename__startswith="view_")
