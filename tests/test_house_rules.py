@@ -129,6 +129,7 @@ WRITES_NOTHING_DOWN = {
     "runner.set_asset": "the service of the asset that it calls writes down what was set",
     "runner.take_items": "the service of the queue that it calls writes down what was taken",
     "jobs.hold_execution": "it changes nothing: it keeps things as they are for whoever calls it",
+    "rbac.replace_roles": "giving and taking away, which it calls, write down each role",
     "console.note_role_seen": HOUSEKEEPING,
     "console.install_ticks": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,
