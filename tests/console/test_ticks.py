@@ -10,6 +10,7 @@ from apps.console.models import MOST_SECONDS, Tick
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from tests import make
+from tests.admin.visitors import list_of, superuser, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +64,15 @@ def test_who_may_do_so_everywhere_sees_and_changes_them(tick):
 
     assert list(Tick.objects.visible_to(actor)) == [tick]
     assert services.change_tick(tick, actor=actor, seconds=60, enabled=True).every == 60
+
+
+def test_the_list_says_what_each_brings_about_and_how_often():
+    for name, seconds in (("retention.prune", 300), ("console.tick.sweeps", 15), ("encryption.reencrypt", 3600)):
+        Tick.objects.get_or_create(name=name, defaults={"usual_seconds": seconds})
+
+    shown = text_of(superuser().get(list_of(Tick)))
+
+    assert "Let go what is kept no longer" in shown
+    assert "Note that somebody works for a queue" in shown
+    assert "5 min" in shown
+    assert "1 h" in shown

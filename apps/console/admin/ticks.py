@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
 
+from celery import current_app
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -18,6 +19,8 @@ from apps.core.admin.operations import Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page
 
+_FAMILY = "console.tick"
+
 
 class ChangeForm(OperatorForm):
     """Asks how often, and whether at all."""
@@ -30,8 +33,13 @@ class ChangeForm(OperatorForm):
     )
 
 
-def _every(tick: Tick) -> str:
-    return str(timedelta(seconds=tick.every)) if tick.every >= 3600 else f"{tick.every} s"
+def _says(tick: Tick) -> str:
+    """Say what a tick brings about, in the words of its task."""
+    current_app.loader.import_default_modules()
+    # That of a Celery queue is one task for all of them, and names the queue.
+    task = next((current_app.tasks[name] for name in (tick.name, _FAMILY) if name in current_app.tasks), None)
+    said = task.__doc__ if task is not None else ""
+    return re.split(r"[.;:]", (said or "").strip(), maxsplit=1)[0]
 
 
 def _badge(tick: Tick) -> SafeString:
@@ -41,12 +49,18 @@ def _badge(tick: Tick) -> SafeString:
 
 
 @display.column("Every")
-def every_column(tick: Tick) -> str:
+def every_column(tick: Tick) -> SafeString:
     """Show how often it comes."""
-    return _every(tick)
+    return display.nowrap(display.length(tick.every))
 
 
-@display.column("")
+@display.column("What it does")
+def says_column(tick: Tick) -> str:
+    """Show what it brings about."""
+    return _says(tick)
+
+
+@display.column("State")
 def badge_column(tick: Tick) -> SafeString:
     """Show whether somebody changed it."""
     return _badge(tick)
@@ -56,7 +70,7 @@ def badge_column(tick: Tick) -> SafeString:
 class TickAdmin(OperatorAdmin):
     """How often beat wakes each kind of background work."""
 
-    list_display = ["name", badge_column, every_column]
+    list_display = ["name", says_column, every_column, badge_column]
     search_fields = ["name"]
     ordering = ["name"]
     sortable_by = ()
@@ -84,8 +98,9 @@ class TickAdmin(OperatorAdmin):
     def page(self, request: HttpRequest, row: Tick) -> Page:
         sent = PeriodicTask.objects.filter(name=row.name).first()
         facts = [
-            ("Every", _every(row)),
-            ("Usually", f"{row.usual_seconds} s"),
+            ("What it does", _says(row)),
+            ("Every", display.length(row.every)),
+            ("Usually", display.length(row.usual_seconds)),
             ("Task", sent.task if sent else display.NOTHING),
             ("Sent last", display.moment(sent.last_run_at) if sent else display.NOTHING),
             ("Sent so far", sent.total_run_count if sent else 0),
