@@ -104,8 +104,9 @@ INSTALLED_APPS = [
     "apps.rbac",
     "apps.encryption",
     "apps.tenancy",
-    "apps.accounts",
     "apps.configuration",
+    "apps.mail",
+    "apps.accounts",
     "apps.packages",
     "apps.robots",
     "apps.processes",
@@ -233,7 +234,9 @@ _TICKS: dict[str, dict[str, int]] = {
         "triggers.follow_zone_rules": 3600,
     },
     "deliveries": {},
-    "notifications": {},
+    "notifications": {
+        "mail.send_due": 10,
+    },
     "maintenance": {
         "audit.seal_entries": 30,
         "events.ensure_partitions": 3600,
@@ -250,6 +253,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "encryption.reencrypt": 3600,
         "assets.tell_of_expiry": 900,
         "rbac.end_expired_assignments": 3600,
+        "mail.forget_old": 3600,
     },
     "default": {
         "jobs.work_off_bulk_changes": 5,

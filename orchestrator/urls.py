@@ -12,6 +12,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.runner.urls")),
     path("", include("apps.tenancy.urls")),
     path("", include("apps.accounts.urls")),
+    path("", include("apps.mail.urls")),
     path("", include("apps.configuration.urls")),
     path("", include("apps.packages.urls")),
     path("", include("apps.robots.urls")),

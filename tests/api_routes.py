@@ -233,6 +233,7 @@ class World:
             "POST service-accounts": {"name": "new"},
             "POST api-keys": {"name": "new", "user": self.account.pk},
             "PUT settings/<str:group>": {"jobs_retention_days": 7},
+            "POST settings/email/test": {"to": "ann@example.com"},
             "POST roles": {"name": "New", "tenant": self.tenant.pk, "permissions": []},
             "PATCH roles/<str:id>": {"description": "Other"},
             "POST role-assignments": {"role": self.role.pk, "user": self.account.pk, "tenant": self.tenant.pk},

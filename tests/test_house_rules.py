@@ -33,6 +33,7 @@ BELOW = "the trail lies below the floor that knows permissions; only the system'
 BY_AGE = "what goes by its age is written down once for each run, by whoever runs it"
 OWN_PROOF = "everybody proves who they are themselves; what they prove it with is checked here"
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
+OUTBOX = "the row of the mail is the note of what became of it"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
 NOT_OPERATIONS = {
     "audit.record": WORDS,
@@ -68,6 +69,8 @@ NOT_OPERATIONS = {
     "encryption.flaws_of_secrets": READ,
     "events.newest": READ,
     "events.read_after": READ,
+    "mail.link_to": READ,
+    "mail.send_due": "a mail server must not be waited for in a transaction; what it takes and notes are operations",
     "jobs.find_child": READ,
     "jobs.find_lease": READ,
     "jobs.problems_of_wanted": READ,
@@ -106,6 +109,7 @@ ASKS_NO_PERMISSION = {
     "robots.meet_machine": CREDENTIAL,
     "robots.register_robot": CREDENTIAL,
     "robots.renew_derived_token": CREDENTIAL,
+    "mail.queue_mail": "part of the operation that has something to tell, for which the permission was asked",
     "requests.keep_answer": "part of the request whose answer it keeps",
     "requests.delete_expired": HOUSEKEEPING,
     "queues.adopt_items": END_OF_A_JOB,
@@ -116,6 +120,12 @@ ASKS_NO_PERMISSION = {
     "queues.settle_execution": END_OF_A_JOB,
 }
 WRITES_NOTHING_DOWN = {
+    "mail.queue_mail": OUTBOX,
+    "mail.take_due": OUTBOX,
+    "mail.note_sent": OUTBOX,
+    "mail.note_failed": OUTBOX,
+    "mail.give_up_old": OUTBOX,
+    "mail.forget_old_mail": BY_AGE,
     "jobs.append_lines": TRAFFIC,
     "jobs.append_log": TRAFFIC,
     "jobs.record_spans": TRAFFIC,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from unfold import widgets
 
 from apps.configuration import services
@@ -27,6 +29,8 @@ from apps.tenancy.models import Tenant
 VIEW, CHANGE = "configuration.view_setting", "configuration.change_setting"
 #: So many tenants are offered at most; the API reaches the others.
 MOST_OFFERED = 500
+
+Beside = Callable[[HttpRequest], SafeString | str]
 
 
 class GroupForm(OperatorForm):
@@ -61,10 +65,14 @@ class _Section:
     group: Group
     form: GroupForm
     may_change: bool
+    beside: SafeString | str = ""
 
 
-def page(site: OperatorSite, request: HttpRequest) -> HttpResponse:
-    """Show the settings of a place, or change those of one group."""
+def page(site: OperatorSite, request: HttpRequest, *, beside: Mapping[str, Beside]) -> HttpResponse:
+    """Show the settings of a place, or change those of one group.
+
+    ``beside`` makes what apps above this one add to groups of the installation, by their names.
+    """
     actor = actor_of(request)
     tenant = _place(actor, request.GET.get("tenant", ""))
     asked = request.POST.get("group", "") if request.method == "POST" else ""
@@ -76,7 +84,7 @@ def page(site: OperatorSite, request: HttpRequest) -> HttpResponse:
     context = {
         **site.each_context(request),
         "title": "Settings",
-        "sections": sections,
+        "sections": [replace(one, beside=_beside(beside, request, one)) for one in sections],
         "tenant": tenant,
         # The page lies above this app: its permission is asked for by name.
         "shows_forecast": rbac.allows(actor, "retention.view_pruning", rbac.EVERYWHERE),
@@ -104,6 +112,12 @@ def _section(group: Group, request: HttpRequest, actor: Actor, tenant: Tenant | 
         for field in form.fields.values():
             field.disabled = True
     return _Section(group, form, may_change)
+
+
+def _beside(beside: Mapping[str, Beside], request: HttpRequest, section: _Section) -> SafeString | str:
+    if section.form.tenant is not None or section.group.name not in beside:
+        return ""
+    return beside[section.group.name](request)
 
 
 def _place(actor: Actor, asked: str) -> Tenant | None:

@@ -96,6 +96,16 @@ class TooLarge(DomainError):
     code = "too_large"
 
 
+class TooOften(DomainError):
+    """The caller asks more often than it may. ``retry_after`` is in seconds."""
+
+    code = "too_often"
+
+    def __init__(self, message: str, *, retry_after: int, code: str | None = None, **extra: Any) -> None:
+        super().__init__(message, code=code, **extra)
+        self.retry_after = retry_after
+
+
 class Unavailable(DomainError):
     """Not now: something this needs does not answer. ``retry_after`` is in seconds."""
 

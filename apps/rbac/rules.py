@@ -8,7 +8,7 @@ from typing import Any, Final
 #: Apps whose permissions an operator may hand out.
 OPERATIONAL_APPS = (
     "packages", "processes", "queues", "jobs", "triggers", "robots", "audit", "events", "tenancy", "accounts", "rbac",
-    "configuration", "retention", "assets", "encryption", "console",
+    "configuration", "mail", "retention", "assets", "encryption", "console",
 )  # fmt: skip
 
 OPERATIONS: Final = ("view", "create", "edit", "delete")

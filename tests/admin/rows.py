@@ -15,6 +15,8 @@ from apps.console.models import Tick
 from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, BulkAction, BulkChange, Execution, Job
+from apps.mail import services as mailing
+from apps.mail.models import Mail
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
 from apps.processes.models import NamedLimit, Process
@@ -88,6 +90,11 @@ def brake(of: Tenant) -> Brake:
 
 def tick(of: Tenant) -> Tick:
     return Tick.objects.create(name=f"tick {Tick.objects.count()}", usual_seconds=5)
+
+
+def mail(of: Tenant) -> Mail:
+    facts = {"subject": "Hello", "text": "the words", "purpose": "test"}
+    return mailing.queue_mail("ann@example.com", actor=make.SYSTEM, tenant=of, **facts)
 
 
 def machine(of: Tenant) -> Machine:
@@ -190,6 +197,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     Folder: (folder, "tenancy.view_folder"),
     Brake: (brake, ""),
     Tick: (tick, ""),
+    Mail: (mail, "mail.view_mail"),
     User: (user, ""),
     ApiToken: (api_key, "accounts.view_apitoken"),
     Role: (role, ""),

@@ -35,7 +35,8 @@ def test_a_superuser_sees_every_place():
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
         "File stores", "Assets", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders",
-        "Users", "Groups", "Roles", "Role assignments", "API keys", "Settings", "Schedule", "Audit", "Events",
+        "Users", "Groups", "Roles", "Role assignments", "API keys", "Settings", "Mail",
+        "Schedule", "Audit", "Events",
     ]  # fmt: skip
 
 
@@ -159,6 +160,7 @@ def test_nothing_of_libraries_is_registered():
         "robots",
         "tenancy",
         "accounts",
+        "mail",
         "rbac",
         "audit",
         "events",

@@ -21,6 +21,7 @@ from apps.console.models import Tick
 from apps.events.models import Event
 from apps.jobs import services as jobs
 from apps.jobs.models import Artefact, BulkChange, Job, JobStatus
+from apps.mail.models import Mail, MailStatus
 from apps.packages import services as packages
 from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
@@ -47,6 +48,12 @@ def held_job() -> Job:
     jobs.hand_over_leases(execution.robot, actor=SYSTEM, ended=[execution.session_id], reason="robot_restarted")
     execution.job.refresh_from_db()
     return execution.job
+
+
+def given_up_mail() -> Mail:
+    mail = rows.mail(make.tenant())
+    mail.move_to(MailStatus.DEAD)
+    return mail
 
 
 def ended_job() -> Job:
@@ -183,6 +190,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
     (NamedLimit, "delete"): (some(rows.limit), {}, "limit.deleted"),
+    (Mail, "again"): (given_up_mail, {}, "mail.requeued"),
     (Tick, "change"): (some(rows.tick), {"seconds": "30", "enabled": "on"}, "tick.changed"),
     (Brake, "lift"): (some(rows.brake), {}, "brake.lifted"),
     (Calendar, "weekly"): (make.calendar, {"weekdays": ["5", "6"], "begins": "18:00"}, "calendar.updated"),

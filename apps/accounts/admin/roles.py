@@ -150,6 +150,8 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
     "Administration": {
         "configuration.view_setting": "See settings",
         "configuration.change_setting": "Change settings",
+        "mail.view_mail": "See which mail left, but no texts",
+        "mail.send_mail": "Send test mails (everywhere only), and again what was given up",
         "retention.view_pruning": "See what goes when",
         "console.view_tick": "See the schedule of the background work",
         "console.change_tick": "Change the schedule (everywhere only)",

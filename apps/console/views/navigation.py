@@ -15,6 +15,7 @@ from apps.core.actors import Actor
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.jobs.models import Job, JobStatus
+from apps.mail.models import Mail, MailStatus
 from apps.queues.models import QueueItem, ReviewStatus
 from apps.robots.models import Robot
 from apps.triggers.models import Trigger
@@ -51,6 +52,10 @@ def _failing_robots(actor: Actor) -> QuerySet[Robot]:
 
 def _failing_triggers(actor: Actor) -> QuerySet[Trigger]:
     return Trigger.objects.visible_to(actor).wanting_attention()
+
+
+def _given_up_mail(actor: Actor) -> QuerySet[Mail]:
+    return Mail.objects.visible_to(actor).filter(status=MailStatus.DEAD)
 
 
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
@@ -98,6 +103,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
             Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
             Place("Settings", "tune", "settings", "configuration.view_setting", beside="retention"),
+            Place("Mail", "mail", "mail_mail_changelist", "mail.view_mail", _given_up_mail),
             Place("Schedule", "timer", "console_tick_changelist", "console.view_tick"),
             Place("Audit", "policy", "audit_auditentry_changelist", "audit.view_auditentry"),
             Place("Events", "bolt", "events_event_changelist", "events.view_event"),

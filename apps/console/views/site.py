@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -49,11 +50,16 @@ class ConsoleSite(OperatorSite):
         """Add the pages that are of no one model."""
         # Imported late: these pages are drawn by apps that register with this site while they are imported.
         from apps.configuration import admin as configuration
+        from apps.mail import admin as mail
         from apps.retention import admin as retention
 
-        own = {"settings": configuration.page, "retention": retention.page}
+        own: dict[str, Callable[..., HttpResponse]] = {
+            "settings": partial(configuration.page, beside={"email": mail.test_panel}),
+            "retention": retention.page,
+        }
         pages = [path(f"{name}/", self.admin_view(partial(page, self)), name=name) for name, page in own.items()]
-        return [*pages, *super().get_urls()]
+        test = path("settings/test-mail/", self.admin_view(mail.send_test), name="mail_test")
+        return [test, *pages, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""

@@ -14,7 +14,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from apps.core.edge import trace
-from apps.core.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, NotSignedIn, TooLarge, Unavailable
+from apps.core.errors import (
+    Conflict,
+    DomainError,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    TooLarge,
+    TooOften,
+    Unavailable,
+)
 
 _STATUSES: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
     (NotSignedIn, HTTPStatus.FORBIDDEN),
@@ -22,6 +32,7 @@ _STATUSES: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (TooOften, HTTPStatus.TOO_MANY_REQUESTS),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (DomainError, HTTPStatus.BAD_REQUEST),
 )

@@ -31,6 +31,7 @@ from apps.core.errors import (
     Outdated,
     Problem,
     TooLarge,
+    TooOften,
     Unavailable,
 )
 
@@ -48,6 +49,7 @@ _STATUSES: Final[tuple[tuple[type[DomainError], int], ...]] = (
     (Conflict, 409),
     (Outdated, 412),
     (TooLarge, 413),
+    (TooOften, 429),
     (Unavailable, 503),
     (DomainError, 400),
 )
@@ -161,7 +163,7 @@ def _of_refusal(error: DomainError) -> Answer:
 
 def _headers(error: DomainError, status: int) -> dict[str, str]:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    retry_after = error.retry_after if isinstance(error, Unavailable) else error.extra.get("retry_after")
+    retry_after = error.retry_after if isinstance(error, TooOften | Unavailable) else error.extra.get("retry_after")
     return headers | ({"Retry-After": str(retry_after)} if retry_after is not None else {})
 
 
