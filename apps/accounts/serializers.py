@@ -11,10 +11,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts.models import ApiToken, User
+from apps.accounts.services import Explanation
 from apps.core.api.identifiers import IdField
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.core.api.strict_json import shown
+from apps.rbac import services as rbac
 from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
 from apps.rbac.rules import ARTIFACTS, OPERATIONAL_APPS, artifacts_of, verbs_of
 from apps.tenancy.models import Folder, Tenant
@@ -271,6 +273,54 @@ class GroupMemberOut(OutputSerializer):
 class AddMember(InputSerializer):
     group = IdField()
     user = RowField(User.objects.get_queryset())
+
+
+class GrantOut(serializers.Serializer):
+    """One thing that lets somebody do it."""
+
+    kind = serializers.ChoiceField(choices=["superuser", "role", "object"])
+    is_hidden = serializers.BooleanField(help_text="Whether you may not look at where it is given.")
+    assignment = RoleAssignmentOut(allow_null=True)
+    group = RowRef(allow_null=True, help_text="The group through which it is given.")
+    scope = serializers.SerializerMethodField(help_text="Where a role is held, in words.")
+
+    def get_scope(self, grant: rbac.Grant) -> str:
+        return grant.assignment.scope if grant.assignment else ""
+
+
+class AnswerOut(serializers.Serializer):
+    """Whether somebody may do one thing, and why."""
+
+    permission = serializers.CharField()
+    allowed = serializers.BooleanField(source="is_allowed")
+    grants = GrantOut(many=True)
+    missing = serializers.CharField(help_text="What is missing, in words; empty where nothing is.")
+    could_grant = serializers.SerializerMethodField(help_text="Who could give it, as far as you may know them.")
+
+    @extend_schema_field(RowRef(many=True))
+    def get_could_grant(self, answer: rbac.Answer) -> list[dict[str, str]]:
+        givers = self.context["givers"].get(answer.permission, ())
+        return [{"id": str(user.pk), "name": str(user)} for user in givers]
+
+
+class ExplanationOut(serializers.Serializer):
+    """Why a user may or may not do things to a row; `object` is null for the whole installation."""
+
+    user = serializers.SerializerMethodField()
+    object = serializers.SerializerMethodField()
+    answers = serializers.SerializerMethodField()
+
+    @extend_schema_field(RowRef)
+    def get_user(self, found: Explanation) -> dict[str, str]:
+        return {"id": str(found.user.pk), "name": str(found.user)}
+
+    @extend_schema_field(RowRef(allow_null=True))
+    def get_object(self, found: Explanation) -> dict[str, str] | None:
+        return None if found.row is None else {"id": str(found.row.pk), "name": str(found.row)}
+
+    @extend_schema_field(AnswerOut(many=True))
+    def get_answers(self, found: Explanation) -> Any:
+        return AnswerOut(found.answers, many=True, context={"givers": found.givers}).data
 
 
 def permission_name(permission: Permission) -> str:

@@ -1,6 +1,7 @@
 """Addresses of users, keys and roles, below ``/api/v1/``."""
 
 from apps.accounts.views.access import Permissions, RoleAssignmentViewSet, RoleViewSet
+from apps.accounts.views.explaining import Explain
 from apps.accounts.views.groups import GroupMemberViewSet, GroupViewSet
 from apps.accounts.views.users import ApiKeyViewSet, Me, ServiceAccountViewSet, UserViewSet
 from apps.core.api.routes import ApiRouter, api_path
@@ -16,6 +17,7 @@ router.register("access/group-members", GroupMemberViewSet, basename="access/gro
 
 urlpatterns = [
     api_path("me", Me.as_view(), name="me"),
+    api_path("access/explain", Explain.as_view(), name="access-explain"),
     api_path("permissions", Permissions.as_view(), name="permissions"),
     *router.urls,
 ]

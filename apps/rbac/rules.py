@@ -150,3 +150,22 @@ def with_artifacts(held: Iterable[str], wanted: Iterable[Mapping[str, Any]]) -> 
 
 def _holds(needed: tuple[str, ...] | None, names: set[str], everything: bool) -> bool:
     return everything or (needed is not None and names.issuperset(needed))
+
+
+def permissions_on(app: str, model: str) -> list[str]:
+    """Return what people can be given on a row of a kind: the permissions that are named after it."""
+    every = {name for operations in ARTIFACTS.values() for names in operations.values() for name in names}
+    return sorted(name for name in every if name.startswith(f"{app}.") and name.endswith(f"_{model}"))
+
+
+def is_known(permission: str) -> bool:
+    """Say whether people can be given such a permission."""
+    return any(permission in names for operations in ARTIFACTS.values() for names in operations.values())
+
+
+#: What is asked of the whole installation and never of a row.
+OF_THE_INSTALLATION: Final = (
+    "accounts.add_user", "accounts.change_user", "configuration.change_setting", "console.change_tick",
+    "encryption.rotate_datakey", "rbac.add_role", "rbac.add_roleassignment", "tenancy.add_tenant",
+    "tenancy.change_tenant",
+)  # fmt: skip

@@ -212,9 +212,13 @@ class UserAdmin(OperatorAdmin):
         )
 
     def _steps(self, request: HttpRequest, user: User) -> list[tuple[str, str, str]]:
+        explain = ("manage_search", "Explain access", f"{reverse('admin:explain')}?user={user.pk}")
         if not (user.is_active and self.admin_site.holds(request, "rbac.add_roleassignment")):
-            return []
-        return [("assignment_ind", "Give a role", f"{reverse('admin:rbac_roleassignment_add')}?user={user.pk}")]
+            return [explain]
+        return [
+            explain,
+            ("assignment_ind", "Give a role", f"{reverse('admin:rbac_roleassignment_add')}?user={user.pk}"),
+        ]
 
 
 def _roles_of(user: User, actor: Actor) -> Table:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 
+from apps.accounts import services as accounts
 from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
@@ -41,6 +42,13 @@ class ConsoleSite(OperatorSite):
             held = request.permissions_held = permissions_held(request)  # type: ignore[attr-defined]
         return permission in held
 
+    def explain_address(self, request: HttpRequest, row: Any) -> str:
+        """Return where access to a row is explained; empty for whoever may not ask, and for what is not asked of."""
+        kind = str(row._meta.model_name)
+        if kind not in accounts.explained_kinds() or not self.holds(request, "rbac.view_roleassignment"):
+            return ""
+        return f"{reverse('admin:explain')}?object={kind}:{row.pk}"
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the brakes that are on, which every page tells of; asked only by a page that is drawn."""
         context: dict[str, Any] = super().each_context(request)
@@ -49,6 +57,7 @@ class ConsoleSite(OperatorSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Add the pages that are of no one model."""
         # Imported late: these pages are drawn by apps that register with this site while they are imported.
+        from apps.accounts.admin import explaining
         from apps.configuration import admin as configuration
         from apps.mail import admin as mail
         from apps.retention import admin as retention
@@ -56,6 +65,7 @@ class ConsoleSite(OperatorSite):
         own: dict[str, Callable[..., HttpResponse]] = {
             "settings": partial(configuration.page, beside={"email": mail.test_panel}),
             "retention": retention.page,
+            "explain": explaining.page,
         }
         pages = [path(f"{name}/", self.admin_view(partial(page, self)), name=name) for name, page in own.items()]
         test = path("settings/test-mail/", self.admin_view(mail.send_test), name="mail_test")

@@ -129,6 +129,7 @@ class OperatorAdmin(GuardedAdmin):
             "operations": [one for one in possible if one.is_main],
             "more_operations": sorted(rare, key=lambda one: one.tone == "danger"),
             "history_url": self.history_address(request, row),
+            "explain_url": self.admin_site.explain_address(request, row),
             "live_url": f"{self.address(row, 'live')}?v={UNKNOWN_VERSION}" if self.is_live(row) else "",
         }
 

@@ -20,6 +20,10 @@ class OperatorSite(AdminSite):
         """Say whether the person holds ``permission`` (``app.codename``) anywhere: it shows or hides a door."""
         return bool(request.user.has_perm(permission))
 
+    def explain_address(self, request: HttpRequest, row: Any) -> str:
+        """Return where it is explained who may do what to a row; empty where it is not."""
+        return ""
+
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Guard a view as Django does, and answer the refusals of services by a page."""
         return super().admin_view(refusals.answering_refusals(view, self.each_context), cacheable)

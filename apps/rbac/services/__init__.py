@@ -1,5 +1,6 @@
 """Permission: the one question every door and service asks, and the roles that answer it."""
 
+from apps.rbac.services.explaining import Answer, Grant, explain
 from apps.rbac.services.giving import (
     assign_role,
     end_expired_assignments,
@@ -36,6 +37,8 @@ from apps.rbac.services.roles import create_role, delete_role, ensure_builtin_ro
 
 __all__ = [
     "EVERYWHERE",
+    "Answer",
+    "Grant",
     "Reach",
     "add_member",
     "allows",
@@ -46,6 +49,7 @@ __all__ = [
     "delete_role",
     "end_expired_assignments",
     "ensure_builtin_roles",
+    "explain",
     "held_assignments",
     "permissions_held",
     "reach",

@@ -232,8 +232,18 @@ def lasts(actor: Actor, permission: str, place: Any, until: datetime | None) -> 
         return False
     if _is_almighty(actor):
         return True
-    where = Place(None) if place is EVERYWHERE else _place_of(place)
-    return _held_at(_granting(actor, permission).filter(_grants.lasting(until)), where).exists()
+    return granting_at(actor, permission, place).filter(_grants.lasting(until)).exists()
+
+
+def granting_at(actor: Actor, permission: str, obj: Any) -> models.QuerySet[RoleAssignment]:
+    """Return the actor's assignments that give it a permission on a row, in a place, or ``EVERYWHERE``."""
+    return _held_at(_granting(actor, permission), Place(None) if obj is EVERYWHERE else _place_of(obj))
+
+
+def assignments_at(permission: str, obj: Any) -> models.QuerySet[RoleAssignment]:
+    """Return everybody's assignments that give a permission there."""
+    everybodys = RoleAssignment.objects.filter(_grants.in_effect()).filter(_grants.having(permission))
+    return _held_at(everybodys, Place(None) if obj is EVERYWHERE else _place_of(obj))
 
 
 def holds_everything(actor: Actor, place: Any, until: datetime | None) -> bool:
