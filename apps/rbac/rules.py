@@ -90,8 +90,8 @@ ARTIFACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     },
     "audit": {"view": ("audit.view_auditentry", "events.view_event")},
     "settings": {
-        "view": ("configuration.view_setting", "retention.view_pruning", "console.view_tick"),
-        "edit": ("configuration.change_setting", "console.change_tick"),
+        "view": ("configuration.view_setting", "retention.view_pruning", "console.view_tick", "mail.view_mail"),
+        "edit": ("configuration.change_setting", "console.change_tick", "mail.send_mail"),
     },
     "tenants": {
         "view": ("tenancy.view_tenant", "tenancy.view_folder", "tenancy.view_brake"),
