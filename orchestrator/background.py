@@ -15,6 +15,7 @@ from celery.utils.nodenames import host_format
 
 from orchestrator import lanes
 from orchestrator.celery import app
+from orchestrator.levels import LevelFollower
 from orchestrator.time_limits import TimeLimits
 
 # Django's checks, which are for whoever develops: they would have each lane load all of the admin and the API.
@@ -49,6 +50,7 @@ def run_worker(*, queues: Sequence[str], threads: int, ready_file: Path | None) 
 def _work(threads: int, queue: str, tell_ready: Callable[[], None]) -> None:
     """Take the tasks of one queue. Threads: tasks wait for the database, and one process is enough."""
     TimeLimits().start()
+    LevelFollower().start()
     signals.worker_ready.connect(lambda **_: tell_ready(), weak=False)
     worker = app.Worker(
         hostname=host_format(f"worker-{queue}-{os.getpid()}@%h"),

@@ -43,6 +43,16 @@ def configure_from(wanted: Mapping[str, str]) -> None:
     configure(wanted["level"], wanted["format"])
 
 
+def follow_level(level: str) -> None:
+    """Log from another level on, in the running process; the libraries' loggers that say too much follow as well."""
+    if logging.getLevelName(logging.getLogger().level) == level:
+        return
+    for name in ("", "django", "django.request"):
+        logging.getLogger(name).setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel("DEBUG" if level == "DEBUG" else "WARNING")
+
+
 class WithTraceback(logging.Filter):
     """Passes what carries a traceback: the rest of Django's request log says less than our own line."""
 

@@ -18,6 +18,7 @@ MOST_PATTERNS: Final = 20
 LONGEST_REST: Final = 128
 LONGEST_PATTERN: Final = 100
 _REST = rb"[^\s\"\\]{0,%d}" % LONGEST_REST
+_WORD = re.compile(_REST)
 #: At least so much stands in front of an asterisk: it is what is looked for.
 _PATTERN = re.compile(r"[!#-)+-\[\]-~ ]{4,}(\*[!#-)+-\[\]-~ ]*)?")
 PATTERN_IN_WORDS: Final = (
@@ -53,3 +54,19 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     before, asterisk, after = pattern.partition("*")
     rest = _REST + re.escape(after.encode()) if asterisk else b""
     return re.compile(re.escape(before.encode()) + rest)
+
+
+def longest(patterns: Iterable[str]) -> int:
+    """Return how much of a piece before a reader must keep to find whatever is to be masked."""
+    return max([LONGEST_TOKEN, *(len(pattern) + ("*" in pattern) * LONGEST_REST for pattern in patterns)])
+
+
+def mask_rest(before: bytes, data: bytes) -> bytes:
+    """Return both pieces, with the rest of a word masked whose beginning was masked at the very end of the first.
+
+    What follows the beginning of a pattern can no longer be told from other text once that is masked.
+    """
+    if not before.endswith(_MASK):
+        return before + data
+    match = _WORD.match(data)
+    return before + (_MASK * match.end() + data[match.end() :] if match else data)

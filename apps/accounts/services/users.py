@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from apps.accounts.models import User, UserKind
 from apps.accounts.services._checking import is_almighty
 from apps.audit import services as audit
+from apps.configuration.models import Setting
 from apps.core.actors import Actor
 from apps.core.columns import refuse_unfit
 from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
@@ -29,7 +30,7 @@ def create_user(
     password: str | None,
     email: str = "",
     name: str = "",
-    time_zone: str = "UTC",
+    time_zone: str = "",
     is_staff: bool = True,
     is_superuser: bool = False,
 ) -> User:
@@ -41,7 +42,7 @@ def create_user(
         username=username.strip().lower(),
         email=email.strip().lower(),
         name=name,
-        time_zone=time_zone,
+        time_zone=time_zone or Setting.objects.in_force("general")["timezone"],
         is_staff=is_staff,
         is_superuser=is_superuser,
     )

@@ -10,17 +10,21 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.configuration.models import Setting
+
 
 class LocalTime:
-    """Makes the signed-in person's time zone the current one on pages of the admin; programs always read UTC."""
+    """Makes the person's time zone, or the installation's, that of pages of the admin; programs always read UTC."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(reverse("admin:index")) or not request.user.is_authenticated:
+        if not request.path_info.startswith(reverse("admin:index")):
             return self.get_response(request)
-        with timezone.override(zone_of(request.user.time_zone)):
+        user = request.user
+        zone = user.time_zone if user.is_authenticated else Setting.objects.lately("general")["timezone"]
+        with timezone.override(zone_of(zone)):
             return self.get_response(request)
 
 

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from apps.accounts import services as accounts
+from apps.configuration.models import Setting
 from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
@@ -52,7 +53,8 @@ class ConsoleSite(OperatorSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add the brakes that are on, which every page tells of; asked only by a page that is drawn."""
         context: dict[str, Any] = super().each_context(request)
-        return context | {"brakes_on": partial(_brakes_on, request)}
+        name = Setting.objects.lately("general")["instance_name"]
+        return context | {"brakes_on": partial(_brakes_on, request), "site_title": name, "site_header": name}
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Add the pages that are of no one model."""

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from apps.configuration.models import Setting
 from apps.jobs.rules.invariants import OF_CLIENTS, OF_ITEMS, OF_ROWS, OF_TRIGGERS, Invariant, within_tenants
 
 #: How many offending rows of each invariant are named.
@@ -38,7 +39,7 @@ def check_invariants(client_log: Iterable[Mapping[str, Any]] | None = None) -> l
     of_clients = OF_CLIENTS if client_log is not None else ()
     wanted = [*OF_ROWS, *OF_ITEMS, *OF_TRIGGERS, within_tenants(), *of_clients]
     parameters = {
-        "ttl": settings.LEASE_TTL,
+        "ttl": Setting.objects.lately("jobs")["lease_seconds"],
         "sweep_every": float(settings.CELERY_BEAT_SCHEDULE["jobs.sweep_leases"]["schedule"]),
         "log": json.dumps(list(client_log or ()), default=str),
     }

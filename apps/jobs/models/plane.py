@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from apps.configuration.models import Setting
 from apps.core.models import Row
 from apps.core.streams import Epoch
 
@@ -54,6 +55,6 @@ class Plane(Row):
         """Say whether leases must not be swept: after an outage of ours, or while the clock is not to be trusted."""
         return cls.objects.filter(
             models.Q(frozen_until__gt=Now())
-            | models.Q(gap_ended_at__gt=Now() - timedelta(seconds=settings.LEASE_TTL))
+            | models.Q(gap_ended_at__gt=Now() - timedelta(seconds=Setting.objects.lately("jobs")["lease_seconds"]))
             | models.Q(ticked_at__lt=Now() - timedelta(seconds=settings.OUTAGE_AFTER))
         ).exists()

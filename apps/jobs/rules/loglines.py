@@ -59,3 +59,35 @@ def first_error(data: bytes) -> int | None:
     """Return where in ``data`` the first line of level ERROR begins, if one does."""
     match = _ERROR.search(data)
     return None if match is None else data.rfind(b"\n", 0, match.start()) + 1
+
+
+def cut(line: bytes, limit: int) -> bytes:
+    """Return a line with its message cut to what ``limit`` bytes allow."""
+    if len(line) <= limit:
+        return line
+    told = parse_line(line)
+    # A character takes up to twelve bytes where it is written as escapes.
+    for size in (limit, limit // 2, limit // 6, limit // 12, limit // 24):
+        shorter = make_line(told.time, told.level, told.message[:size], told.source)
+        if len(shorter) <= limit:
+            return shorter
+    return make_line(told.time, told.level, "", told.source)
+
+
+def blank(data: bytes, limit: int) -> bytes:
+    """Return a piece of a log with blanks for what its lines hold beyond ``limit`` bytes; the length stays.
+
+    The end of a line stays as well, so that it can still be read where only its message was too long.
+    """
+    if len(data) <= limit:
+        return data
+    return b"\n".join(_blanked(line, limit) for line in data.split(b"\n"))
+
+
+def _blanked(line: bytes, limit: int) -> bytes:
+    end = len(line) - len(b'"}')
+    if end <= limit:
+        return line
+    escape = line.rfind(b"\\", limit - 6, limit)
+    start = limit if escape < 0 else len(line[:escape].rstrip(b"\\"))
+    return line[:start] + b" " * (end - start) + line[end:]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
+from apps.configuration.models import Setting
 from apps.events import services as events
 from apps.events.rules import NEW_ID
 from apps.jobs.models import Job
@@ -32,9 +32,11 @@ _COPY = f"""
         SELECT {NEW_ID}, p.tenant_id, p.folder_id, p.id, 'pending', '', %(version)s, %(package_name)s,
             %(version_number)s, %(sha256)s, %(entrypoint)s, %(command)s, p.script_path, %(kind)s, p.executor,
             j.parameters, j.priority, statement_timestamp(),
-            statement_timestamp() + make_interval(secs => nullif(p.start_by, 0)), j.target_machine_id,
+            statement_timestamp() + make_interval(secs => nullif(coalesce(p.start_by, %(start_by)s::integer), 0)),
+            j.target_machine_id,
             j.target_robot_id, j.dedupe_key, '', j.max_attempts, 0, 0,
-            coalesce(j.timeout, p.timeout), p.backoff_base, p.backoff_cap, p.backoff_jitter, p.on_lost,
+            coalesce(j.timeout, p.timeout, %(timeout)s::integer), p.backoff_base, p.backoff_cap,
+            p.backoff_jitter, p.on_lost,
             coalesce(nullif(p.lease_ttl, 0), %(lease_ttl)s), coalesce(p.kill_grace, %(kill_grace)s), 'retry',
             %(created_by)s, j.id, 0
         FROM jobs_job j JOIN processes_process p ON p.id = j.process_id
@@ -57,7 +59,7 @@ def copy_jobs(process: Process, jobs: Sequence[Job], snapshot: Mapping[str, Any]
     """Make ended jobs of a process anew and return how many were possible; see ``can_copy``."""
     if not jobs:
         return 0
-    version = snapshot.get("package_version")
+    version, usual = snapshot.get("package_version"), Setting.objects.lately("jobs", process.tenant_id)
     facts = {
         "jobs": [job.pk for job in jobs],
         "version": version.pk if version else None,
@@ -67,8 +69,10 @@ def copy_jobs(process: Process, jobs: Sequence[Job], snapshot: Mapping[str, Any]
         "entrypoint": snapshot.get("entrypoint_name", ""),
         "command": snapshot.get("command", ""),
         "kind": snapshot["kind"],
-        "lease_ttl": settings.LEASE_TTL,
-        "kill_grace": settings.KILL_GRACE,
+        "lease_ttl": usual["lease_seconds"],
+        "kill_grace": usual["grace_seconds"],
+        "timeout": usual["timeout"],
+        "start_by": usual["start_by"],
         "created_by": created_by[:200],
     }
     with connection.cursor() as cursor:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.configuration.models import Setting
 from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
@@ -185,7 +185,8 @@ def make(
     created_by: str,
 ) -> Job:
     """Return one unsaved job: what is asked of it, and for the rest what its process says now."""
-    start_by = one.start_by if one.start_by is not None else process.start_by
+    usual = Setting.objects.lately("jobs", process.tenant_id)
+    start_by = _first(one.start_by, process.start_by, usual["start_by"])
     later = {"available_at": one.available_at} if one.available_at and one.available_at > timezone.now() else {}
     begins = later.get("available_at", Now())
     return Job(
@@ -201,18 +202,23 @@ def make(
         dedupe_key=one.dedupe_key,
         limit_value=process_rules.limit_value(values, process.limit_parameter),
         max_attempts=one.max_attempts if one.max_attempts is not None else process.max_attempts,
-        timeout=one.timeout if one.timeout is not None else process.timeout,
+        timeout=_first(one.timeout, process.timeout, usual["timeout"]),
         backoff_base=process.backoff_base,
         backoff_cap=process.backoff_cap,
         backoff_jitter=process.backoff_jitter,
         on_lost=process.on_lost,
-        lease_ttl=process.lease_ttl or settings.LEASE_TTL,
-        kill_grace=process.kill_grace if process.kill_grace is not None else settings.KILL_GRACE,
+        lease_ttl=process.lease_ttl or usual["lease_seconds"],
+        kill_grace=_first(process.kill_grace, usual["grace_seconds"]),
         source=source,
         created_by=created_by[:200],
         **later,
         **snapshot,
     )
+
+
+def _first(*said: int | None) -> Any:
+    """Return the first that says anything: who asks, then the process, then the settings."""
+    return next((one for one in said if one is not None), None)
 
 
 def insert(jobs: list[Job]) -> None:

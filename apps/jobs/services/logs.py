@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.configuration.models import Setting
 from apps.core import masking
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, TooLarge
@@ -51,7 +51,7 @@ def append_log(execution: Execution, *, actor: Actor, offset: int, data: bytes, 
         raise LogGap(f"The log is known up to byte {execution.log_length}.", offset=execution.log_length)
     known = execution.log_length - offset
     _refuse_difference(execution, offset, data[:known])
-    room = max(0, settings.LOG_LIMIT_BYTES - execution.log_length)
+    room = max(0, Setting.objects.lately("logging")["job_log_limit"] - execution.log_length)
     fresh, rest = data[known : known + room], data[known + room :]
     if fresh:
         _store(execution, fresh)
@@ -66,11 +66,12 @@ def append_lines(execution: Execution, *, actor: Actor, lines: Sequence[bytes]) 
     """Append whole lines that a program sent by itself, beside the robot's own stream. Raises ``TooLarge``."""
     rbac.require(actor, "jobs.report_execution", execution)
     execution = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
-    data = masking.mask_tokens(b"".join(lines))
+    kept = Setting.objects.lately("logging")
+    data = _masked(b"".join(loglines.cut(line, kept["line_limit"]) for line in lines))
     if not data:
         return execution
-    if execution.log_api_length + len(data) > settings.LOG_LIMIT_BYTES:
-        raise TooLarge("This log is full; nothing more is stored.", limit=settings.LOG_LIMIT_BYTES)
+    if execution.log_api_length + len(data) > kept["job_log_limit"]:
+        raise TooLarge("This log is full; nothing more is stored.", limit=kept["job_log_limit"])
     chunk = _insert(execution, LogStream.API, execution.log_api_length, data)
     if chunk.first_error is not None and execution.log_api_first_error is None:
         execution.log_api_first_error = execution.log_api_length + chunk.first_error
@@ -94,7 +95,7 @@ def watch_log(execution: Execution, *, actor: Actor) -> None:
 
 def _store(execution: Execution, fresh: bytes) -> None:
     """Put new bytes at the end; integrity is kept over the bytes as sent, what is stored is masked."""
-    masked = _mask_across_border(execution, fresh)
+    masked = loglines.blank(_mask_across_border(execution, fresh), Setting.objects.lately("logging")["line_limit"])
     chunk = _insert(execution, LogStream.ROBOT, execution.log_length, masked)
     if chunk.first_error is not None and execution.log_first_error is None:
         execution.log_first_error = execution.log_length + chunk.first_error
@@ -102,6 +103,11 @@ def _store(execution: Execution, fresh: bytes) -> None:
     execution.log_length += len(fresh)
     execution.log_lines += chunk.lines
     execution.save(update_fields=["log_first_error", "log_crc32", "log_length", "log_lines"])
+
+
+def _masked(data: bytes) -> bytes:
+    """Mask our own tokens, and what the settings want hidden; the length stays."""
+    return masking.mask_patterns(masking.mask_tokens(data), Setting.objects.lately("logging")["mask_patterns"])
 
 
 def _insert(execution: Execution, stream: LogStream, offset: int, data: bytes) -> LogChunk:
@@ -121,10 +127,11 @@ def _mask_across_border(execution: Execution, fresh: bytes) -> bytes:
     """Mask tokens in ``fresh``, and any that began in what is stored before it, whose end is then rewritten."""
     border = execution.log_length
     if not border:
-        return masking.mask_tokens(fresh)
-    reach = min(border, masking.LONGEST_TOKEN - 1)
+        return _masked(fresh)
+    patterns = Setting.objects.lately("logging")["mask_patterns"]
+    reach = min(border, masking.longest(patterns) - 1)
     tail = LogChunk.read(execution.pk, LogStream.ROBOT, border - reach, reach)
-    masked = masking.mask_tokens(tail + fresh)
+    masked = _masked(masking.mask_rest(tail, fresh) if patterns else tail + fresh)
     if masked[: len(tail)] != tail:
         _write_over(execution, border - len(tail), masked[: len(tail)])
     return masked[len(tail) :]

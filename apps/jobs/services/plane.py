@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.audit import services as audit
+from apps.configuration.models import Setting
 from apps.core.actors import Actor
 from apps.jobs.models import Plane
 from apps.rbac import services as rbac
@@ -40,7 +41,7 @@ def advance_tick() -> tuple[int, int] | None:
     """Advance the plane's tick if it is time; returns (tick, epoch), or ``None`` where another process was first."""
     facts = {
         "outage": settings.OUTAGE_AFTER,
-        "ttl": settings.LEASE_TTL,
+        "ttl": Setting.objects.lately("jobs")["lease_seconds"],
         "every": settings.TICK_EVERY,
         "jump": CLOCK_JUMP,
     }
@@ -75,7 +76,7 @@ def notice_tick(plane: Plane, *, actor: Actor, epoch: int, tick: int) -> Plane:
             """UPDATE jobs_plane SET epoch = greatest(epoch, %(epoch)s) + 1, tick = greatest(tick, %(tick)s) + 1,
                epoch_raised_at = clock_timestamp(), frozen_reason = 'the database fell back to an earlier state',
                frozen_until = clock_timestamp() + make_interval(secs => %(ttl)s) WHERE id = %(id)s""",
-            {"epoch": epoch, "tick": tick, "ttl": settings.LEASE_TTL, "id": plane.pk},
+            {"epoch": epoch, "tick": tick, "ttl": Setting.objects.lately("jobs")["lease_seconds"], "id": plane.pk},
         )
     plane.refresh_from_db()
     audit.record(actor, "plane.epoch_raised", plane, after={"epoch": plane.epoch, "seen": [epoch, tick]})

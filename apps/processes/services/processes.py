@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from apps.assets.models import Asset
 from apps.audit import services as audit
+from apps.configuration.models import Setting
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
@@ -58,7 +59,8 @@ def create_process(
     """
     rbac.require(actor, "processes.add_process", folder)
     process = Process(folder=folder, tenant_id=folder.tenant_id)
-    _fill(process, fields)
+    usual = Setting.objects.lately("jobs", folder.tenant_id)
+    _fill(process, {"max_attempts": usual["max_attempts"], **fields})
     _save(process)
     _bindings.let_start(process, may_start, actor)
     _bindings.let_use(process, may_use, actor)

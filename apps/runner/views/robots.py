@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.configuration.models import Setting
 from apps.core import context
 from apps.core.actors import Actor
 from apps.core.api.bodies import read_body, read_json
@@ -109,7 +110,7 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
         },
         "protocol": protocol,
         "leases": opened.leases,
-        "settings": _durations(),
+        "settings": _durations(robot),
         "config": _config(robot, caller.token_expires_in),
         "epoch": plane.epoch if plane else 1,
         "tick": plane.tick if plane else 0,
@@ -228,17 +229,18 @@ def _config(robot: Robot, token_expires_in: float | None) -> dict[str, Any]:
     }
 
 
-def _durations() -> dict[str, Any]:
+def _durations(robot: Robot) -> dict[str, Any]:
+    usual = Setting.objects.lately("jobs", robot.tenant_id)
     return {
         "sync_min": settings.SYNC_MIN,
         "sync_max": settings.SYNC_MAX,
         "wait_max": settings.WAIT_MAX,
         "renew_every": settings.RENEW_EVERY,
-        "lease_ttl": settings.LEASE_TTL,
-        "kill_grace": settings.KILL_GRACE,
+        "lease_ttl": usual["lease_seconds"],
+        "kill_grace": usual["grace_seconds"],
         "log_every": settings.LOG_EVERY,
         "log_chunk_bytes": settings.LOG_CHUNK_BYTES,
-        "log_limit_bytes": settings.LOG_LIMIT_BYTES,
+        "log_limit_bytes": Setting.objects.lately("logging")["job_log_limit"],
         "result_limit_bytes": settings.RESULT_LIMIT_BYTES,
     }
 
