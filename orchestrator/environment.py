@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.edge import addresses
+
+_CONTACT = re.compile(r"(?:mailto:[!-~]+@[!-~]+|https://[!-~]+)")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::\d{1,5})?")
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # the library has no types
@@ -54,13 +58,43 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no type
             raise ImproperlyConfigured(f"{var} is {days}; it must be between 1 and 3650 days, or left out.")
         return days
 
-    def networks(self, var: str, *, default: Sequence[str]) -> list[str]:
-        """Return a setting that lists networks or addresses. Raises ``ImproperlyConfigured``."""
+    def hosts(self, var: str, *, default: Sequence[str]) -> list[str]:
+        """Return a setting that lists names of hosts, of which none stands for all. Raises ``ImproperlyConfigured``."""
+        hosts: list[str] = self.list(var, default=list(default))
+        if odd := [host for host in hosts if "*" in host or "/" in host]:
+            raise ImproperlyConfigured(
+                f"{var} holds {odd[0]!r}, which is no name of a host. Write each by itself, such as bv.example.com."
+            )
+        return hosts
+
+    def contact(self, var: str) -> str:
+        """Return a setting that says where somebody is reached, or nothing. Raises ``ImproperlyConfigured``."""
+        address = str(self.str(var, default=""))
+        if address and not _CONTACT.fullmatch(address):
+            raise ImproperlyConfigured(f"{var} is {address!r}; write mailto:security@example.com or https://….")
+        return address
+
+    def origins(self, var: str, *, default: Sequence[str]) -> list[str]:
+        """Return a setting that lists origins of pages, all by name. Raises ``ImproperlyConfigured``."""
+        origins: list[str] = self.list(var, default=list(default))
+        if odd := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
+            raise ImproperlyConfigured(
+                f"{var} holds {odd[0]!r}. Write origins such as https://app.example.com, in full."
+            )
+        return origins
+
+    def networks(self, var: str, *, default: Sequence[str], but_not_all: bool = False) -> list[str]:
+        """Return a setting that lists networks or addresses, where asked none that holds every address.
+
+        Raises ``ImproperlyConfigured``.
+        """
         networks: list[str] = self.list(var, default=list(default))
         try:
-            addresses.parse_networks(tuple(networks))
+            known = addresses.parse_networks(tuple(networks))
         except ValueError as error:
             raise ImproperlyConfigured(f"{var}: {error}. Write networks such as 10.0.0.0/8.") from error
+        if but_not_all and any(network.prefixlen == 0 for network in known):
+            raise ImproperlyConfigured(f"{var} holds every address there is. Name the networks that are meant.")
         return networks
 
 

@@ -46,11 +46,13 @@ def _strong(name: str, key: str) -> str:
 
 
 SECRET_KEY = _secret_key()
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = [_strong("SECRET_KEY_FALLBACKS", key) for key in env.list("SECRET_KEY_FALLBACKS", default=[])]
 # Keys the hashes of tokens; separate, so that the secret key can be rotated without ending every credential.
 _pepper = env.str("TOKEN_PEPPER", default="")
 TOKEN_PEPPER = _strong("TOKEN_PEPPER", _pepper) if _pepper else SECRET_KEY
-TOKEN_PEPPER_FALLBACKS: list[str] = env.list("TOKEN_PEPPER_FALLBACKS", default=[])
+TOKEN_PEPPER_FALLBACKS = [
+    _strong("TOKEN_PEPPER_FALLBACKS", pepper) for pepper in env.list("TOKEN_PEPPER_FALLBACKS", default=[])
+]
 
 
 def _master_keys() -> list[str]:
@@ -67,9 +69,25 @@ AUDIT_SIGNER = "apps.encryption.services.signing"
 #: A file to which the signed heads of the trail are appended, best on another machine's disk; empty: none.
 AUDIT_HEADS_FILE = env.str("AUDIT_HEADS_FILE", default="")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else [])
+ALLOWED_HOSTS = env.hosts(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if IS_EMBEDDED or TESTING else []
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", default=[], but_not_all=True)
+# The edge takes the header away unless one of these wrote it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Pages of others whose scripts may call the API: with tokens alone, never in the name of who is signed in.
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_CREDENTIALS = False
+CORS_URLS_REGEX = r"^/(?:api/|(?!admin/)(?:[^/]+/)+orchestrator_/)"
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-api-key",
+    "x-content-sha256", "x-folder-id", "x-request-id", "x-tenant",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = ["content-disposition", "etag", "location", "retry-after", "x-content-sha256", "x-request-id"]
+
+# Whom to tell of a weakness, for /.well-known/security.txt: mailto:… or https://…
+SECURITY_CONTACT = env.contact("SECURITY_CONTACT")
 # Networks inside that may be called at addresses people give, and who vouches for hosts (see `apps.core.outgoing`).
 OUTGOING_ALLOWED = env.networks("OUTGOING_ALLOWED", default=[])
 OUTGOING_CA_FILE = env.str("OUTGOING_CA_FILE", default="")
@@ -95,6 +113,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_filters",
     "django_celery_beat",
+    "corsheaders",
     "axes",
     "orchestrator",
     "apps.core",
@@ -123,7 +142,10 @@ MIDDLEWARE = [
     "apps.core.edge.middleware.RequestEdge",
     "apps.core.edge.middleware.ProblemsOnly",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.core.edge.policy.BrowserPolicy",
+    "corsheaders.middleware.CorsMiddleware",
+    "apps.core.edge.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "apps.core.edge.middleware.CleanInput",
@@ -132,8 +154,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "apps.accounts.authentication.PeopleAtSessions",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
     "apps.console.views.local_time.LocalTime",
 ]
@@ -308,6 +328,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # the proxy that ends TLS leads on to it
+    "security.W021",  # whether to be on the browsers' list is for who owns the domain to say
     "guardian.W001",  # our own backend answers from guardian's rows as well
     "auth.W004",  # user names are unique whatever their case, by a constraint over lower()
 ]
@@ -324,23 +346,34 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_HTTPONLY = True
 IS_HTTPS = env.bool("HTTPS", default=False)
+if IS_HTTPS and DEBUG:
+    raise ImproperlyConfigured("DEBUG shows internals to everybody, and HTTPS says that others come here. Unset DEBUG.")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
-SECURE_SSL_REDIRECT = False
+# Browsers take a cookie of such a name from this very host alone, over TLS, for all of its paths.
+SESSION_COOKIE_NAME = "__Host-bv_session" if IS_HTTPS else "bv_session"
+CSRF_COOKIE_NAME = "__Host-bv_csrf" if IS_HTTPS else "bv_csrf"
+# Lax and not Strict: links in mails, and the way back from a sign-in elsewhere, come from other sites.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True  # Scripts find the token in their page.
+SECURE_SSL_REDIRECT = False  # Nothing of ours listens to the world: who asks without TLS is for the proxy to lead on.
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        "script-src": ["'self'", "'unsafe-eval'"],  # unfold's Alpine evaluates expressions
-        "style-src": ["'self'", "'unsafe-inline'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
+        "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
+        "report-uri": ["/csp-reports"],
     }
 }
 
@@ -388,6 +421,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 if STATIC_ROOT is None:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

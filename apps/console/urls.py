@@ -1,7 +1,11 @@
 """Addresses for whoever watches over the system, and of what joins everything."""
 
+from django.urls import path
+
 from apps.console.views import health, metrics
 from apps.console.views.audit import AuditViewSet
+from apps.console.views.contact import security_txt
+from apps.console.views.csp_reports import csp_reports
 from apps.console.views.events import Events
 from apps.console.views.schema import Docs, Schema
 from apps.core.api.routes import ApiRouter, api_path
@@ -26,4 +30,6 @@ urlpatterns = [
     api_path("api/v1/health/ready", health.ready),
     api_path("metrics", metrics.metrics, name="metrics"),
     api_path("api/v1/metrics", metrics.metrics),
+    path("csp-reports", csp_reports, name="csp-reports"),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
 ]

@@ -144,6 +144,14 @@ def test_no_page_sticks_out_of_its_window(watched, administrator, viewport, them
     assert {name: width for name, width in sticking_out.items() if width > 0} == {}
 
 
+def test_the_description_of_the_api_gets_by_with_the_stricter_policy(watched, administrator):
+    watched.sign_in(administrator)
+
+    watched.open("/api/v1/docs")
+
+    watched.page.locator(".swagger-ui .info").wait_for(timeout=60_000)
+
+
 def test_the_navigation_opens_in_a_narrow_window(watched, administrator):
     watched.page.set_viewport_size(NARROW)
     page = watched.sign_in(administrator)

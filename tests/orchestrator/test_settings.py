@@ -306,3 +306,50 @@ def test_static_files_are_served_as_they_lie_until_a_folder_for_them_is_named(tm
         "/srv/static",
         "CompressedManifestStaticFilesStorage",
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"ALLOWED_HOSTS": "bv.example,*"}, "ALLOWED_HOSTS holds '*', which is no name of a host."),
+        (
+            {"ALLOWED_HOSTS": "https://bv.example"},
+            "ALLOWED_HOSTS holds 'https://bv.example', which is no name of a host.",
+        ),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0"}, "TRUSTED_PROXIES holds every address there is."),
+        ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS holds '*'. Write origins such as"),
+        ({"CORS_ALLOWED_ORIGINS": "https://a.example/x"}, "CORS_ALLOWED_ORIGINS holds 'https://a.example/x'."),
+        ({"SECRET_KEY_FALLBACKS": "changeme"}, "SECRET_KEY_FALLBACKS is a default that everybody knows."),
+        ({"TOKEN_PEPPER_FALLBACKS": "short"}, "TOKEN_PEPPER_FALLBACKS is too short"),
+        ({"HTTPS": "true", "DEBUG": "true"}, "DEBUG shows internals to everybody"),
+        ({"SECURITY_CONTACT": "us"}, "SECURITY_CONTACT is 'us'; write mailto:"),
+    ],
+)
+def test_h1_what_would_not_be_safe_is_refused_by_name(setting, words):
+    assert refusal(**GIVEN, **setting).startswith(words)
+
+
+def test_f7_cookies_are_bound_to_this_host_where_there_is_https(tmp_path):
+    names = ("s.SESSION_COOKIE_NAME", "s.CSRF_COOKIE_NAME", "s.SESSION_COOKIE_SAMESITE", "s.CSRF_COOKIE_HTTPONLY")
+
+    assert settings(*names, data_dir=tmp_path, **GIVEN, HTTPS="true") == [
+        "__Host-bv_session",
+        "__Host-bv_csrf",
+        "Lax",
+        True,
+    ]
+    assert settings(*names[:2], data_dir=tmp_path, **GIVEN) == ["bv_session", "bv_csrf"]
+
+
+def test_the_frameworks_own_checks_have_nothing_to_say_of_an_installation(tmp_path):
+    check = "call_command('check', deploy=True, fail_level='WARNING')"
+    code = f"import django; django.setup(); from django.core.management import call_command; {check}"
+    ours = {
+        "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
+        "BV_DATA_DIR": str(tmp_path),
+        "ALLOWED_HOSTS": "bv.example",
+    }
+
+    done = run(code, **GIVEN, **ours, HTTPS="true", TRUSTED_PROXIES="10.0.0.0/8")
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
+from django.utils.decorators import method_decorator
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
@@ -26,10 +29,12 @@ class Schema(ApiView):
         return Response(description())
 
 
+@method_decorator(csp_update({"style-src": [UNSAFE_INLINE]}), name="dispatch")
 class Docs(SpectacularSwaggerSplitView):
     """A page on which people read the description and try calls.
 
-    Its script has an address of its own, because our content security policy takes none that stands in a page.
+    Its script has an address of its own, because our content security policy takes none that stands in a page. What
+    draws it puts styles into the page.
     """
 
     authentication_classes = ApiView.authentication_classes

@@ -10,12 +10,13 @@ from drf_spectacular.utils import OpenApiParameter
 
 from apps.core.api.serializers import InputSerializer
 
+_SESSION: Final = "The session of the admin; without TLS its cookie is called `bv_session`."
 #: Ways to sign in; an authenticator names those it understands in ``security_schemes``.
 SECURITY_SCHEMES: Final[dict[str, dict[str, str]]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a session token: `bvu_…`."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "An API key: `bvu_…`."},
     "robotToken": {"type": "apiKey", "in": "header", "name": "X-Robot-Token", "description": "A robot's `bvr_…`."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "The session of the admin."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "__Host-bv_session", "description": _SESSION},
 }
 PROBLEM: Final[dict[str, Any]] = {
     "type": "object",

@@ -47,6 +47,13 @@ def client_address(peer: str, forwarded_for: str, trusted_proxies: Iterable[str]
     return address
 
 
+def forwarded_scheme(peer: str, forwarded_proto: str, trusted_proxies: Iterable[str]) -> str:
+    """Return the scheme by which our own proxy was called, or nothing: strangers may write what they like."""
+    is_ours = is_within(parse_address(peer), trusted_proxies)
+    scheme = forwarded_proto.strip().lower()
+    return scheme if is_ours and scheme in ("http", "https") else ""
+
+
 def of_request(request: object) -> str | None:
     """Return the client's address in the request being handled, for libraries that would work it out by themselves."""
     return context.current().address

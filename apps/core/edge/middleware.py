@@ -27,6 +27,7 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _AGENT_LENGTH: Final = 256
 _PATH_LENGTH: Final = 200
+_FORWARDED_PROTO: Final = "HTTP_X_FORWARDED_PROTO"
 
 
 class RequestEdge:
@@ -40,6 +41,7 @@ class RequestEdge:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         facts = facts_of(request)
+        believe_proxies_alone(request)
         with (
             context.handling(facts),
             structlog.contextvars.bound_contextvars(request_id=facts.request_id),
@@ -47,7 +49,7 @@ class RequestEdge:
         ):
             with connection.execute_wrapper(trace.note_statement):
                 response = self.get_response(request)
-            _sign(response, facts, trace, is_api=is_api_path(request.path_info))
+            _sign(response, facts, trace)
             _write_down(request, response, trace)
         return response
 
@@ -105,12 +107,21 @@ def facts_of(request: HttpRequest) -> context.RequestFacts:
     )
 
 
-def _sign(response: HttpResponseBase, facts: context.RequestFacts, trace: Trace, *, is_api: bool) -> None:
+def believe_proxies_alone(request: HttpRequest) -> None:
+    """Leave in the request only what a proxy of ours says of the connection; Django believes what it finds there."""
+    scheme = addresses.forwarded_scheme(
+        request.META.get("REMOTE_ADDR", ""), request.META.pop(_FORWARDED_PROTO, ""), settings.TRUSTED_PROXIES
+    )
+    if scheme:
+        request.META[_FORWARDED_PROTO] = scheme
+
+
+def _sign(response: HttpResponseBase, facts: context.RequestFacts, trace: Trace) -> None:
     database = f'db;dur={trace.database_seconds * 1000:.1f};desc="{trace.statements} statements"'
     response.headers["X-Request-ID"] = facts.request_id
     response.headers["Server-Timing"] = f"total;dur={trace.seconds * 1000:.1f}, {database}"
-    if is_api:
-        response.headers.setdefault("Cache-Control", "no-store")
+    # Whatever says nothing else is somebody's own; static files and files that have not changed say so.
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
 def _write_down(request: HttpRequest, response: HttpResponseBase, trace: Trace) -> None:

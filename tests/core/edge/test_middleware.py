@@ -41,8 +41,8 @@ def test_answers_of_the_api_are_not_stored(caller):
     assert caller.get("/api/test/echo").headers["Cache-Control"] == "no-store"
 
 
-def test_pages_decide_for_themselves_what_is_stored(caller):
-    assert "Cache-Control" not in caller.get("/nothing").headers
+def test_pages_are_not_stored_either_unless_they_say_so(caller):
+    assert caller.get("/nothing").headers["Cache-Control"] == "no-store"
 
 
 def test_an_answer_says_what_it_took(caller):
