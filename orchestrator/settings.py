@@ -458,6 +458,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AutomationKindEnum": "apps.packages.models.AutomationKind",
         "CredentialKindEnum": "apps.assets.serializers.KINDS",
+        "AssetTypeEnum": "apps.assets.serializers.TYPES",
+        "StoreTypeEnum": "apps.assets.models.StoreType",
         "AssetExpiryEnum": "apps.assets.models.Expiry",
         "UserKindEnum": "apps.accounts.models.UserKind",
         "TenantStatusEnum": "apps.tenancy.models.TenantStatus",

@@ -141,6 +141,7 @@ class World:
         place = assets.Place(robot=self.asset_robot)
         assets.set_value(self.asset, actor=make.SYSTEM, value="there", place=place)
         self.credential = make.credential(self.folder)
+        self.credential_store = make.credential_store(self.tenant)
         assets.set_value(self.credential, actor=make.SYSTEM, value=LOGIN, secrets={"password": "x"}, place=place)
         self.queue = make.queue(self.folder)
         self.item = make.item(self.queue)
@@ -204,6 +205,7 @@ class World:
             "processes": self.process.pk,
             "assets": self.asset.pk,
             "credentials": self.credential.pk,
+            "credential-stores": self.credential_store.pk,
             "queues": self.queue.pk,
             "queue-items": self.item.pk,
             "item-leases": self.lease.lease_id,
@@ -258,6 +260,16 @@ class World:
             "PATCH credentials/<str:id>": {"description": "Other"},
             "POST credentials/<str:id>/set-value": {"value": LOGIN, "secrets": {"password": "y"}},
             "POST credentials/<str:id>/remove-value": {"robot": self.asset_robot.pk},
+            "POST assets/<str:id>/reveal": {"reason": "to look"},
+            "POST credentials/<str:id>/reveal": {"reason": "to look"},
+            "POST credential-stores": {
+                "name": "new",
+                "type": "hashicorp_vault",
+                "address": "https://v.example",
+                "token": "x",
+            },
+            "PUT credential-stores/<str:id>": {"description": "Other"},
+            "PATCH credential-stores/<str:id>": {"description": "Other"},
             "POST queues": {"name": "new"},
             "PATCH queues/<str:id>": {"max_attempts": 3},
             "POST queue-items": {"queue": self.queue.pk, "payload": {"number": 1}},

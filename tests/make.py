@@ -17,7 +17,7 @@ from django.contrib.auth.models import Permission
 from apps.accounts import services as accounts
 from apps.accounts.models import User
 from apps.assets import services as assets
-from apps.assets.models import Asset
+from apps.assets.models import Asset, CredentialStore
 from apps.core.actors import Actor
 from apps.core.files.shelves import Upload
 from apps.jobs import services as jobs
@@ -212,6 +212,13 @@ def asset(inside: Folder | None = None, **fields: Any) -> Asset:
     inside = fields.pop("folder", inside) or folder()
     facts = {"name": f"asset-{next(_numbers)}", "type": "text", "value": "x"} | fields
     return assets.create_asset(inside, actor=SYSTEM, **facts)
+
+
+def credential_store(of: Tenant | None = None, **fields: Any) -> CredentialStore:
+    """A store of others, which is not there where nothing is said."""
+    facts = {"type": "hashicorp_vault", "address": "https://127.0.0.1.invalid", "token": "vault-canary"}
+    name = {"name": f"store-{next(_numbers)}"}
+    return assets.create_store(of or tenant(), actor=SYSTEM, **facts | name | fields)
 
 
 def credential(inside: Folder | None = None, **fields: Any) -> Asset:

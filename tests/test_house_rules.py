@@ -35,6 +35,7 @@ OWN_PROOF = "everybody proves who they are themselves; what they prove it with i
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
 OUTBOX = "the row of the mail is the note of what became of it"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
+CALLS_OTHERS = "it may call others over the network, for which no transaction waits; it asks first, and writes it down"
 NOT_OPERATIONS = {
     "audit.record": WORDS,
     "audit.record_each": WORDS,
@@ -107,6 +108,10 @@ NOT_OPERATIONS = {
     "runner.find_asset": READ,
     "runner.value_of": READ,
     "runner.sync_robot": "one autocommit statement for robots without work; only a yes opens a transaction",
+    "assets.deliver_asset": CALLS_OTHERS,
+    "assets.reveal_asset": CALLS_OTHERS,
+    "assets.try_store": CALLS_OTHERS,
+    "runner.deliver_secret": CALLS_OTHERS,
     "jobs.advance_tick": "one autocommit statement: the heartbeat of the plane itself",
 }
 ASKS_NO_PERMISSION = {
@@ -141,11 +146,11 @@ WRITES_NOTHING_DOWN = {
     "runner.note_presence": TRAFFIC,
     "runner.note_receipt": TRAFFIC,
     "runner.settle_job": TRAFFIC,
-    "runner.deliver_secret": "the service of the asset that it calls writes down what was handed out",
     "runner.set_asset": "the service of the asset that it calls writes down what was set",
     "runner.take_items": "the service of the queue that it calls writes down what was taken",
     "jobs.hold_execution": "it changes nothing: it keeps things as they are for whoever calls it",
     "rbac.replace_roles": "giving and taking away, which it calls, write down each role",
+    "assets.ensure_own_stores": HOUSEKEEPING,
     "console.note_role_seen": HOUSEKEEPING,
     "console.install_ticks": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import django_filters
 
-from apps.assets.models import Asset, AssetQuerySet, Expiry
+from apps.assets.models import Asset, AssetQuerySet, CredentialStore, Expiry
 from apps.assets.rules import AssetType, CredentialKind
 from apps.core.api.filters import ApiFilterSet, TextFilter
 from apps.core.api.identifiers import IdFilter
@@ -41,3 +41,14 @@ class CredentialFilters(_OfAssets):
     class Meta(ApiFilterSet.Meta):
         model = Asset
         fields = ["tenant", "folder", "name", "kind"]
+
+
+class StoreFilters(ApiFilterSet):
+    """Stores of credentials of a tenant, or by part of a name."""
+
+    name = TextFilter()
+    tenant = IdFilter(field_name="tenant_id")
+
+    class Meta(ApiFilterSet.Meta):
+        model = CredentialStore
+        fields = ["tenant", "name", "type"]

@@ -134,6 +134,7 @@ class Asset(TenantRow):
         permissions = [
             ("set_asset", "Can set values of assets"),
             ("use_asset", "Can let a job use what is secret in an asset"),
+            ("reveal_asset", "Can see what is secret in an asset"),
         ]
         ordering = ["name"]
 
@@ -167,6 +168,64 @@ class Asset(TenantRow):
         return max(fitting, key=lambda one: one.rank(robot, folder) or 0, default=None)
 
 
+class StoreType(models.TextChoices):
+    """Where a store keeps what is secret."""
+
+    INTERNAL = "internal_db", "here, sealed"
+    VAULT = "hashicorp_vault", "HashiCorp Vault (KV version 2)"
+
+
+class CredentialStoreQuerySet(models.QuerySet["CredentialStore"]):
+    """Finding stores of credentials."""
+
+    def alive(self) -> CredentialStoreQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, actor: Actor) -> CredentialStoreQuerySet:
+        return rbac.visible(self, actor, "assets.view_credentialstore")
+
+
+class CredentialStore(TenantRow):
+    """Where secrets lie: here, or in a store of others from which they are read when they are needed."""
+
+    name = models.CharField(max_length=LONGEST_NAME)
+    description = models.CharField(max_length=2000, blank=True)
+    type = models.CharField(max_length=16, choices=StoreType)
+    address = models.CharField(
+        max_length=500, blank=True, help_text="Such as https://vault.example.com:8443, without a path."
+    )
+    namespace = models.CharField(max_length=200, blank=True, help_text="Of Vault Enterprise, if it has any.")
+    mount = models.CharField(max_length=200, blank=True, help_text="Where the secrets engine is mounted.")
+    path_prefix = models.CharField(max_length=300, blank=True, help_text="Nothing outside of it is read.")
+    token = SealedField(blank=True, help_text="What we show to be let in.")
+    changed_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = CredentialStoreQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            tenant_key("credentialstore"),
+            models.UniqueConstraint(
+                "tenant", Lower("name"), name="credentialstore_name_free", condition=Q(deleted_at=None)
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"], name="credentialstore_one_internal", condition=Q(type="internal_db")
+            ),
+            models.CheckConstraint(name="credentialstore_type_known", condition=Q(type__in=StoreType.values)),
+        ]
+        permissions = [("use_credentialstore", "Can let assets lie in a store of credentials")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_default(self) -> bool:
+        """Whether secrets go there where no other store is named."""
+        return self.type == StoreType.INTERNAL
+
+
 class AssetValue(TenantRow):
     """One value of an asset: its own, or the one for a folder, a machine or a robot."""
 
@@ -178,6 +237,11 @@ class AssetValue(TenantRow):
     for_robot = InTenant("robots.Robot", null=True, related_name="+")
     value = models.JSONField(null=True, help_text="What may be seen of it.")
     sealed = SealedField(blank=True, help_text="The secret fields, as JSON.")
+    store = InTenant(CredentialStore, null=True, related_name="values", help_text="Where they lie instead.")
+    path = models.CharField(max_length=500, blank=True, help_text="Where in that store.")
+    keys = models.JSONField(default=dict, help_text="What a field is called there, if not as here.")
+    token = SealedField(blank=True, help_text="What an OAuth2 client was given last.")
+    token_until = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(db_default=Now(), editable=False)
     changed_by = models.CharField(max_length=200, editable=False)
 
@@ -189,6 +253,8 @@ class AssetValue(TenantRow):
             SameTenant("for_folder", name="assetvalue_folder_same_tenant"),
             SameTenant("for_machine", name="assetvalue_machine_same_tenant"),
             SameTenant("for_robot", name="assetvalue_robot_same_tenant"),
+            SameTenant("store", name="assetvalue_store_same_tenant"),
+            models.CheckConstraint(name="assetvalue_in_one_store", condition=Q(store=None) | Q(sealed="")),
             models.UniqueConstraint(
                 fields=["asset", "for_folder", "for_machine", "for_robot"],
                 name="assetvalue_once",

@@ -92,6 +92,12 @@ def fields_of(kind: str, schema: Mapping[str, Any] | None) -> Fields:
     )
 
 
+def is_path(text: str) -> bool:
+    """Say whether a text names a place in a store of others, and none outside of where it is put below."""
+    parts = text.split("/")
+    return text.isprintable() and all(part.strip() and part not in (".", "..") for part in parts)
+
+
 def refuse_unfit_schema(schema: Any) -> None:
     """Raise ``Invalid`` unless a schema names the fields of a credential; those with ``writeOnly`` are sealed."""
     if not isinstance(schema, Mapping) or len(json.dumps(schema).encode()) > LONGEST_VALUE:

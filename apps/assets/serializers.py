@@ -7,9 +7,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.assets.models import LONGEST_NOTICE, Asset, AssetValue, Expiry, UsableBy
+from apps.assets.models import LONGEST_NOTICE, Asset, AssetValue, CredentialStore, Expiry, StoreType, UsableBy
 from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind
-from apps.assets.services import Place
+from apps.assets.services import REASON_LENGTH, Elsewhere, Place
 from apps.core.api.rows import ChangeSerializer, RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
 from apps.core.errors import Invalid
@@ -80,11 +80,13 @@ class AssetValueOut(OutputSerializer):
     machine = RowRef(source="for_machine", allow_null=True)
     robot = RowRef(source="for_robot", allow_null=True)
     value = serializers.JSONField(help_text="What may be seen of it.")
+    store = RowRef(allow_null=True, help_text="The store of others in which its secret fields lie.")
+    keys = serializers.DictField(help_text="What its secret fields are called there, if not as here.")
     place = serializers.CharField(help_text="Where it counts, in words.")
 
     class Meta:
         model = AssetValue
-        fields = ["folder", "machine", "robot", "place", "value", "changed_at", "changed_by"]
+        fields = ["folder", "machine", "robot", "place", "value", "store", "path", "keys", "changed_at", "changed_by"]
 
 
 class _Worth(InputSerializer):
@@ -97,6 +99,17 @@ class _Worth(InputSerializer):
         allow_null=True,
         write_only=True,
         help_text="What is sealed: `value` of a secret, the secret fields of a credential.",
+    )
+    store = RowField(
+        CredentialStore.objects.alive(),
+        required=False,
+        help_text="Where the secret fields lie, if not here: they are read there at `path` whenever they are needed.",
+    )
+    path = serializers.CharField(max_length=500, required=False, help_text="Where in that store.")
+    keys = serializers.DictField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        help_text="What secret fields are called in that store, where not as here.",
     )
 
 
@@ -145,6 +158,69 @@ class WhichPlace(InputSerializer):
 
 class SetValue(_Worth, WhichPlace):
     """A value, and where it counts."""
+
+
+def worth_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Put together what names a store of others."""
+    store, path, keys = (asked.pop(name, None) for name in ("store", "path", "keys"))
+    if store is None:
+        if path or keys:
+            raise Invalid.field("store", "name the store in which this lies.", code="required")
+        return asked
+    return asked | {"elsewhere": Elsewhere(store, path or "", keys or {})}
+
+
+class Reveal(WhichPlace):
+    """Why somebody looks at what is secret, and at which field of the value in which place."""
+
+    reason = serializers.CharField(max_length=REASON_LENGTH[1], help_text="At least 5 characters. It stays.")
+    field = serializers.CharField(max_length=200, required=False, help_text="Of a credential: which secret field.")
+
+
+class RevealedOut(serializers.Serializer):
+    """One secret, this once."""
+
+    value = serializers.CharField(read_only=True)
+
+
+class StoreOut(OutputSerializer):
+    """A store of credentials. Its token is never shown."""
+
+    is_default = serializers.BooleanField(help_text="Secrets lie there where no other store is named.")
+
+    class Meta:
+        model = CredentialStore
+        fields = [
+            "id", "tenant", "name", "type", "is_default", "description", "address", "namespace", "mount",
+            "path_prefix", "created_at", "changed_at",
+        ]  # fmt: skip
+
+
+class _StoreFields(InputSerializer):
+    name = NameField(max_length=LONGEST_NAME)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    address = serializers.CharField(max_length=500, required=False, help_text="https:// and a host, without a path.")
+    namespace = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    mount = serializers.CharField(max_length=200, required=False, help_text="`secret` where nothing is said.")
+    path_prefix = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    token = serializers.CharField(
+        max_length=4000, required=False, write_only=True, help_text="Sealed. Left out of a change, it stays."
+    )
+
+
+class CreateStore(_StoreFields):
+    type = serializers.ChoiceField(StoreType.choices, help_text="The one that is here is there already.")
+    token = serializers.CharField(max_length=4000, write_only=True, help_text="Sealed.")
+
+
+class UpdateStore(ChangeSerializer, _StoreFields):
+    """Any of what can be set of a store."""
+
+
+class TestedOut(serializers.Serializer):
+    """The store answered, and lets us in."""
+
+    ok = serializers.BooleanField(read_only=True)
 
 
 def place_of(asked: dict[str, Any]) -> Place:

@@ -12,33 +12,47 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.assets import services
-from apps.assets.filters import AssetFilters, CredentialFilters
-from apps.assets.models import Asset, AssetValue
+from apps.assets.filters import AssetFilters, CredentialFilters, StoreFilters
+from apps.assets.models import Asset, AssetValue, CredentialStore
 from apps.assets.rules import AssetType
 from apps.assets.serializers import (
     AssetOut,
     AssetValueOut,
     CreateAsset,
     CreateCredential,
+    CreateStore,
     CredentialOut,
+    Reveal,
+    RevealedOut,
     SetValue,
+    StoreOut,
+    TestedOut,
     UpdateAsset,
+    UpdateStore,
     UsingProcessOut,
     WhichPlace,
     place_of,
+    worth_of,
 )
+from apps.core.actors import Actor
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.rows import RowViewSet
-from apps.tenancy.views.places import FOLDER_PARAMETERS, folder_for
+from apps.tenancy.views.places import FOLDER_PARAMETERS, TENANT_PARAMETER, folder_for, tenant_for
 
+UPKEEP = Actor.system("assets")
 _OWN = AssetValue.objects.filter(for_folder=None, for_machine=None, for_robot=None)
 _ROWS = (
     Asset.objects.alive()
     .select_related("folder")
     .prefetch_related(Prefetch("values", queryset=_OWN, to_attr="own_value"))
 )
-_CHANGES: Mapping[str, Any] = {"partial_update": UpdateAsset, "set_value": SetValue, "remove_value": WhichPlace}
+_CHANGES: Mapping[str, Any] = {
+    "partial_update": UpdateAsset,
+    "set_value": SetValue,
+    "remove_value": WhichPlace,
+    "reveal": Reveal,
+}
 
 
 class _OfAssets(RowViewSet):
@@ -52,7 +66,7 @@ class _OfAssets(RowViewSet):
         """Make one in the folder that the body or a header names."""
         asked = self.asked()
         folder = folder_for(request, self.actor, asked.pop("folder", None))
-        return self.created(services.create_asset(folder, actor=self.actor, **asked, **fields))
+        return self.created(services.create_asset(folder, actor=self.actor, **worth_of(asked), **fields))
 
     def partial_update(self, request: Request, id: Any) -> Response:
         """Change an asset. Its type stays: what is stored was checked by it."""
@@ -67,7 +81,7 @@ class _OfAssets(RowViewSet):
     def values(self, request: Request, id: Any) -> Response:
         """List what an asset is worth in which place, the newest first. The nearest counts: robot, machine, folder."""
         rows: QuerySet[AssetValue] = AssetValue.objects.filter(asset_id=self.get_object().pk)
-        rows = rows.select_related("for_folder", "for_machine", "for_robot")
+        rows = rows.select_related("for_folder", "for_machine", "for_robot", "store")
         pages = NewestFirst()
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(AssetValueOut(page, many=True).data)
@@ -86,8 +100,19 @@ class _OfAssets(RowViewSet):
         """Set what an asset is worth: in a folder, on a machine, on a robot, or where none of these has a value."""
         asset: Any = self.get_object()
         asked = self.asked()
-        services.set_value(asset, actor=self.actor, place=place_of(asked), **asked)
+        services.set_value(asset, actor=self.actor, place=place_of(asked), **worth_of(asked))
         return self.answer(self.shown(asset))
+
+    @extend_schema(responses=RevealedOut)
+    @action(detail=True, methods=["post"])
+    def reveal(self, request: Request, id: Any) -> Response:
+        """Show one secret to a person, who has signed in within the last minutes and says why. An API key cannot."""
+        asset: Any = self.get_object()
+        asked = self.asked()
+        text = services.reveal_asset(asset, actor=self.actor, place=place_of(asked), **asked)
+        response = Response({"value": text}, headers={"Cache-Control": "no-store"})
+        response.holds_secret = True  # type: ignore[attr-defined]
+        return response
 
     @action(detail=True, methods=["post"], url_path="remove-value")
     def remove_value(self, request: Request, id: Any) -> Response:
@@ -124,3 +149,45 @@ class CredentialViewSet(_OfAssets):
     def create(self, request: Request) -> Response:
         """Make a credential of a kind, with its public fields in `value` and its secret ones in `secrets`."""
         return self.make(request, type=AssetType.CREDENTIAL)
+
+
+class CredentialStoreViewSet(RowViewSet):
+    """Stores of credentials: the one that is here, and those of others from which secrets are read."""
+
+    http_method_names = ["get", "head", "post", "put", "patch", "delete", "options"]
+    queryset = CredentialStore.objects.alive()
+    serializer_class = StoreOut
+    filterset_class = StoreFilters
+    orderings = ("name", "created_at")
+    input_serializers = {"create": CreateStore, "update": UpdateStore, "partial_update": UpdateStore}
+
+    def list(self, request: Request) -> Response:
+        """List the stores, with the one that is here, the newest first."""
+        services.ensure_own_stores(actor=UPKEEP)
+        return super().list(request)
+
+    @extend_schema(parameters=[TENANT_PARAMETER])
+    def create(self, request: Request) -> Response:
+        """Name a store of others: HashiCorp Vault with a secrets engine KV of version 2."""
+        tenant = tenant_for(request, self.actor)
+        return self.created(services.create_store(tenant, actor=self.actor, **self.asked()))
+
+    def update(self, request: Request, id: Any) -> Response:
+        """Change a store. With another address it takes the token again."""
+        return self.operate(services.update_store)
+
+    def partial_update(self, request: Request, id: Any) -> Response:
+        """Change a store. With another address it takes the token again."""
+        return self.operate(services.update_store)
+
+    def destroy(self, request: Request, id: Any) -> Response:
+        """Take a store in which nothing lies out of every list. Its token is forgotten."""
+        return self.remove(services.delete_store)
+
+    @extend_schema(responses=TestedOut)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, id: Any) -> Response:
+        """Ask the store whether it is there and lets us in; 503 says what is wrong."""
+        store: Any = self.get_object()
+        services.try_store(store, actor=self.actor)
+        return Response({"ok": True})

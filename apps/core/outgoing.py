@@ -109,7 +109,8 @@ def send(
     try:
         sent = {"User-Agent": "bv-orchestrator", "Accept": "application/json", "Connection": "close"}
         call.request(method, f"{target}?{parts.query}" if parts.query else target, body, sent | dict(headers or {}))
-        answer = _read(call.getresponse(), parts, most_bytes)
+        with call.getresponse() as response:
+            answer = _read(response, parts, most_bytes)
         if call.is_given_up:  # What has no length seems whole wherever it ends.
             raise TimeoutError
         return answer
@@ -118,7 +119,7 @@ def send(
         raise Unreachable(f"{_place(parts)} {why}.", retry_after=30) from None
     finally:
         watch.cancel()
-        call.close()
+        call.end()
 
 
 class _Call(http.client.HTTPConnection):
@@ -139,6 +140,12 @@ class _Call(http.client.HTTPConnection):
         self.sock.settimeout(TOTAL_SECONDS)
         if self.is_given_up:
             raise TimeoutError
+
+    def end(self) -> None:
+        """Close what there is."""
+        self.close()
+        if self._held is not None:
+            self._held.close()
 
     def give_up(self) -> None:
         """End it, wherever it is: drop by drop an answer could take for ever."""

@@ -9,7 +9,7 @@ import pytest
 
 from apps.accounts import services as accounts
 from apps.accounts.models import ApiToken, User
-from apps.assets.models import Asset
+from apps.assets.models import Asset, CredentialStore
 from apps.audit.models import AuditEntry
 from apps.console.models import Tick
 from apps.events.models import Event
@@ -180,6 +180,7 @@ KINDS: dict[type[Any], tuple[Callable[[Tenant], Any], str]] = {
     ItemFile: (item_file, ""),
     FileStore: (file_store, "queues.view_filestore"),
     StoredFile: (stored_file, ""),
+    CredentialStore: (make.credential_store, "assets.view_credentialstore"),
     Asset: (asset, "assets.view_asset"),
     NamedLimit: (limit, "processes.view_namedlimit"),
     Job: (job, "jobs.view_job"),

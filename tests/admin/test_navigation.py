@@ -34,7 +34,8 @@ def test_a_superuser_sees_every_place():
 
     assert everything == [
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
-        "File stores", "Assets", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots", "Tenants", "Folders",
+        "File stores", "Assets", "Credential stores", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots",
+        "Tenants", "Folders",
         "Users", "Groups", "Roles", "Role assignments", "API keys", "Settings", "Mail",
         "Schedule", "Audit", "Events",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from apps.accounts import services as accounts
 from apps.accounts.admin import sharing
 from apps.accounts.models import ApiToken, User
 from apps.assets import services as assets
-from apps.assets.models import Asset
+from apps.assets.models import Asset, CredentialStore
 from apps.audit.models import AuditEntry, Outcome
 from apps.console.models import Tick
 from apps.events.models import Event
@@ -93,6 +93,12 @@ def limit_beside_a_process() -> NamedLimit:
 def group_and_somebody() -> Group:
     make.user()
     return rows.group(make.tenant())
+
+
+def own_store() -> CredentialStore:
+    tenant = make.tenant()
+    assets.ensure_own_stores(actor=SYSTEM)
+    return CredentialStore.objects.get(tenant=tenant)
 
 
 def asset_of_two_places() -> Asset:
@@ -185,6 +191,10 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Asset, "set"): (some(rows.asset), {"value": "y"}, "asset.set"),
     (Asset, "edit"): (some(rows.asset), {"description": "Other"}, "asset.updated"),
     (Asset, "remove"): (asset_of_two_places, {"place": FIRST}, "asset.value_removed"),
+    (Asset, "reveal"): (make.credential, {"reason": "locked out"}, "asset.revealed"),
+    (CredentialStore, "test"): (own_store, {}, "credentialstore.tested"),
+    (CredentialStore, "edit"): (make.credential_store, {"description": "Other"}, "credentialstore.updated"),
+    (CredentialStore, "delete"): (make.credential_store, {}, "credentialstore.deleted"),
     (Asset, "delete"): (some(rows.asset), {}, "asset.deleted"),
     (NamedLimit, "share"): (limit_beside_a_process, {"process": FIRST, "units": 1}, "limit.updated"),
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
@@ -333,6 +343,8 @@ CREATIONS: dict[type[Any], tuple[Callable[[Tenant], dict[str, Any]], str]] = {
     FileStore: (lambda of: {"name": "Rates", "folder": make.folder(of).pk}, "filestore.created"),
     Asset: (lambda of: {"name": "Rate", "folder": make.folder(of).pk, "usable_by": "folder", "notice_days": 14,
                         "value": "7"}, "asset.created"),
+    CredentialStore: (lambda of: {"name": "Vault", "tenant": of.pk, "address": "https://v.example", "token": "x",
+                                  "mount": "secret"}, "credentialstore.created"),
     NamedLimit: (lambda of: {"name": "SAP", "folder": make.folder(of).pk, "capacity": 3}, "limit.created"),
     Brake: (lambda of: {"place": of.pk, "reason": "the bank is down", "holds_triggers": "on"}, "brake.set"),
     Calendar: (

@@ -58,7 +58,13 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "assets.change_asset": "Change assets, and whose jobs may use them",
         "assets.set_asset": "Set values of assets",
         "assets.use_asset": "Let processes use what is secret in assets",
+        "assets.reveal_asset": "See what is secret in assets, with a reason and a fresh sign-in",
         "assets.delete_asset": "Delete assets",
+        "assets.view_credentialstore": "See stores of credentials",
+        "assets.add_credentialstore": "Name stores of credentials",
+        "assets.change_credentialstore": "Change and test stores of credentials",
+        "assets.use_credentialstore": "Let assets lie in stores of others",
+        "assets.delete_credentialstore": "Delete stores of credentials",
     },
     "Queues": {
         "queues.view_queue": "See queues and how they do",

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from apps.assets.models import Asset, UsableBy
 from apps.assets.rules import AssetType, CredentialKind, refuse_unfit_schema
 from apps.assets.services import _writing
+from apps.assets.services._writing import Elsewhere
 from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
@@ -31,6 +32,7 @@ def create_asset(
     type: str,
     value: Any = None,
     secrets: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere | None = None,
     kind: str = "",
     schema: Any = None,
     **fields: Any,
@@ -39,13 +41,14 @@ def create_asset(
 
     ``value`` is what may be seen of it: all of it, or the public fields of a credential of a ``kind``. ``secrets`` are
     sealed: ``{"value": …}`` of a secret, the secret fields of a credential. ``schema`` names the fields of a credential
-    of a kind of one's own. Raises ``Invalid`` naming each wrong field.
+    of a kind of one's own, ``elsewhere`` the store of others in which the secret ones lie. Raises ``Invalid`` naming
+    each wrong field.
     """
     rbac.require(actor, "assets.add_asset", folder)
     asset = Asset(folder=folder, tenant_id=folder.tenant_id, type=type, kind=kind, schema=schema)
     _fill(asset, fields)
     _refuse_unfit_kind(asset)
-    checked = _writing.checked(asset, value, secrets)
+    checked = _writing.checked(asset, value, secrets, elsewhere)
     _save(asset)
     _writing.store(asset, _writing.EVERYWHERE, checked, actor=actor)
     audit.record(actor, "asset.created", asset, after=_facts(asset) | {"type": type, "kind": kind})

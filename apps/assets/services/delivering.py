@@ -10,9 +10,10 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.assets.models import Asset, UsableBy
+from apps.assets.services._sources import delivered
 from apps.audit import services as audit
 from apps.core.actors import Actor
-from apps.core.errors import NotAllowed, NotFound
+from apps.core.errors import NotAllowed, NotFound, Unavailable
 from apps.rbac import services as rbac
 from apps.robots.models import Robot
 from apps.tenancy.models import Folder
@@ -33,14 +34,14 @@ class Delivered:
     secrets: Mapping[str, str]
 
 
-@transaction.atomic
 def deliver_asset(
     asset: Asset, *, actor: Actor, robot: Robot, folder: Folder, execution: UUID, is_listed: bool
 ) -> Delivered:
     """Hand out the secrets of an asset for an execution that goes on, on ``robot`` in ``folder``.
 
     The caller has seen that the execution is open, and whether its process is listed for the asset. Raises
-    ``NotUsable``, and ``NotFound`` where nothing is stored for that place.
+    ``NotUsable``, ``NotFound`` where nothing is stored for that place, and ``Unavailable`` where it lies elsewhere and
+    cannot be had. It may call others over the network: no transaction may wait for it.
     """
     rbac.require(actor, "assets.use_asset", asset)
     if asset.usable_by == UsableBy.LISTED and not is_listed:
@@ -54,5 +55,12 @@ def deliver_asset(
     if value is None:
         raise NotFound(f"The asset “{asset.name}” has no value here.", code="no_value")
     facts = {"execution": str(execution), "place": value.place}
-    audit.record(actor, "asset.delivered", asset, after=facts)
-    return Delivered(asset, value.value, value.unseal())
+    try:
+        public, secrets = delivered(value)
+    except Unavailable as refusal:
+        with transaction.atomic():
+            audit.record(actor, "asset.not_delivered", asset, after=facts | {"why": str(refusal)})
+        raise
+    with transaction.atomic():
+        audit.record(actor, "asset.delivered", asset, after=facts)
+    return Delivered(asset, public, secrets)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from apps.assets.models import Asset, AssetValue
 from apps.assets.services import _writing
-from apps.assets.services._writing import EVERYWHERE, Place
+from apps.assets.services._writing import EVERYWHERE, Elsewhere, Place
 from apps.audit import services as audit
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound
@@ -24,17 +24,19 @@ def set_value(
     actor: Actor,
     value: Any = None,
     secrets: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere | None = None,
     place: Place = EVERYWHERE,
 ) -> AssetValue:
-    """Set what an asset is worth: everywhere else, or in one place. ``value`` and ``secrets`` are as for a new one.
+    """Set what an asset is worth: everywhere else, or in one place. ``value`` and ``secrets`` are as for a new one;
+    ``elsewhere`` names the store of others in which the secret fields lie.
 
     Raises ``Invalid`` naming each wrong field, ``Conflict``.
     """
     rbac.require(actor, "assets.set_asset", asset)
     _refuse_foreign(asset, place)
     _writing.lock(asset)
-    stored = _writing.store(asset, place, _writing.checked(asset, value, secrets), actor=actor)
-    audit.record(actor, "asset.set", asset, after={"place": stored.place, "value": stored.value})
+    stored = _writing.store(asset, place, _writing.checked(asset, value, secrets, elsewhere), actor=actor)
+    audit.record(actor, "asset.set", asset, after={"place": stored.place, "value": stored.value} | _where(stored))
     events.record("asset.set", asset, data={"place": stored.place}, actor=actor)
     return stored
 
@@ -52,6 +54,10 @@ def remove_value(asset: Asset, *, actor: Actor, place: Place) -> None:
     found.delete()
     audit.record(actor, "asset.value_removed", asset, before={"place": found.place, "value": found.value})
     events.record("asset.set", asset, data={"place": found.place}, actor=actor)
+
+
+def _where(stored: AssetValue) -> dict[str, Any]:
+    return {"store": stored.store.name, "path": stored.path} if stored.store is not None else {}
 
 
 def _refuse_foreign(asset: Asset, place: Place) -> None:

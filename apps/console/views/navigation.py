@@ -80,6 +80,8 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("File stores", "folder_open", "queues_filestore_changelist", "queues.view_filestore",
                   beside="queues_storedfile_changelist"),
             Place("Assets", "key", "assets_asset_changelist", "assets.view_asset"),
+            Place("Credential stores", "encrypted", "assets_credentialstore_changelist",
+                  "assets.view_credentialstore"),
             Place("Limits", "data_thresholding", "processes_namedlimit_changelist", "processes.view_namedlimit"),
         ),
     ),

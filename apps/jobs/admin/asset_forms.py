@@ -8,9 +8,9 @@ from typing import Any, Final
 from django import forms
 from django.db.models import QuerySet
 
-from apps.assets.models import Asset, AssetValue
+from apps.assets.models import Asset, AssetValue, CredentialStore, StoreType
 from apps.assets.rules import AssetType, CredentialKind, Fields
-from apps.assets.services import Place
+from apps.assets.services import EVERYWHERE, REASON_LENGTH, Elsewhere, Place
 from apps.core.admin.forms import OperatorForm, Section
 from apps.core.admin.typed_json import JsonObject, JsonText
 from apps.robots.models import Machine, Robot
@@ -25,6 +25,11 @@ _SCHEMA_HELP: Final = (
 )
 
 
+_ELSEWHERE: Final = Section(
+    "From another store", ("store", "path", "keys"), "What is secret may lie in a store of others instead of here."
+)
+
+
 class WorthForm(OperatorForm):
     """Asks what an asset is worth, with a field for each part of a credential."""
 
@@ -35,12 +40,27 @@ class WorthForm(OperatorForm):
         return asset
 
     def offer(self) -> None:
-        """Ask for what its type has."""
-        self.fields |= _fields_of(self.about)
+        """Ask for what its type has, and where that lies if there are stores of others."""
+        parts = _fields_of(self.about)
+        stores = CredentialStore.objects.alive().filter(type=StoreType.VAULT).visible_to(self.actor)
+        stores = stores.filter(tenant_id=self.row.tenant_id) if self.row is not None else stores
+        if self.about.is_secret and stores.exists():
+            for name in self.about.fields.secret:
+                parts[name].required = False
+            parts |= _fields_of_stores(stores)
+        self.fields |= parts
 
     def clean(self) -> dict[str, Any]:
         """Return what was filled in as the services take it."""
         asked: dict[str, Any] = dict(super().clean() or {})
+        store, path, keys = (asked.pop(name, None) for name in _ELSEWHERE.fields)
+        worth = self._worth(asked)
+        if store is None:
+            return worth
+        hidden = {name: text for name, text in (worth["secrets"] or {}).items() if text}
+        return worth | {"secrets": hidden, "elsewhere": Elsewhere(store, path or "", keys or {})}
+
+    def _worth(self, asked: dict[str, Any]) -> dict[str, Any]:
         if self.about.type == AssetType.SECRET:
             return asked | {"value": None, "secrets": {"value": asked.get("value", "")}}
         if not self.about.kind:
@@ -87,6 +107,14 @@ def _fields_of_credential(parts: Fields) -> dict[str, forms.Field]:
     return public | {name: _hidden(words(name), required=name not in optional) for name in parts.secret}
 
 
+def _fields_of_stores(stores: QuerySet[CredentialStore]) -> dict[str, forms.Field]:
+    return {
+        "store": forms.ModelChoiceField(stores.order_by("name"), required=False, empty_label="Here, sealed"),
+        "path": forms.CharField(required=False, max_length=500, help_text="Such as team/bank."),
+        "keys": JsonObject(required=False, help_text="An object: secret field, and its key there if not the same."),
+    }
+
+
 def words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
@@ -103,6 +131,7 @@ class NewAssetForm(WorthForm):
     sections = (
         Section("Who is given it", ("usable_by", "exclusive")),
         Section("Until when", ("expires_at", "notice_days")),
+        _ELSEWHERE,
     )
     folder = FolderField(help_text="It holds in the folders inside as well.")
 
@@ -134,6 +163,7 @@ class SetForm(WorthForm):
         Section(
             "Where", ("folder", "machine", "robot"), "Choose one, or none. The nearest counts: robot, machine, folder."
         ),
+        _ELSEWHERE,
     )
 
     def offer(self) -> None:
@@ -171,7 +201,33 @@ class RemoveForm(OperatorForm):
         return Place(**self.cleaned_data["place"].place_columns)
 
 
+class RevealForm(OperatorForm):
+    """Asks why, and what: one field of the value in one place."""
+
+    reason = forms.CharField(
+        label="Reason",
+        min_length=REASON_LENGTH[0],
+        max_length=REASON_LENGTH[1],
+        help_text="It is kept in the audit trail, with your name.",
+    )
+    place = ValueField(AssetValue.objects.none(), label="Where", required=False, empty_label="Everywhere else")
+
+    def offer(self) -> None:
+        places: Any = self.fields["place"]
+        places.queryset = values_of(self.row).exclude(for_folder=None, for_machine=None, for_robot=None)
+        named = self.row.fields.secret
+        if len(named) > 1:
+            self.fields["field"] = forms.ChoiceField(label="What", choices=[(name, words(name)) for name in named])
+        elif not named:
+            self.fields["field"] = forms.CharField(label="Field", help_text="The name of the secret field.")
+
+    def clean_place(self) -> Place:
+        """Return the place that the value is for."""
+        value = self.cleaned_data["place"]
+        return Place(**value.place_columns) if value is not None else EVERYWHERE
+
+
 def values_of(asset: Asset) -> QuerySet[AssetValue]:
     """Return what an asset is worth where, the one for everywhere else first."""
     values: QuerySet[AssetValue] = AssetValue.objects.filter(asset=asset).order_by("pk")
-    return values.select_related("for_folder", "for_machine", "for_robot")
+    return values.select_related("for_folder", "for_machine", "for_robot", "store")

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from apps.assets import services
 from apps.assets.models import Asset, AssetValue, Expiry
@@ -17,10 +18,19 @@ from apps.core.admin import display
 from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter, choice
 from apps.core.admin.forms import OperatorForm
-from apps.core.admin.operations import Creation, Operation
+from apps.core.admin.operations import Creation, Operation, Secret
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import Facts, Page, Table
-from apps.jobs.admin.asset_forms import SETTINGS, AssetForm, NewAssetForm, RemoveForm, SetForm, values_of, words
+from apps.jobs.admin.asset_forms import (
+    SETTINGS,
+    AssetForm,
+    NewAssetForm,
+    RemoveForm,
+    RevealForm,
+    SetForm,
+    values_of,
+    words,
+)
 from apps.processes.models import Process
 
 MOST_SHOWN = 100
@@ -52,6 +62,11 @@ def shown(asset: Asset, value: Any) -> Any:
     if asset.type == AssetType.CREDENTIAL:
         return ", ".join(f"{words(name)}: {text}" for name, text in (value or {}).items()) or display.badge("sealed")
     return display.as_json(value) if asset.type in (AssetType.JSON, AssetType.BOOLEAN) else value
+
+
+def _with_store(value: AssetValue, seen: Any) -> Any:
+    """Say as well where the rest lies, if not here."""
+    return format_html("{} from {} at {}", seen, display.link(value.store), value.path) if value.store else seen
 
 
 @display.column("Type")
@@ -161,6 +176,19 @@ class AssetAdmin(OperatorAdmin):
             applies=lambda asset: asset.values.count() > 1,
         ),
         Operation(
+            name="reveal",
+            title="Reveal",
+            permission="assets.reveal_asset",
+            service=services.reveal_asset,
+            explain="One secret is shown to you, once. Who looked, when and why stays in the audit trail.",
+            form=RevealForm,
+            icon="visibility",
+            button="Show it to me",
+            applies=lambda asset: asset.is_secret,
+            is_sensitive=True,
+            then=lambda asset, text: Secret(f"What is secret in {asset}", text, "It is not shown again by itself."),
+        ),
+        Operation(
             name="delete",
             title="Delete",
             permission="assets.delete_asset",
@@ -197,7 +225,8 @@ class AssetAdmin(OperatorAdmin):
 
     def page(self, request: HttpRequest, row: Any) -> Page:
         values = [
-            [one.place, shown(row, one.value), display.moment(one.changed_at), one.changed_by] for one in values_of(row)
+            [one.place, _with_store(one, shown(row, one.value)), display.moment(one.changed_at), one.changed_by]
+            for one in values_of(row)
         ]
         using = Process.objects.alive().visible_to(self.actor(request)).filter(may_use=row).order_by("name")
         facts = [

@@ -65,9 +65,11 @@ def set_asset(found: Found, *, actor: Actor, value: Any = None, secrets: Mapping
     assets.set_value(found.asset, actor=actor, value=value, secrets=secrets)
 
 
-@transaction.atomic
 def deliver_secret(found: Found, *, actor: Actor) -> Delivered:
-    """Hand what is secret in an asset to an execution that goes on. Raises ``NotUsable``, ``NotFound``."""
+    """Hand what is secret in an asset to an execution that goes on.
+
+    Raises ``NotUsable``, ``NotFound``, ``Unavailable``. No transaction may wait for it.
+    """
     rbac.require(actor, "assets.use_asset", found.asset)
     execution = found.execution
     return assets.deliver_asset(
