@@ -66,6 +66,8 @@ NOT_OPERATIONS = {
     "audit.text_of": READ,
     "audit.oldest_unsealed_at": READ,
     "audit.verify_seals": READ,
+    "console.file_facts": READ,
+    "console.lines": READ,
     "encryption.flaws_of_keys": READ,
     "encryption.has_signed": READ,
     "encryption.public_keys": READ,
@@ -115,6 +117,7 @@ NOT_OPERATIONS = {
     "jobs.advance_tick": "one autocommit statement: the heartbeat of the plane itself",
 }
 ASKS_NO_PERMISSION = {
+    "console.note_export": "it spans tenants: it asks where the actor may, and refuses whoever may nowhere",
     "accounts.confirm_sign_in": OWN_PROOF,
     "robots.enrol_robot": CREDENTIAL,
     "robots.meet_machine": CREDENTIAL,

@@ -72,7 +72,7 @@ def wrong_with(route: str, response: Any) -> list[str]:
     kind = response.headers["Content-Type"].partition(";")[0]
     if kind not in content:
         return [f"{kind} is not described"]
-    if not kind.endswith("json"):
+    if not kind.endswith("json") or kind.endswith("ndjson"):
         return []
     errors = schema_of(operation, response.status_code, kind).iter_errors(json.loads(response.whole))
     return [f"{error.json_path}: {error.message[:200]}" for error in errors]

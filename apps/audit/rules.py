@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -81,6 +81,31 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[s
         {name: before[name] for name in names if name in before},
         {name: after[name] for name in names if name in after},
     )
+
+
+#: What kind of act an action is, by the verb that ends its name. Whatever is not named is ``other``.
+ACTION_TYPES: Final[Mapping[str, str]] = {
+    "created": "created|uploaded|added|registered|enrolled|bound|token_issued|invited|imported|restored",
+    "modified": "updated|changed|renamed|set|replaced|rotated|regenerated|upgraded|prioritised|written|reviewed"
+    "|assigned|shared|unshared|rewrapped|reencrypted|reassigned|moved",
+    "deleted": "deleted|removed|revoked|dropped|pruned|destroyed|deregistered|purged|lifted",
+    "status_changed": "enabled|disabled|activated|deactivated|paused|resumed|suspended|cancelled|killed|stop_requested"
+    "|retried|requeued|failed|failed_by_hand|error_cleared|broken|drained|fired|locked|unlocked",
+    "login": "signed_in|logged_in",
+    "logout": "signed_out|logged_out",
+}
+OTHER: Final = "other"
+
+
+def verbs_of(action_type: str) -> str:
+    """Return the regular expression of the actions of a type; for ``other``, of those that are not of it."""
+    verbs = ACTION_TYPES.get(action_type) or "|".join(ACTION_TYPES.values())
+    return rf"[._]({verbs})$"
+
+
+def type_of(action: str) -> str:
+    """Return what kind of act an action is."""
+    return next((kind for kind in ACTION_TYPES if re.search(verbs_of(kind), action)), OTHER)
 
 
 def canonical(values: Mapping[str, Any]) -> bytes:

@@ -3,7 +3,7 @@
 from apps.core.api.routes import api_path
 from apps.runner.views import artefacts, belonging, children, files, robots
 from apps.runner.views import items as own_items
-from apps.runner.views.bv import access, assets, items, queues, spans
+from apps.runner.views.bv import access, assets, audit, items, queues, spans
 from apps.runner.views.bv import robots as bv
 from apps.runner.views.bv.falling import or_canonical
 from apps.runner.views.management import MachineKeyViewSet, RobotSwitchViewSet
@@ -59,6 +59,8 @@ bv_patterns = [
     api_path("queue-items/<uuid:item>", or_canonical(items.one, "GET", "PUT", "DELETE")),
     api_path("queue-items/<str:handle>/status", items.set_status),
     api_path("queue-items/<uuid:item>/requeue", items.requeue),
+    api_path("audit", audit.collection),
+    api_path("audit/<uuid:entry>", audit.one),
 ]
 
 urlpatterns = [

@@ -126,3 +126,26 @@ def test_the_history_button_shows_to_those_who_may_read_the_trail():
 
     assert f"target={robot.pk}" in text_of(reader.open(robot))
     assert f"target={robot.pk}" not in text_of(other.open(robot))
+
+
+def test_the_list_is_exported_as_it_is_narrowed_and_its_numbers_are_shown():
+    robot = make.robot()
+    tenant = robot.tenant
+    robots.drain_robot(robot, actor=make.SYSTEM)
+    exporter = Visitor(make.user("audit.view_auditentry", "audit.export_entry", inside=tenant))
+    reader = Visitor(make.user("audit.view_auditentry", inside=tenant))
+    address, numbers = list_of(AuditEntry), f"{list_of(AuditEntry)}statistics/"
+
+    shown = text_of(exporter.get(address, target=str(robot.pk), since="all"))
+    file = exporter.get(f"{address}export/csv/", target=str(robot.pk), since="all")
+    table = b"".join(file.streaming_content).decode()
+
+    assert f"export/csv/?target={robot.pk}" in shown
+    assert "robot.drained" in table
+    assert table.count(str(robot.pk)) == AuditEntry.objects.filter(target_id=robot.pk).count()
+    assert AuditEntry.objects.filter(action="audit.exported", tenant_id=tenant.pk).count() == 1
+    assert "export/csv" not in text_of(reader.get(address))
+    assert reader.get(f"{address}export/csv/").status_code == 403
+    assert exporter.get(f"{address}export/odd/").status_code == 404
+    assert "robot.drained" in text_of(reader.get(numbers, days="1"))
+    assert Visitor(make.user("robots.view_robot", inside=tenant)).get(numbers).status_code in (403, 404)

@@ -165,6 +165,7 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Audit and events": {
         "audit.view_auditentry": "Read the audit trail",
+        "audit.export_entry": "Export the audit trail",
         "events.view_event": "Read events",
     },
 }

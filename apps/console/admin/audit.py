@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.paginator import InfinitePaginator
 
 from apps.audit.models import AuditEntry, Outcome
-from apps.console.admin import tenants
+from apps.console import services
+from apps.console.admin import audit_numbers, tenants
 from apps.core.actors import PERSON
 from apps.core.admin import display
 from apps.core.admin.base import SimpleListFilter
@@ -61,17 +63,10 @@ def actor(entry: AuditEntry) -> SafeString:
     )
 
 
-@cache
-def _kinds() -> Mapping[str, str]:
-    """Return what rows are called in words, by the names of their models."""
-    return {str(one._meta.model_name): str(one._meta.verbose_name) for one in apps.get_models()}
-
-
 @display.column("To what")
 def target(entry: AuditEntry) -> str:
     """Name the row it was done to."""
-    kind, name = _kinds().get(entry.target_kind, entry.target_kind), entry.target_name
-    return (name if name.startswith(kind) else f"{kind} {name}").strip() or display.NOTHING
+    return entry.target_in_words or display.NOTHING
 
 
 @display.column("Outcome")
@@ -118,6 +113,44 @@ class AuditEntryAdmin(OperatorAdmin):
             display.chips(request, "outcome__exact", outcomes),
             display.chips(request, "since", windows, default=WindowFilter.default),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, with the ways to take it along as it is narrowed, and to its numbers."""
+        acts = [("Numbers…", reverse("admin:audit_auditentry_statistics"))]
+        if self.admin_site.holds(request, services.EXPORT):
+            query = request.GET.urlencode()
+            acts += [
+                (title, f"{reverse('admin:audit_auditentry_export', args=[form])}?{query}")
+                for title, form in (("Export CSV", "csv"), ("Export JSON", "jsonl"))
+            ]
+        return super().changelist_view(request, {**(extra_context or {}), "list_acts": acts})
+
+    def own_urls(self) -> list[URLPattern]:
+        return [
+            self.url("export/<str:form>/", "export", self.export_view),
+            self.url("statistics/", "statistics", self.statistics_view),
+        ]
+
+    def export_view(self, request: HttpRequest, form: str) -> HttpResponseBase:
+        """Send what the list is narrowed to as a file, however long it is."""
+        if form not in services.FORMATS or not self.has_view_permission(request):
+            raise Http404
+        shown, window = self.get_changelist_instance(request), WindowFilter.span_of(request)
+        rows = services.note_export(shown.queryset, actor=self.actor(request), form=form, asked=request.GET.dict())
+        among = rbac.visible(AuditEntry.objects.all(), self.actor(request), services.EXPORT)
+        among = among.between(timezone.now() - window if window else None, None)
+        media_type, name = services.file_facts(form)
+        return StreamingHttpResponse(
+            services.lines(rows, form, of=among),
+            content_type=media_type,
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    def statistics_view(self, request: HttpRequest) -> HttpResponse:
+        """Show how much was done: by kind of act, by whom and on which day."""
+        if not self.has_view_permission(request):
+            raise Http404
+        return audit_numbers.page(self, request, self.visible(request))
 
     def history_address(self, request: HttpRequest, row: Any) -> str:
         """Return nothing: these pages are the history."""

@@ -65,6 +65,12 @@ class WindowFilter(SimpleListFilter):
         asked = super().value()
         return asked if asked in [name for name, *_ in self.windows] else self.default
 
+    @classmethod
+    def span_of(cls, request: HttpRequest) -> timedelta | None:
+        """Return how far back a request looks; ``None``: as far as there is anything."""
+        spans = {name: window for name, _, window in cls.windows}
+        return spans.get(request.GET.get(cls.parameter_name, ""), spans[cls.default])
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         window = next(window for name, _, window in self.windows if name == self.value())
         return queryset if window is None else queryset.filter(pk__gte=ids.first_id_at(timezone.now() - window))

@@ -1,17 +1,28 @@
-"""Who did what to which object, and the seals over it."""
+"""Who did what to which object."""
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache, reduce
+from operator import or_
+from typing import Final
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.audit import rules
+from apps.core import ids
 from apps.core.actors import JOB, PERSON, ROBOT, SERVICE, SYSTEM
-from apps.core.models import Row
 from apps.core.streams import Stream, StreamQuerySet
+
+#: How far back a search looks that names no time.
+SEARCHED: Final = timedelta(days=30)
+#: Ids carry the clock of the process that made them, which may differ from the database's.
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 class Outcome(models.TextChoices):
@@ -25,6 +36,30 @@ class AuditEntryQuerySet(StreamQuerySet):
     def about(self, target: models.Model) -> AuditEntryQuerySet:
         """Return what was done to one row, newest first."""
         return self.filter(target_id=target.pk, target_kind=target._meta.model_name).order_by("-seq")
+
+    def of_type(self, action_type: str) -> AuditEntryQuerySet:
+        """Return the acts of one kind (``rules.ACTION_TYPES``)."""
+        pattern = rules.verbs_of(action_type)
+        is_other = action_type == rules.OTHER
+        return self.exclude(action__regex=pattern) if is_other else self.filter(action__regex=pattern)
+
+    def matching(self, text: str) -> AuditEntryQuerySet:
+        """Return what names ``text``: as its action, its actor, its target or its reason."""
+        names = ("action", "actor_name", "target_name", "reason")
+        return self.filter(reduce(or_, (Q(**{f"{name}__icontains": text}) for name in names)))
+
+    def between(self, since: datetime | None, until: datetime | None) -> AuditEntryQuerySet:
+        """Return what was done from one moment until before another, found by the time-ordered ids."""
+        rows = self
+        if since is not None:
+            rows = rows.filter(id__gte=ids.first_id_at(since - CLOCKS_DIFFER), ts__gte=since)
+        if until is not None:
+            rows = rows.filter(id__lt=ids.first_id_at(until + CLOCKS_DIFFER), ts__lt=until)
+        return rows
+
+    def lately(self) -> AuditEntryQuerySet:
+        """Return the time in which is searched where nobody says another: no index helps to find a text."""
+        return self.between(timezone.now() - SEARCHED, None)
 
 
 class AuditEntry(Stream):
@@ -75,46 +110,23 @@ class AuditEntry(Stream):
     def __str__(self) -> str:
         return f"{self.action} by {self.actor_name}"
 
-
-class AuditSeal(Row):
-    """A batch of one tenant's entries, chained entry by entry and seal by seal; ``rules`` says how.
-
-    Whoever keeps a copy of the newest seal's hash can tell whether anything before it was changed, by whomever. Seals
-    outlive their entries: when a partition is dropped, a seal with ``dropped_before`` says so in the chain, and its
-    ``summary`` how many entries went and of which time. Each is signed, so that nobody who only gets at the database
-    can write a chain anew; those from before there were signatures have none.
-    """
-
-    tenant_id = models.UUIDField(null=True, editable=False)
-    number = models.PositiveIntegerField(editable=False)
-    previous = models.BinaryField(max_length=32)
-    count = models.PositiveIntegerField(editable=False)
-    members = models.BinaryField()
-    root = models.BinaryField(max_length=32)
-    last_xid = models.BigIntegerField(editable=False)
-    last_seq = models.BigIntegerField(editable=False)
-    dropped_before = models.DateTimeField(null=True, editable=False)
-    summary = models.JSONField(null=True, editable=False)
-    hash = models.BinaryField(max_length=32)
-    key = models.CharField(max_length=16, blank=True, default="", editable=False, help_text="Name of the signing key.")
-    signature = models.BinaryField(max_length=64, null=True)
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "number"], name="audit_seal_numbered", nulls_distinct=False),
-        ]
-        indexes = [models.Index(fields=["-last_xid", "-last_seq"], name="audit_seal_newest")]
-
-    def __str__(self) -> str:
-        return f"seal {self.number} of {self.tenant_id or 'the installation'}"
+    @property
+    def action_type(self) -> str:
+        """What kind of act it was (``rules.ACTION_TYPES``)."""
+        return rules.type_of(self.action)
 
     @property
-    def member_ids(self) -> list[UUID]:
-        """The sealed entries' ids, in order."""
-        return [identity for identity, _ in self.links]
+    def target_in_words(self) -> str:
+        """The row it was done to, with what such rows are called; empty where there is none."""
+        kind, name = in_words(self.target_kind), self.target_name
+        return (name if name.startswith(kind) else f"{kind} {name}").strip()
 
-    @property
-    def links(self) -> list[tuple[UUID, bytes]]:
-        """Each sealed entry's id with the chain's hash after it."""
-        return rules.unpack(bytes(self.members))
+
+@cache
+def _kinds() -> Mapping[str, str]:
+    return {str(one._meta.model_name): str(one._meta.verbose_name) for one in apps.get_models()}
+
+
+def in_words(kind: str) -> str:
+    """Return what rows are called, by the name of their model."""
+    return _kinds().get(kind, kind)
