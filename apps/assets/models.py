@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apps.assets.rules import LONGEST_NAME, AssetType, CredentialKind, Fields, fields_of
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.encryption.models import SealedField, seal, unseal
 from apps.rbac import services as rbac
@@ -71,7 +72,7 @@ class AssetQuerySet(models.QuerySet["Asset"]):
         return max(found, key=lambda asset: asset.folder.depth, default=None)
 
 
-class Asset(TenantRow):
+class Asset(Binnable, TenantRow):
     """A named value. What it is worth may differ by folder, machine and robot; the nearest counts."""
 
     folder = InTenant("tenancy.Folder", related_name="+")
@@ -112,7 +113,6 @@ class Asset(TenantRow):
     )
     told_expiring_at = models.DateTimeField(null=True, editable=False)
     told_expired_at = models.DateTimeField(null=True, editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = AssetQuerySet.as_manager()
 
@@ -131,6 +131,7 @@ class Asset(TenantRow):
             ),
             models.CheckConstraint(name="asset_schema_is_custom", condition=Q(schema__isnull=True) | Q(kind="custom")),
         ]
+        indexes = [in_bin("asset")]
         permissions = [
             ("set_asset", "Can set values of assets"),
             ("use_asset", "Can let a job use what is secret in an asset"),

@@ -37,7 +37,7 @@ from apps.assets.serializers import (
 from apps.core.actors import Actor
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
-from apps.core.api.rows import RowViewSet
+from apps.core.api.rows import Restore, RowViewSet
 from apps.tenancy.views.places import FOLDER_PARAMETERS, TENANT_PARAMETER, folder_for, tenant_for
 
 UPKEEP = Actor.system("assets")
@@ -48,6 +48,7 @@ _ROWS = (
     .prefetch_related(Prefetch("values", queryset=_OWN, to_attr="own_value"))
 )
 _CHANGES: Mapping[str, Any] = {
+    "restore": Restore,
     "partial_update": UpdateAsset,
     "set_value": SetValue,
     "remove_value": WhichPlace,
@@ -75,6 +76,14 @@ class _OfAssets(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take an asset out of every list. Jobs that ask for it from now on are told that there is none."""
         return self.remove(services.delete_asset)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take it back out of the bin, with all its values.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_asset)
 
     @extend_schema(responses=AssetValueOut(many=True))
     @action(detail=True)
@@ -141,6 +150,7 @@ class CredentialViewSet(_OfAssets):
     """Credentials: the assets that log in somewhere, by kind. What is secret in them only ever comes in."""
 
     queryset = _ROWS.filter(type=AssetType.CREDENTIAL)
+    restorable = Asset.objects.filter(type=AssetType.CREDENTIAL)
     serializer_class = CredentialOut
     filterset_class = CredentialFilters
     input_serializers = {"create": CreateCredential, **_CHANGES}

@@ -10,6 +10,7 @@ from django.db.models.functions import JSONObject, Lower
 
 from apps.core import statements
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.errors import NotFound
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.packages.rules.manifests import identity
@@ -34,14 +35,13 @@ class PackageQuerySet(models.QuerySet["Package"]):
         return self.annotate(latest=newest_version_of(OuterRef("pk")))
 
 
-class Package(TenantRow):
+class Package(Binnable, TenantRow):
     """A named automation in a folder; what runs are its versions."""
 
     folder = InTenant("tenancy.Folder", related_name="+")
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=2000, blank=True)
     kind = models.CharField(max_length=8, choices=AutomationKind, default=AutomationKind.RPA)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = PackageQuerySet.as_manager()
 
@@ -51,6 +51,7 @@ class Package(TenantRow):
             SameTenant("folder", name="package_folder_same_tenant"),
             models.UniqueConstraint("folder", Lower("name"), name="package_name_free", condition=Q(deleted_at=None)),
         ]
+        indexes = [in_bin("package")]
 
     def __str__(self) -> str:
         return self.name

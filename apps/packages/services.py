@@ -11,16 +11,16 @@ from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
-from apps.core import ids
+from apps.core import bin, ids
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotFound, Problem
 from apps.events import services as events
 from apps.packages.models import Entrypoint, Package, PackageVersion
-from apps.packages.rules.manifests import Manifest
+from apps.packages.rules.manifests import Manifest, identity
 from apps.packages.rules.problems import Problem as FileProblem
 from apps.packages.rules.problems import shown
 from apps.packages.rules.validation import Report
@@ -114,10 +114,34 @@ def delete_package(package: Package, *, actor: Actor) -> None:
         raise InUse(f"“{package.name}” is used by {', '.join(names)}. Change or delete those first.")
     for version in package.versions.filter(deleted_at=None):
         _refuse_needed(version)
-    PackageVersion.objects.filter(package=package, deleted_at=None).update(deleted_at=Now(), is_active=False)
-    Package.objects.filter(pk=package.pk).update(deleted_at=Now())
+    bin.put(package, by=actor)
+    # The same moment says which versions went with it, and come back with it.
+    package.refresh_from_db(fields=["deleted_at"])
+    package.versions.filter(deleted_at=None).update(deleted_at=package.deleted_at)
     audit.record(actor, "package.deleted", package, before={"name": package.name})
     events.record("package.deleted", package)
+
+
+@transaction.atomic
+def restore_package(package: Package, *, actor: Actor, name: str | None = None) -> Package:
+    """Take a package back out of the bin, with the versions that were deleted with it, as active as they were.
+
+    Raises ``Conflict`` as ``bin.take_back`` does, and where the file of a version was published again meanwhile.
+    """
+    rbac.require(actor, "packages.delete_package", package)
+    if name is not None and (problem := identity.name_problem(name.strip())):
+        raise Invalid.field("name", problem)
+    package.refresh_from_db(fields=["deleted_at"])
+    versions = package.versions.filter(deleted_at=package.deleted_at)
+    mine = versions.values("sha256")
+    again = PackageVersion.objects.alive().filter(folder=package.folder, sha256__in=mine).first()
+    if package.is_in_bin and again is not None:
+        raise Conflict(f"A file of “{package.name}” was published again, as {again}.", code="published_again")
+    versions.update(deleted_at=None)
+    bin.take_back(package, name=name)
+    audit.record(actor, "package.restored", package, after={"name": package.name})
+    events.record("package.restored", package)
+    return package
 
 
 @transaction.atomic
@@ -311,6 +335,7 @@ def _is_older(name: str, before: datetime) -> bool:
 
 
 def _named_files() -> QuerySet[PackageVersion, str]:
-    """A deleted version keeps its file for a while: jobs made for it may still be in line."""
-    wanted = Q(deleted_at=None) | Q(deleted_at__gt=Now() - DELETED_FILES_KEPT)
+    """A deleted version keeps its file for a while: jobs made for it may be in line, or its package in the bin."""
+    came_back = Q(package__purged_at=None, deleted_at=F("package__deleted_at")) & ~Q(package__deleted_by="")
+    wanted = Q(deleted_at=None) | Q(deleted_at__gt=Now() - DELETED_FILES_KEPT) | came_back
     return PackageVersion.objects.filter(wanted).values_list("storage_name", flat=True)

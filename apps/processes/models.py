@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 
 from apps.core import statements
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.errors import Conflict
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.packages.models import AutomationKind, Entrypoint, PackageVersion, newest_version_of
@@ -53,7 +54,7 @@ class NothingToRun(Conflict):
     code = "nothing_to_run"
 
 
-class Process(TenantRow):
+class Process(Binnable, TenantRow):
     """A runnable catalogue entry: what runs, with which defaults, on which robots, how often at once."""
 
     folder = InTenant("tenancy.Folder", related_name="+")
@@ -164,7 +165,6 @@ class Process(TenantRow):
     )
     enabled = models.BooleanField(default=True)
     revision = models.PositiveIntegerField(default=1, editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = ProcessQuerySet.as_manager()
 
@@ -193,6 +193,7 @@ class Process(TenantRow):
             ),
             models.CheckConstraint(name="process_max_attempts_positive", condition=Q(max_attempts__gte=1)),
         ]
+        indexes = [in_bin("process")]
         permissions = [("run_process", "Can run a process")]
         verbose_name_plural = "processes"
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.core.streams import Period, Stream
 from apps.core.tokens import Token
@@ -132,8 +133,10 @@ class EnrolmentKeyFolder(TenantRow):
         return f"{self.key} for {self.folder}"
 
 
-class Machine(TenantRow):
+class Machine(Binnable, TenantRow):
     """A computer on which robots run. Its enrolment key lets robots introduce themselves."""
+
+    NAMED_WITHIN = ("tenant",)
 
     name = models.CharField(max_length=100)
     description = models.CharField(max_length=500, blank=True)
@@ -145,7 +148,6 @@ class Machine(TenantRow):
     info = models.JSONField(default=dict, editable=False)
     last_seen_at = models.DateTimeField(null=True, editable=False)
     made_by = InTenant(EnrolmentKey, null=True, related_name="machines", editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = MachineQuerySet.as_manager()
 
@@ -158,6 +160,7 @@ class Machine(TenantRow):
             ),
             models.UniqueConstraint("tenant", Lower("name"), name="machine_name_free", condition=Q(deleted_at=None)),
         ]
+        indexes = [in_bin("machine")]
         permissions = [("enrol_machine", "Can make and regenerate a machine's key")]
 
     def __str__(self) -> str:
@@ -232,8 +235,10 @@ class RobotQuerySet(models.QuerySet["Robot"]):
         return self.filter(Exists(current))
 
 
-class Robot(TenantRow):
+class Robot(Binnable, TenantRow):
     """A worker identity that pulls jobs. What it shows as its status is derived, never stored."""
+
+    NAMED_WITHIN = ("tenant",)
 
     machine = InTenant(Machine, related_name="robots")
     name = models.CharField(max_length=100)
@@ -257,7 +262,6 @@ class Robot(TenantRow):
     )
     error = models.CharField(max_length=300, blank=True, editable=False)
     error_at = models.DateTimeField(null=True, editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = RobotQuerySet.as_manager()
 
@@ -272,6 +276,7 @@ class Robot(TenantRow):
             ),
         ]
         indexes = [
+            in_bin("robot"),
             models.Index(fields=["machine"], name="robot_by_machine"),
             GinIndex(fields=["labels"], name="robot_labels"),
         ]

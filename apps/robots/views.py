@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.rows import Reason, Restore, RowViewSet
 from apps.robots import services
 from apps.robots.filters import EnrolmentKeyFilters, MachineFilters
 from apps.robots.models import EnrolmentKey, Machine
@@ -37,7 +37,7 @@ class MachineViewSet(RowViewSet):
     serializer_class = MachineOut
     filterset_class = MachineFilters
     orderings = ("name", "created_at")
-    input_serializers = {"create": CreateMachine, "partial_update": UpdateMachine}
+    input_serializers = {"restore": Restore, "create": CreateMachine, "partial_update": UpdateMachine}
 
     @extend_schema(parameters=[TENANT_PARAMETER], responses={201: NewMachineOut})
     def create(self, request: Request) -> Response:
@@ -53,6 +53,14 @@ class MachineViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take a machine without robots out of every list. Its key ends."""
         return self.remove(services.delete_machine)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a machine back out of the bin. It has no key: `regenerate-key` makes one.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_machine)
 
 
 class EnrolmentKeyViewSet(RowViewSet):

@@ -11,6 +11,7 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
 from apps.core.states import Stateful
 from apps.rbac import services as rbac
@@ -65,14 +66,15 @@ class FolderQuerySet(models.QuerySet["Folder"]):
         return rbac.visible(self, actor, "tenancy.view_folder")
 
 
-class Folder(TenantRow):
+class Folder(Binnable, TenantRow):
     """The place inside a tenant where work lives. Folders nest, and what is granted on one reaches down."""
+
+    NAMED_WITHIN = ("tenant", "parent")
 
     parent = InTenant("self", null=True, blank=True, related_name="children")
     name = models.CharField(max_length=100)
     path = models.CharField(max_length=MAX_FOLDER_DEPTH * 33 + 1, editable=False)
     is_default = models.BooleanField(default=False, editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = FolderQuerySet.as_manager()
 
@@ -92,7 +94,10 @@ class Folder(TenantRow):
                 fields=["tenant"], name="folder_one_default", condition=Q(is_default=True, deleted_at=None)
             ),
         ]
-        indexes = [models.Index(fields=["path"], name="folder_by_path", opclasses=["text_pattern_ops"])]
+        indexes = [
+            in_bin("folder"),
+            models.Index(fields=["path"], name="folder_by_path", opclasses=["text_pattern_ops"]),
+        ]
         ordering = ["name"]
 
     def __str__(self) -> str:

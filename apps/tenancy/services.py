@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.audit import services as audit
-from apps.core import ids
+from apps.core import bin, ids
 from apps.core.actors import Actor
 from apps.core.columns import refuse_unfit
 from apps.core.errors import Conflict, Invalid, Problem
@@ -131,9 +131,23 @@ def delete_folder(folder: Folder, *, actor: Actor) -> None:
     if Folder.objects.alive().filter(parent=folder).exists():
         raise Conflict("There are folders inside. Delete those first.")
     _refuse_filled(folder)
-    Folder.objects.filter(pk=folder.pk).update(deleted_at=Now())
+    bin.put(folder, by=actor)
     audit.record(actor, "folder.deleted", folder, before={"name": folder.name})
     events.record("folder.deleted", folder)
+
+
+@transaction.atomic
+def restore_folder(folder: Folder, *, actor: Actor, name: str | None = None) -> Folder:
+    """Take a folder back out of the bin with the roles held on it; what was deleted in it before stays deleted.
+
+    Raises ``Conflict`` as ``bin.take_back`` does, and while the folder above is gone.
+    """
+    rbac.require(actor, "tenancy.delete_folder", folder)
+    bin.refuse_if_gone(folder.parent, "The folder above,")
+    bin.take_back(folder, name=None if name is None else _folder_name(name))
+    audit.record(actor, "folder.restored", folder, after={"name": folder.name})
+    events.record("folder.restored", folder)
+    return folder
 
 
 @transaction.atomic

@@ -112,6 +112,18 @@ def shared_limit() -> NamedLimit:
     return processes.share_limit(limit, actor=SYSTEM, process=Process.objects.get(tenant=limit.tenant))
 
 
+def binned(maker: Callable[[], Any], delete: Callable[..., Any]) -> Callable[[], Any]:
+    """A row that lies in the bin."""
+
+    def make_and_delete() -> Any:
+        row = maker()
+        delete(row, actor=SYSTEM)
+        row.refresh_from_db()
+        return row
+
+    return make_and_delete
+
+
 class SentAgain(SimpleUploadedFile):
     """A file that can be sent more than once."""
 
@@ -142,6 +154,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Tenant, "resume"): (lambda: tenancy.suspend_tenant(make.tenant(), actor=SYSTEM), {}, "tenant.resumed"),
     (Folder, "rename"): (some(rows.folder), {"name": "Other"}, "folder.renamed"),
     (Folder, "delete"): (some(rows.folder), {}, "folder.deleted"),
+    (Folder, "restore"): (binned(some(rows.folder), tenancy.delete_folder), {}, "folder.restored"),
     (User, "edit"): (some(rows.user), {"name": "Ann", "time_zone": "Asia/Tokyo"}, "user.updated"),
     (User, "password"): (some(rows.user), {"password": make.PASSWORD, "again": make.PASSWORD}, "user.password_changed"),
     (User, "disable"): (some(rows.user), {}, "user.disabled"),
@@ -155,6 +168,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Group, "delete"): (some(rows.group), {}, "group.deleted"),
     (RoleAssignment, "revoke"): (some(rows.assignment), {}, "role.revoked"),
     (Package, "delete"): (some(rows.package), {}, "package.deleted"),
+    (Package, "restore"): (binned(some(rows.package), packages.delete_package), {}, "package.restored"),
     (PackageVersion, "deactivate"): (make.package_version, {}, "package.version_deactivated"),
     (PackageVersion, "activate"): (inactive_version, {}, "package.version_activated"),
     (PackageVersion, "delete"): (make.package_version, {}, "package.version_deleted"),
@@ -164,6 +178,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Process, "disable"): (make.process, {"reason": "broken"}, "process.disabled"),
     (Process, "enable"): (lambda: processes.disable_process(make.process(), actor=SYSTEM), {}, "process.enabled"),
     (Process, "delete"): (make.process, {}, "process.deleted"),
+    (Process, "restore"): (binned(make.process, processes.delete_process), {}, "process.restored"),
     (Job, "stop"): (lambda: make.running_job().job, {}, "job.stop_requested"),
     (Job, "cancel"): (make.job, {"reason": "wrong month"}, "job.cancelled"),
     (Job, "kill"): (lambda: make.running_job().job, {}, "job.killed"),
@@ -177,6 +192,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Queue, "pause"): (make.queue, {"reason": "the bank is down"}, "queue.paused"),
     (Queue, "resume"): (lambda: queues.pause_queue(make.queue(), actor=SYSTEM), {}, "queue.resumed"),
     (Queue, "delete"): (make.queue, {}, "queue.deleted"),
+    (Queue, "restore"): (binned(make.queue, queues.delete_queue), {}, "queue.restored"),
     (QueueItem, "requeue"): (failed_item, {}, "item.requeued"),
     (QueueItem, "review"): (failed_item, {"status": "verified", "comment": "booked by hand"}, "item.reviewed"),
     (QueueItem, "prioritise"): (make.item, {"priority": "7"}, "item.prioritised"),
@@ -196,6 +212,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (CredentialStore, "edit"): (make.credential_store, {"description": "Other"}, "credentialstore.updated"),
     (CredentialStore, "delete"): (make.credential_store, {}, "credentialstore.deleted"),
     (Asset, "delete"): (some(rows.asset), {}, "asset.deleted"),
+    (Asset, "restore"): (binned(some(rows.asset), assets.delete_asset), {}, "asset.restored"),
     (NamedLimit, "share"): (limit_beside_a_process, {"process": FIRST, "units": 1}, "limit.updated"),
     (NamedLimit, "edit"): (some(rows.limit), {"capacity": "4"}, "limit.updated"),
     (NamedLimit, "unshare"): (shared_limit, {"process": FIRST}, "limit.updated"),
@@ -221,9 +238,11 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Trigger, "unskip"): (
         lambda: triggers.skip_next_time(make.trigger(), actor=SYSTEM), {}, "trigger.skip_withdrawn"),
     (Trigger, "delete"): (make.trigger, {}, "trigger.deleted"),
+    (Trigger, "restore"): (binned(make.trigger, triggers.delete_trigger), {}, "trigger.restored"),
     (Machine, "edit"): (make.machine, {"name": "Other", "labels": "linux, gpu"}, "machine.updated"),
     (Machine, "key"): (make.machine, {}, "machine.key_regenerated"),
     (Machine, "delete"): (make.machine, {}, "machine.deleted"),
+    (Machine, "restore"): (binned(make.machine, robots.delete_machine), {}, "machine.restored"),
     (EnrolmentKey, "edit"): (make.enrolment_key, {"name": "Other", "networks": "10.0.0.0/8"}, "enrolment_key.updated"),
     (EnrolmentKey, "replace"): (make.enrolment_key, {}, "enrolment_key.replaced"),
     (EnrolmentKey, "revoke"): (make.enrolment_key, {"reason": "leaked"}, "enrolment_key.revoked"),
@@ -238,6 +257,7 @@ OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any],
     (Robot, "disable"): (make.robot, {}, "robot.disabled"),
     (Robot, "rotate"): (make.robot, {}, "robot.token_rotated"),
     (Robot, "delete"): (make.robot, {}, "robot.deleted"),
+    (Robot, "restore"): (binned(make.robot, robots.delete_robot), {}, "robot.restored"),
 }  # fmt: skip
 EVERY_OPERATION = pytest.mark.parametrize(
     ("model", "name", "maker", "asked", "written"),

@@ -1,7 +1,7 @@
 """Making assets, giving them values, and handing out what is secret in them."""
 
 from apps.assets.services._writing import EVERYWHERE, Elsewhere, Place
-from apps.assets.services.assets import SETTABLE, create_asset, delete_asset, update_asset
+from apps.assets.services.assets import SETTABLE, create_asset, delete_asset, restore_asset, update_asset
 from apps.assets.services.delivering import Delivered, NotUsable, deliver_asset
 from apps.assets.services.expiring import tell_of_expiry
 from apps.assets.services.revealing import REASON_LENGTH, reveal_asset
@@ -23,6 +23,7 @@ __all__ = [
     "deliver_asset",
     "ensure_own_stores",
     "remove_value",
+    "restore_asset",
     "reveal_asset",
     "set_value",
     "tell_of_expiry",

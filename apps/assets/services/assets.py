@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 
 from apps.assets.models import Asset, UsableBy
 from apps.assets.rules import AssetType, CredentialKind, refuse_unfit_schema
 from apps.assets.services import _writing
 from apps.assets.services._writing import Elsewhere
 from apps.audit import services as audit
+from apps.core import bin
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
@@ -76,9 +76,19 @@ def delete_asset(asset: Asset, *, actor: Actor) -> None:
     """Take an asset out of every list. Jobs that ask for it from now on are told that there is none."""
     rbac.require(actor, "assets.delete_asset", asset)
     _writing.lock(asset)
-    Asset.objects.filter(pk=asset.pk).update(deleted_at=Now())
+    bin.put(asset, by=actor)
     audit.record(actor, "asset.deleted", asset, before=_facts(asset))
     events.record("asset.deleted", asset)
+
+
+@transaction.atomic
+def restore_asset(asset: Asset, *, actor: Actor, name: str | None = None) -> Asset:
+    """Take an asset back out of the bin with all its values. Raises ``Conflict`` as ``bin.take_back`` does."""
+    rbac.require(actor, "assets.delete_asset", asset)
+    bin.take_back(asset, name=name)
+    audit.record(actor, "asset.restored", asset, after=_facts(asset))
+    events.record("asset.restored", asset)
+    return asset
 
 
 def _facts(asset: Asset) -> dict[str, Any]:

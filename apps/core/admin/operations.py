@@ -56,6 +56,8 @@ class Operation:
     service_for_many: Perform | None = None
     #: Whether it stands beside the row's name, or in the menu with the rarer ones.
     is_main: bool = False
+    #: It is for rows that lie in the bin; all others are for rows that do not.
+    is_for_bin: bool = False
     #: Makes the answer out of what the service returned: a row to go to, or a secret to show.
     then: Callable[[Any, Any], Model | Secret | None] = lambda row, result: None
     #: Where the row is gone afterwards, the list is what comes next.

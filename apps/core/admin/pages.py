@@ -17,7 +17,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from apps.core.admin import display, refusals
+from apps.core.admin import bins, display, refusals
 from apps.core.admin.access import GuardedAdmin
 from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation, Operation, Secret, Tally, for_each
@@ -126,6 +126,7 @@ class OperatorAdmin(GuardedAdmin):
         rare = [one for one in possible if not one.is_main]
         return {
             "page": page,
+            "bin_notice": bins.notice(row),
             "operations": [one for one in possible if one.is_main],
             "more_operations": sorted(rare, key=lambda one: one.tone == "danger"),
             "history_url": self.history_address(request, row),
@@ -238,9 +239,10 @@ class OperatorAdmin(GuardedAdmin):
 
     def possible_operations(self, request: HttpRequest, row: Any) -> list[Operation]:
         """Return the operations that make sense for a row as it is and that the person may do to it."""
-        if getattr(row, "deleted_at", None) is not None:
+        is_deleted = getattr(row, "deleted_at", None) is not None
+        if is_deleted and not getattr(row, "is_in_bin", False):
             return []
-        sensible = [operation for operation in self.operations if operation.applies(row)]
+        sensible = [one for one in self.operations if one.is_for_bin == is_deleted and one.applies(row)]
         may = {one: self.allows(request, one, row) for one in {operation.permission for operation in sensible}}
         return [operation for operation in sensible if may[operation.permission]]
 

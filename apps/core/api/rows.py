@@ -9,10 +9,10 @@ from django.db.models import Model, QuerySet
 from rest_framework import mixins, serializers
 from rest_framework.response import Response
 
-from apps.core.api.identifiers import IdField
+from apps.core.api.identifiers import IdField, parse_id
 from apps.core.api.serializers import InputSerializer
 from apps.core.api.views import ApiViewSet
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, NotFound
 
 
 class RowField(IdField):
@@ -61,6 +61,12 @@ class Reason(InputSerializer):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
 
 
+class Restore(InputSerializer):
+    """Another name, where the old one was given away meanwhile."""
+
+    name = serializers.CharField(required=False, max_length=200)
+
+
 class RowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
     """Rows that can be listed and read, and on which services operate.
 
@@ -69,6 +75,8 @@ class RowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
     """
 
     basename: str
+    #: What can be had back from the bin: rows that know ``visible_to(actor)``, where they are not all of the model.
+    restorable: Any = None
 
     def operate(self, operation: Callable[..., Any], **extra: Any) -> Response:
         """Call a service on the row of the address with what the body says; answer with the row as it is then."""
@@ -81,6 +89,15 @@ class RowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
         """Call a service that takes the row of the address away."""
         operation(self.get_object(), actor=self.actor)
         return Response(status=204)
+
+    def take_back(self, operation: Callable[..., Any]) -> Response:
+        """Call a service that takes the row of the address back out of the bin; answer with the row as it is then."""
+        rows: Any = self.queryset.model._default_manager if self.restorable is None else self.restorable.all()
+        row = rows.visible_to(self.actor).filter(pk=parse_id(self.kwargs["id"]), purged_at=None).first()
+        if row is None:
+            raise NotFound(f"There is no such {rows.model._meta.verbose_name}.")
+        operation(row, actor=self.actor, **self.asked())
+        return self.answer(self.shown(row))
 
     def created(self, row: Model, **shown_once: Any) -> Response:
         """Answer with a new row, its address, and what is shown only now."""

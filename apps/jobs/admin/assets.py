@@ -14,7 +14,7 @@ from apps.assets import services
 from apps.assets.models import Asset, AssetValue, Expiry
 from apps.assets.rules import AssetType
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter, choice
 from apps.core.admin.forms import OperatorForm
@@ -198,6 +198,11 @@ class AssetAdmin(OperatorAdmin):
             tone="danger",
             done="The asset is deleted.",
             ends_row=True,
+        ),
+        bins.restoration(
+            "assets.delete_asset",
+            services.restore_asset,
+            "It comes back with all its values; jobs that ask for it are given them again.",
         ),
     ]
 

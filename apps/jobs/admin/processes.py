@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.access import Links
 from apps.core.admin.filters import RelatedFilter, choice, yes_no
 from apps.core.admin.forms import OperatorForm, ReasonForm
@@ -179,6 +179,11 @@ class ProcessAdmin(OperatorAdmin):
             tone="danger",
             done="The process is deleted.",
             ends_row=True,
+        ),
+        bins.restoration(
+            "processes.delete_process",
+            services.restore_process,
+            "It comes back as it was; its triggers fire again. Its package must not be in the bin.",
         ),
         *sharing.OPERATIONS,
     ]

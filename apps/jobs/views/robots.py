@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api.rows import RowViewSet
+from apps.core.api.rows import Restore, RowViewSet
 from apps.jobs.filters import RobotFilters
 from apps.jobs.models import Job, why, with_open_executions, with_status
 from apps.jobs.serializers.robots import NewRobotOut, RobotOut, RobotWhyOut, TokenOut
@@ -30,6 +30,7 @@ class RobotViewSet(RowViewSet):
     filterset_class = RobotFilters
     orderings = ("name", "created_at")
     input_serializers = {
+        "restore": Restore,
         "create": CreateRobot,
         "partial_update": UpdateRobot,
         "start_maintenance": StartMaintenance,
@@ -61,6 +62,14 @@ class RobotViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take a robot out of every list. Refused while it runs something."""
         return self.remove(services.delete_robot)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a robot back out of the bin. Its old tokens stay dead: rotate, or let its machine's key give one.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_robot)
 
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, id: Any) -> Response:

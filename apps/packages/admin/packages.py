@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.filters import RelatedFilter, choice
 from apps.core.admin.forms import FileInput, OperatorForm
 from apps.core.admin.operations import Creation, Operation
@@ -119,6 +119,11 @@ class PackageAdmin(OperatorAdmin):
             tone="danger",
             done="The package is deleted.",
             ends_row=True,
+        ),
+        bins.restoration(
+            "packages.delete_package",
+            services.restore_package,
+            "It comes back with the versions that were deleted with it.",
         ),
         *sharing.OPERATIONS,
     ]

@@ -13,6 +13,7 @@ from apps.processes.services.processes import (
     delete_process,
     disable_process,
     enable_process,
+    restore_process,
     update_process,
     upgrade_process,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "delete_process",
     "disable_process",
     "enable_process",
+    "restore_process",
     "share_limit",
     "unshare_limit",
     "update_limit",

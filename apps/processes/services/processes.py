@@ -9,11 +9,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.db.models.functions import Now
 
 from apps.assets.models import Asset
 from apps.audit import services as audit
 from apps.configuration.models import Setting
+from apps.core import bin
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
@@ -138,9 +138,23 @@ def delete_process(process: Process, *, actor: Actor) -> None:
     rbac.require(actor, "processes.delete_process", process)
     if process.jobs.filter(status__in=["pending", "waiting", "running", "cancelling"]).exists():
         raise Conflict(f"“{process.name}” has unfinished jobs. Cancel them or let them end.", code="has_jobs")
-    Process.objects.filter(pk=process.pk).update(deleted_at=Now())
+    bin.put(process, by=actor)
     audit.record(actor, "process.deleted", process, before=_facts(process))
     events.record("process.deleted", process)
+
+
+@transaction.atomic
+def restore_process(process: Process, *, actor: Actor, name: str | None = None) -> Process:
+    """Take a process back out of the bin; its triggers fire again. Refused while its package is gone.
+
+    Raises ``Conflict`` as ``bin.take_back`` does.
+    """
+    rbac.require(actor, "processes.delete_process", process)
+    bin.refuse_if_gone(process.package, "Its package")
+    bin.take_back(process, name=name)
+    audit.record(actor, "process.restored", process, after=_facts(process))
+    events.record("process.restored", process)
+    return process
 
 
 def _lock(process: Process) -> None:

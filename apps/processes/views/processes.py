@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.assets.models import Asset
-from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.rows import Reason, Restore, RowViewSet
 from apps.processes import services
 from apps.processes.filters import ProcessFilters
 from apps.processes.models import Process
@@ -38,6 +38,7 @@ class ProcessViewSet(RowViewSet):
     filterset_class = ProcessFilters
     orderings = ("name", "priority", "created_at")
     input_serializers = {
+        "restore": Restore,
         "create": CreateProcess,
         "partial_update": UpdateProcess,
         "upgrade": UpgradeProcess,
@@ -66,6 +67,14 @@ class ProcessViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take a process out of every list; its jobs stay. Refused while jobs of it are unfinished."""
         return self.remove(services.delete_process)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a process back out of the bin; its triggers fire again. Refused while its package is in the bin.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_process)
 
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, id: Any) -> Response:

@@ -13,7 +13,7 @@ from django.urls import URLPattern, reverse
 
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.filters import RelatedFilter, yes_no
 from apps.core.admin.forms import ReasonForm
 from apps.core.admin.operations import Creation, Operation
@@ -124,6 +124,7 @@ class QueueAdmin(UploadPages):
             done="The queue is deleted.",
             ends_row=True,
         ),
+        bins.restoration("queues.delete_queue", services.restore_queue, "It comes back with all its items."),
         *sharing.OPERATIONS,
     ]
 

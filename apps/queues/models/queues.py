@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
 
@@ -32,7 +33,7 @@ class QueueQuerySet(models.QuerySet["Queue"]):
         return rbac.visible(self, actor, "queues.view_queue")
 
 
-class Queue(TenantRow):
+class Queue(Binnable, TenantRow):
     """A place where items wait. Times are in seconds."""
 
     folder = InTenant("tenancy.Folder", related_name="+")
@@ -90,7 +91,6 @@ class Queue(TenantRow):
         editable=False,
         help_text="What payloads must look like now.",
     )
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = QueueQuerySet.as_manager()
 
@@ -106,6 +106,7 @@ class Queue(TenantRow):
             ),
             models.CheckConstraint(name="queue_max_attempts_positive", condition=Q(max_attempts__gte=1)),
         ]
+        indexes = [in_bin("queue")]
         permissions = [("pause_queue", "Can pause and resume a queue")]
 
     def __str__(self) -> str:

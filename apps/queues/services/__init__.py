@@ -43,6 +43,7 @@ from apps.queues.services.queues import (
     create_queue,
     delete_queue,
     pause_queue,
+    restore_queue,
     resume_queue,
     update_queue,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "request_item_change",
     "requeue_item",
     "reserve_items",
+    "restore_queue",
     "resume_queue",
     "review_item",
     "settle_execution",

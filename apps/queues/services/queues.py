@@ -7,9 +7,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Max
-from django.db.models.functions import Now
 
 from apps.audit import services as audit
+from apps.core import bin
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.core.schemas import schema_validator
@@ -88,9 +88,19 @@ def delete_queue(queue: Queue, *, actor: Actor) -> None:
     _lock(queue)
     if queue.items.alive().filter(status__in=[ItemStatus.NEW, ItemStatus.IN_PROGRESS]).exists():
         raise Conflict(f"“{queue.name}” has unfinished items. Delete them or let them be worked on.", code="has_items")
-    Queue.objects.filter(pk=queue.pk).update(deleted_at=Now())
+    bin.put(queue, by=actor)
     audit.record(actor, "queue.deleted", queue, before=_facts(queue))
     events.record("queue.deleted", queue)
+
+
+@transaction.atomic
+def restore_queue(queue: Queue, *, actor: Actor, name: str | None = None) -> Queue:
+    """Take a queue back out of the bin with all its items. Raises ``Conflict`` as ``bin.take_back`` does."""
+    rbac.require(actor, "queues.delete_queue", queue)
+    bin.take_back(queue, name=name)
+    audit.record(actor, "queue.restored", queue, after=_facts(queue))
+    events.record("queue.restored", queue)
+    return queue
 
 
 def _lock(queue: Queue) -> None:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
-from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.rows import Reason, Restore, RowViewSet
 from apps.queues import services
 from apps.queues.filters import QueueFilters
 from apps.queues.models import Queue, QueueSchema
@@ -39,6 +39,7 @@ class QueueViewSet(RowViewSet):
     orderings = ("name", "created_at")
     query_parameters = {"schemas": PAGE_PARAMETERS}
     input_serializers = {
+        "restore": Restore,
         "create": CreateQueue,
         "partial_update": UpdateQueue,
         "pause": Reason,
@@ -62,6 +63,14 @@ class QueueViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take a queue out of every list; its items stay as history. Refused while any is unfinished."""
         return self.remove(services.delete_queue)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a queue back out of the bin, with all its items.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_queue)
 
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, id: Any) -> Response:

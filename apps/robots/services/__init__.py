@@ -18,7 +18,7 @@ from apps.robots.services.enrolment_keys import (
     revoke_enrolment_key,
     update_enrolment_key,
 )
-from apps.robots.services.leaving import RobotBusy, delete_robot, deregister_robot, sweep_ephemeral_robot
+from apps.robots.services.leaving import RobotBusy, delete_robot, deregister_robot, restore_robot, sweep_ephemeral_robot
 from apps.robots.services.machines import (
     MachineHasRobots,
     create_machine,
@@ -26,6 +26,7 @@ from apps.robots.services.machines import (
     machine_of_key,
     meet_machine,
     replace_key,
+    restore_machine,
     update_machine,
 )
 from apps.robots.services.robots import (
@@ -88,6 +89,8 @@ __all__ = [
     "renew_derived_token",
     "replace_enrolment_key",
     "replace_key",
+    "restore_machine",
+    "restore_robot",
     "revoke_enrolment_key",
     "rotate_own_token",
     "rotate_token",

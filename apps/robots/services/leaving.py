@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
+from apps.core import bin
 from apps.core.actors import Actor
 from apps.core.errors import Conflict
 from apps.events import services as events
@@ -26,9 +27,24 @@ class RobotBusy(Conflict):
 def delete_robot(robot: Robot, *, actor: Actor) -> None:
     """Take a robot out of every list; its name is free again, its tokens end, its history stays."""
     rbac.require(actor, "robots.delete_robot", robot)
-    _take_out(robot, f"“{robot.name}” is running jobs. Drain it first, or kill them.", "deleted")
+    _take_out(robot, f"“{robot.name}” is running jobs. Drain it first, or kill them.", "deleted", by=actor)
     audit.record(actor, "robot.deleted", robot, before=_making.facts(robot))
     events.record("robot.deleted", robot)
+
+
+@transaction.atomic
+def restore_robot(robot: Robot, *, actor: Actor, name: str | None = None) -> Robot:
+    """Take a robot back out of the bin. Its old tokens stay dead: it takes a new one, or asks with its machine's key.
+
+    Raises ``Conflict`` as ``bin.take_back`` does, and while its machine is gone.
+    """
+    rbac.require(actor, "robots.delete_robot", robot)
+    bin.refuse_if_gone(robot.machine, "Its machine")
+    bin.take_back(robot, name=None if name is None else _checks.name(name))
+    _making.next_generation(robot)
+    audit.record(actor, "robot.restored", robot, after=_making.facts(robot))
+    events.record("robot.restored", robot)
+    return robot
 
 
 @transaction.atomic
@@ -82,11 +98,16 @@ def _take_along(machine: Machine, actor: Actor) -> None:
         events.record("machine.deleted", machine)
 
 
-def _take_out(robot: Robot, busy: str, reason: str) -> None:
-    """End a robot's session, then look what it runs: a claim holds the session, so none comes in between."""
+def _take_out(robot: Robot, busy: str, reason: str, *, by: Actor | None = None) -> None:
+    """End a robot's session, then look what it runs: a claim holds the session, so none comes in between.
+
+    What somebody (``by``) takes out lies in the bin; what left by itself does not.
+    """
     current = RobotSession.objects.filter(robot=robot, ended_at=None)
     current.update(ended_at=Now(), end_reason=reason, waits_until=None)
     if robot.executions.filter(status="running").exists():
         raise RobotBusy(busy)
-    Robot.objects.filter(pk=robot.pk).update(deleted_at=Now())
+    if by is not None:
+        bin.put(robot, by=by)
+    Robot.objects.filter(pk=robot.pk, deleted_at=None).update(deleted_at=Now())
     RobotToken.objects.filter(RobotToken.good_after(Now()), robot=robot).update(revoked_at=Now())

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.audit import services as audit
-from apps.core import tokens
+from apps.core import bin, tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, NotAllowed, NotSignedIn
 from apps.events import services as events
@@ -72,10 +72,23 @@ def delete_machine(machine: Machine, *, actor: Actor) -> None:
     _checks.lock(machine)  # A robot may be registering with its key at this moment.
     if Robot.objects.alive().filter(machine=machine).exists():
         raise MachineHasRobots(f"“{machine.name}” still has robots. Delete or move those first.")
-    Machine.objects.filter(pk=machine.pk).update(deleted_at=Now())
+    bin.put(machine, by=actor)
     MachineKey.objects.filter(machine=machine, revoked_at=None).update(revoked_at=Now())
     audit.record(actor, "machine.deleted", machine, before=_facts(machine))
     events.record("machine.deleted", machine)
+
+
+@transaction.atomic
+def restore_machine(machine: Machine, *, actor: Actor, name: str | None = None) -> Machine:
+    """Take a machine back out of the bin, without a key: the old one stays dead until ``replace_key`` makes another.
+
+    It is on its own from now on, whatever made it. Raises ``Conflict`` as ``bin.take_back`` does.
+    """
+    rbac.require(actor, "robots.delete_machine", machine)
+    bin.take_back(machine, name=None if name is None else _checks.name(name), made_by=None)
+    audit.record(actor, "machine.restored", machine, after=_facts(machine))
+    events.record("machine.restored", machine)
+    return machine
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.filters import RelatedFilter
 from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation, Operation, Secret
@@ -149,6 +149,11 @@ class MachineAdmin(OperatorAdmin):
             tone="danger",
             done="The machine is deleted.",
             ends_row=True,
+        ),
+        bins.restoration(
+            "robots.delete_machine",
+            robots.restore_machine,
+            "It comes back without a key: the old one stays dead. Make a new one then.",
         ),
         *sharing.OPERATIONS,
     ]

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from apps.accounts.admin import sharing
 from apps.core.actors import Actor
-from apps.core.admin import choices, display
+from apps.core.admin import bins, choices, display
 from apps.core.admin.filters import RelatedFilter
 from apps.core.admin.forms import MomentInput, OperatorForm, ReasonForm, Section
 from apps.core.admin.operations import Creation, Operation, Secret
@@ -300,6 +300,11 @@ class RobotAdmin(OperatorAdmin):
             tone="danger",
             done="The robot is deleted.",
             ends_row=True,
+        ),
+        bins.restoration(
+            "robots.delete_robot",
+            robots.restore_robot,
+            "It comes back with dead tokens: rotate its token, or let its machine's key give it one.",
         ),
         *sharing.OPERATIONS,
     ]

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.filters import RelatedFilter
 from apps.core.admin.forms import OperatorForm
 from apps.core.admin.operations import Creation, Operation
@@ -95,6 +95,11 @@ class FolderAdmin(OperatorAdmin):
             done="The folder is deleted.",
             applies=lambda folder: not folder.is_default,
             ends_row=True,
+        ),
+        bins.restoration(
+            "tenancy.delete_folder",
+            services.restore_folder,
+            "It comes back empty, with the roles that are held on it. What was in it is restored one by one.",
         ),
     ]
 

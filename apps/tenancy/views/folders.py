@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.core.api.rows import RowViewSet
+from apps.core.api.rows import Restore, RowViewSet
 from apps.tenancy import services
 from apps.tenancy.filters import FolderFilters
 from apps.tenancy.models import Folder
@@ -26,7 +27,7 @@ class FolderViewSet(RowViewSet):
     serializer_class = FolderOut
     filterset_class = FolderFilters
     orderings = ("name", "path", "created_at")
-    input_serializers = {"create": CreateFolder, "partial_update": RenameFolder}
+    input_serializers = {"restore": Restore, "create": CreateFolder, "partial_update": RenameFolder}
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """Read the names of all folders above those to be shown with one query."""
@@ -50,6 +51,14 @@ class FolderViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take an empty folder away. What still lives in it must be deleted first."""
         return self.remove(services.delete_folder)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a folder back out of the bin. What was deleted in it before is restored one by one.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_folder)
 
     def _names_above(self, folders: Iterable[Folder]) -> dict[UUID, str]:
         above = {identity for folder in folders for identity in folder.ancestor_ids}

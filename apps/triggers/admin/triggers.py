@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
 from apps.core.actors import Actor
-from apps.core.admin import display
+from apps.core.admin import bins, display
 from apps.core.admin.filters import RelatedFilter, choice
 from apps.core.admin.forms import OperatorForm, ReasonForm
 from apps.core.admin.operations import Creation, Operation
@@ -161,6 +161,11 @@ OPERATIONS = (
         tone="danger",
         done="The trigger is deleted.",
         ends_row=True,
+    ),
+    bins.restoration(
+        "triggers.delete_trigger",
+        services.restore_trigger,
+        "It comes back switched off, so that nothing fires by surprise.",
     ),
 )
 LIVE = tuple(display.refreshing(one) for one in (states.state, states.next_time, states.last, states.failures))

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
 from apps.core.actors import Actor
+from apps.core.bin import Binnable, in_bin
 from apps.core.models import InTenant, SameTenant, TenantRow, tenant_key
 from apps.rbac import services as rbac
 from apps.triggers.models.calendars import Calendar
@@ -55,7 +56,7 @@ class TriggerQuerySet(models.QuerySet["Trigger"]):
         return self.alive().filter(enabled=True, broken="", next_fire_at__lte=at or Now())
 
 
-class Trigger(TenantRow):
+class Trigger(Binnable, TenantRow):
     """A rule that creates jobs of a process. ``configuration`` is what its kind needs to know. Times are in seconds."""
 
     folder = InTenant("tenancy.Folder", related_name="+")
@@ -101,7 +102,6 @@ class Trigger(TenantRow):
     last_fired_at = models.DateTimeField(null=True, editable=False)
     memory = models.JSONField(default=dict, editable=False, help_text="What its kind remembers from time to time.")
     created_by = models.CharField(max_length=200, editable=False)
-    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = TriggerQuerySet.as_manager()
 
@@ -119,6 +119,7 @@ class Trigger(TenantRow):
             models.CheckConstraint(name="trigger_queue_named", condition=~Q(kind="queue") | Q(queue__isnull=False)),
         ]
         indexes = [
+            in_bin("trigger"),
             models.Index(
                 fields=["next_fire_at"], name="trigger_due", condition=Q(enabled=True, broken="", deleted_at=None)
             ),

@@ -19,6 +19,7 @@ from apps.triggers.services.triggers import (
     delete_trigger,
     disable_trigger,
     enable_trigger,
+    restore_trigger,
     skip_next_time,
     update_trigger,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "import_calendar",
     "release_waiting_firings",
     "remove_rules",
+    "restore_trigger",
     "skip_next_time",
     "update_calendar",
     "update_trigger",

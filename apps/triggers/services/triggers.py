@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 
 from apps.audit import services as audit
+from apps.core import bin
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, Invalid, Problem
 from apps.events import services as events
@@ -84,9 +84,24 @@ def delete_trigger(trigger: Trigger, *, actor: Actor) -> None:
     """Take a trigger out of every list. What it made stays, and goes on."""
     rbac.require(actor, "triggers.delete_trigger", trigger)
     lock(trigger)
-    Trigger.objects.filter(pk=trigger.pk).update(deleted_at=Now(), enabled=False, next_fire_at=None)
+    bin.put(trigger, by=actor, enabled=False, next_fire_at=None)
     audit.record(actor, "trigger.deleted", trigger, before=_facts(trigger))
     events.record("trigger.deleted", trigger)
+
+
+@transaction.atomic
+def restore_trigger(trigger: Trigger, *, actor: Actor, name: str | None = None) -> Trigger:
+    """Take a trigger back out of the bin, switched off, so that nothing fires that nobody expects any more.
+
+    Raises ``Conflict`` as ``bin.take_back`` does, and while its process, its queue or its calendar is gone.
+    """
+    rbac.require(actor, "triggers.delete_trigger", trigger)
+    for what, other in (("process", trigger.process), ("queue", trigger.queue), ("calendar", trigger.calendar)):
+        bin.refuse_if_gone(other, f"Its {what}")
+    bin.take_back(trigger, name=name, disabled_reason="It was in the bin.")
+    audit.record(actor, "trigger.restored", trigger, after=_facts(trigger))
+    events.record("trigger.restored", trigger)
+    return trigger
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.identifiers import parse_id
-from apps.core.api.rows import Reason, RowViewSet
+from apps.core.api.rows import Reason, Restore, RowViewSet
 from apps.core.api.views import ApiViewSet
 from apps.core.errors import NotFound
 from apps.rbac import services as rbac
@@ -50,6 +50,7 @@ class TriggerViewSet(RowViewSet):
     filterset_class = TriggerFilters
     orderings = ("name", "created_at")
     input_serializers = {
+        "restore": Restore,
         "create": CreateTrigger,
         "partial_update": UpdateTrigger,
         "disable": Reason,
@@ -72,6 +73,14 @@ class TriggerViewSet(RowViewSet):
     def destroy(self, request: Request, id: Any) -> Response:
         """Take a trigger out of every list. What it made stays, and goes on."""
         return self.remove(services.delete_trigger)
+
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, id: Any) -> Response:
+        """Take a trigger back out of the bin. It is switched off: enable it when it may fire.
+
+        Refused with `name_taken`, and a `suggestion`, where the name was given away meanwhile: send another `name`.
+        """
+        return self.take_back(services.restore_trigger)
 
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, id: Any) -> Response:
