@@ -88,7 +88,7 @@ ARTIFACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "edit": ("rbac.change_role", "rbac.change_group"),
         "delete": ("rbac.delete_role", "rbac.delete_group", "rbac.delete_roleassignment"),
     },
-    "audit": {"view": ("audit.view_auditentry", "events.view_event")},
+    "audit": {"view": ("audit.view_auditentry", "events.view_event"), "create": ("audit.export_entry",)},
     "settings": {
         "view": ("configuration.view_setting", "retention.view_pruning", "console.view_tick", "mail.view_mail"),
         "edit": ("configuration.change_setting", "console.change_tick", "mail.send_mail"),
@@ -111,7 +111,7 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "rotate": (
         "robots.enrol_machine", "robots.rotate_enrolmentkey", "robots.rotate_robot", "encryption.rotate_datakey",
     ),
-    "export": ("packages.download_packageversion",),
+    "export": ("packages.download_packageversion", "audit.export_entry"),
 }  # fmt: skip
 
 
