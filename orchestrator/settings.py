@@ -261,6 +261,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "audit.seal_entries": 30,
         "events.ensure_partitions": 3600,
         "requests.delete_expired": 3600,
+        "accounts.forget_uses": 86_400,
         "packages.sweep_files": 3600,
         "jobs.sweep_artefacts": 86_400,
         "queues.forget_uploads": 3600,

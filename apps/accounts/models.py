@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
-from apps.core.actors import Actor
-from apps.core.models import Row
+from apps.core import tokens
+from apps.core.actors import Actor, Bounds
+from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
 from apps.core.time_zones import known_time_zone
 from apps.core.tokens import Token
 from apps.rbac import services as rbac
@@ -107,24 +110,94 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def visible_to(self, actor: Actor) -> ApiTokenQuerySet:
         """Return the keys the actor may look at, who always include its own in the tenants it reaches."""
         known = rbac.visible(self.model._base_manager.all(), actor, "accounts.view_apitoken")
-        own = Q(user=actor.user) if actor.user is not None else Q(pk=None)
+        sees_own = actor.user is not None and (actor.bounds or Bounds()).permit("accounts.view_apitoken")
+        own = Q(user=actor.user) if sees_own else Q(pk=None)
         within = Q(tenant_id=actor.tenant_id) if actor.tenant_id is not None else Q()
         return self.filter(Q(pk__in=known.values("pk")) | (own & within))
 
 
 class ApiToken(Token):
-    """A key with which a user's programs call the API, bound to one tenant."""
+    """A key with which a user's programs call the API, bound to one tenant, and as much narrower as its maker wants.
+
+    After a rotation the text before goes on working until ``former_until``: both are found by the one public part.
+    """
 
     KIND = "u"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100, help_text="What uses this key, so that you know it again.")
+    scopes = ArrayField(models.CharField(max_length=100), null=True, editable=False)
+    # Not `folders`: a row that has those lies in them, while a key lies in its tenant.
+    bound_folders = models.ManyToManyField("tenancy.Folder", through="ApiTokenFolder", related_name="+")
+    # Apart from the rows that name the folders: with the last of them gone the key must not reach everything.
+    in_folders = models.BooleanField(default=False, editable=False)
+    networks = ArrayField(models.CharField(max_length=50), default=list, blank=True, editable=False)
+    use_count = models.PositiveBigIntegerField(default=0, editable=False)
+    rotated_at = models.DateTimeField(null=True, editable=False)
+    former_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    former_until = models.DateTimeField(null=True, editable=False)
 
     objects = ApiTokenQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"
+        constraints = [tenant_key("apitoken")]
         indexes = [models.Index(fields=["user", "-id"], name="apitoken_by_user")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.shown_as})"
+
+    def accepts(self, plain: tokens.PlainToken) -> bool:
+        """Say whether the secret is the key's, or that before its rotation for as long as the two overlap."""
+        if super().accepts(plain):
+            return True
+        now = timezone.now()
+        overlaps = self.former_until is not None and self.former_until > now and self.is_live(now)
+        return overlaps and tokens.is_secret_of(self.former_digest, plain)
+
+    def bounds(self) -> Bounds:
+        """Return how far the key narrows what its user may; with a query only where it names folders."""
+        paths = tuple(self.bound_folders.values_list("path", flat=True)) if self.in_folders else None
+        scopes = None if self.scopes is None else frozenset(self.scopes)
+        return Bounds(scopes, paths, tuple(self.networks), self.expires_at)
+
+
+class ApiTokenFolder(TenantRow):
+    """A folder in which, and below which, a key works."""
+
+    token = InTenant(ApiToken, on_delete=models.CASCADE, related_name="+")
+    folder = InTenant("tenancy.Folder", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            SameTenant("token", name="apitokenfolder_token_same_tenant"),
+            SameTenant("folder", name="apitokenfolder_folder_same_tenant"),
+            models.UniqueConstraint(fields=["token", "folder"], name="apitokenfolder_once"),
+        ]
+        indexes = [models.Index(fields=["folder"], name="apitokenfolder_by_folder")]
+
+    def __str__(self) -> str:
+        return f"{self.token} in {self.folder}"
+
+
+class ApiTokenUse(TenantRow):
+    """How often a key was used on a day (of UTC) from one address; without one: from addresses beyond those kept."""
+
+    token = InTenant(ApiToken, on_delete=models.CASCADE, related_name="uses")
+    day = models.DateField()
+    address = models.GenericIPAddressField(null=True)
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            SameTenant("token", name="apitokenuse_same_tenant"),
+            models.UniqueConstraint(
+                fields=["token", "day", "address"], name="apitokenuse_counted_once", nulls_distinct=False
+            ),
+        ]
+        indexes = [models.Index(fields=["day"], name="apitokenuse_by_day")]
+
+    def __str__(self) -> str:
+        return f"{self.count} on {self.day}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Permission
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.accounts import services
 from apps.accounts.models import ApiToken, User
 from apps.accounts.services import Explanation
 from apps.core.api.identifiers import IdField
@@ -83,12 +85,30 @@ class ApiKeyOut(OutputSerializer):
 
     user = serializers.SerializerMethodField()
     shown_as = serializers.CharField(read_only=True, help_text="How the key begins, so that you know it again.")
+    scopes = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, read_only=True, help_text="Null: all that its user may."
+    )
+    folders = serializers.SerializerMethodField(help_text="Where it works, and below. Null: in all of its tenant.")
+    networks = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="From where it is taken. None: from anywhere."
+    )
+    use_count = serializers.IntegerField(read_only=True, help_text="How often it was used, written every few seconds.")
+    former_until = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="Until when the text before the last rotation works too."
+    )
 
     class Meta:
         model = ApiToken
         fields = [
-            "id", "tenant", "user", "name", "shown_as", "created_at", "expires_at", "revoked_at", "last_used_at",
+            "id", "tenant", "user", "name", "shown_as", "scopes", "folders", "networks", "created_at", "expires_at",
+            "revoked_at", "rotated_at", "former_until", "last_used_at", "use_count",
         ]  # fmt: skip
+
+    @extend_schema_field(RowRef(many=True, allow_null=True))
+    def get_folders(self, key: ApiToken) -> list[dict[str, str]] | None:
+        if not key.in_folders:
+            return None
+        return [{"id": str(folder.pk), "name": folder.name} for folder in key.bound_folders.all()]
 
     @extend_schema_field(RowRef)
     def get_user(self, key: ApiToken) -> dict[str, object]:
@@ -112,6 +132,64 @@ class CreateApiKey(InputSerializer):
     life_days = serializers.IntegerField(
         min_value=1, max_value=LONGEST_LIFE_DAYS, required=False, default=DEFAULT_LIFE_DAYS
     )
+    scopes = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        allow_null=True,
+        max_length=services.MOST_SCOPES,
+        help_text="Permissions (`jobs.cancel_job`), areas (`jobs.*`) or verbs (`*.view`). Left out: all its user may.",
+    )
+    folders = serializers.ListField(
+        child=RowField(Folder.objects.alive()),
+        required=False,
+        allow_null=True,
+        max_length=services.MOST_FOLDERS,
+        help_text="Folders in which, and below which, it works. Left out: in all of its tenant.",
+    )
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        max_length=services.MOST_NETWORKS,
+        help_text="Networks from which it is taken, such as `10.0.0.0/8`. Left out: any.",
+    )
+
+
+class RotateApiKey(InputSerializer):
+    overlap_minutes = serializers.IntegerField(
+        min_value=0,
+        max_value=services.LONGEST_OVERLAP // timedelta(minutes=1),
+        required=False,
+        default=services.DEFAULT_OVERLAP // timedelta(minutes=1),
+        help_text="How long the text before goes on working.",
+    )
+
+
+class DayOfUse(serializers.Serializer):
+    """How often a key was used on a day, of UTC."""
+
+    day = serializers.DateField()
+    count = serializers.IntegerField()
+
+
+class AddressOfUse(serializers.Serializer):
+    """How often a key was used from an address, and when last."""
+
+    address = serializers.IPAddressField(allow_null=True, help_text="Null: from addresses that are not told apart.")
+    count = serializers.IntegerField()
+    last_day = serializers.DateField()
+
+
+class KeyUsageOut(serializers.Serializer):
+    """How a key was used in the last 90 days."""
+
+    days = DayOfUse(many=True, help_text="Oldest first; days without a use are left out.")
+    addresses = AddressOfUse(many=True, help_text="The busiest first.")
+
+    @classmethod
+    def of(cls, usage: services.Usage) -> KeyUsageOut:
+        days = [{"day": day, "count": count} for day, count in usage.days]
+        addresses = [{"address": one, "count": count, "last_day": last} for one, count, last in usage.addresses]
+        return cls({"days": days, "addresses": addresses})
 
 
 class PermissionOut(serializers.Serializer):

@@ -17,7 +17,7 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.core.actors import Actor
+from apps.core.actors import Actor, Bounds
 from apps.core.errors import DomainError, NotSignedIn
 from apps.core.models import TenantRow
 from apps.core.states import Stateful
@@ -71,6 +71,7 @@ class BulkRequest(Stateful, TenantRow):
     requested_by = models.ForeignKey(
         "accounts.User", null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=True
     )
+    bounds = models.JSONField(null=True, editable=False, help_text="To what the credential of the request narrows it.")
     problem = models.CharField(max_length=500, blank=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -98,7 +99,8 @@ class BulkRequest(Stateful, TenantRow):
         """Return who asked for it, with the rights of now. Raises ``NotSignedIn``."""
         if self.requested_by is None:
             raise NotSignedIn("Who asked for this is gone.")
-        return Actor.person(self.requested_by, tenant_id=self.tenant_id)
+        bounds = None if self.bounds is None else Bounds.kept(self.bounds)
+        return Actor.person(self.requested_by, tenant_id=self.tenant_id, bounds=bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,12 @@ def work_off(requests: Iterable[RequestT], step: Callable[[RequestT], int | None
         while (count := _carefully(request, step)) is not None:
             handled += count
     return handled
+
+
+def asked_by(actor: Actor) -> dict[str, Any]:
+    """Return who asks, and how narrowly, as a request keeps it until it is worked off."""
+    bounds = actor.bounds if actor.is_narrowed else None
+    return {"requested_by": actor.user, "bounds": bounds and bounds.as_kept()}
 
 
 def kept(filters: Mapping[str, Any]) -> dict[str, Any]:

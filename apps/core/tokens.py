@@ -52,6 +52,11 @@ def generate(kind: str) -> PlainToken:
     return PlainToken(kind, _random(PUBLIC_LENGTH), _random(SECRET_LENGTH))
 
 
+def another(kind: str, public: str) -> PlainToken:
+    """Make a new secret for a credential that goes on being found by its public part."""
+    return PlainToken(kind, public, _random(SECRET_LENGTH))
+
+
 def derive(kind: str, key: str, purpose: str) -> PlainToken:
     """Make the credential that belongs to ``purpose`` under ``key``: the same one each time.
 
@@ -76,6 +81,14 @@ def parse(text: str) -> PlainToken | None:
         return None
     token = PlainToken(prefix[2], public, tail[:SECRET_LENGTH])
     return token if hmac.compare_digest(str(token), text) else None
+
+
+def is_secret_of(digest: str, plain: PlainToken) -> bool:
+    """Say whether a stored hash is that of a credential's secret, in constant time."""
+    return any(
+        hmac.compare_digest(digest, plain.digest(pepper))
+        for pepper in (settings.TOKEN_PEPPER, *settings.TOKEN_PEPPER_FALLBACKS)
+    )
 
 
 def checksum(body: str) -> str:
@@ -129,11 +142,7 @@ class Token(TenantRow):
 
     def accepts(self, plain: PlainToken) -> bool:
         """Say whether the secret matches, in constant time, and the credential is still good."""
-        same = any(
-            hmac.compare_digest(self.digest, plain.digest(pepper))
-            for pepper in (settings.TOKEN_PEPPER, *settings.TOKEN_PEPPER_FALLBACKS)
-        )
-        return same and self.is_live(timezone.now())
+        return is_secret_of(self.digest, plain) and self.is_live(timezone.now())
 
     def is_live(self, now: datetime) -> bool:
         """Say whether the credential is neither revoked nor expired."""

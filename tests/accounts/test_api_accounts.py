@@ -242,7 +242,7 @@ class TestRoles:
             root.get("role-assignments", {"page_size": 1})
         with django_assert_num_queries(3):
             root.get("role-assignments", {"page_size": 5})
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             root.get("api-keys", {"page_size": 5})
         with django_assert_num_queries(3):
             root.get("users", {"page_size": 5})

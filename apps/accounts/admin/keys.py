@@ -13,17 +13,21 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.accounts import services
+from apps.accounts.admin import key_pages
 from apps.accounts.models import ApiToken, User
 from apps.core.actors import Actor
 from apps.core.admin import display
 from apps.core.admin.base import SimpleListFilter
 from apps.core.admin.filters import RelatedFilter
-from apps.core.admin.forms import OperatorForm, ReasonForm
+from apps.core.admin.forms import OperatorForm, ReasonForm, Section
 from apps.core.admin.operations import Creation, Operation, Secret
 from apps.core.admin.pages import OperatorAdmin
-from apps.core.admin.panels import Facts, Page
-from apps.tenancy.models import Tenant
+from apps.core.admin.panels import Page
+from apps.rbac.rules import OPERATIONAL_APPS
+from apps.tenancy.models import Folder, Tenant
 
+OVERLAPS = [(0, "not at all"), (10, "10 minutes"), (60, "1 hour"), (8 * 60, "8 hours"), (24 * 60, "24 hours")]
+AREAS = [("*.view", "looking, at all that its user sees")] + [(f"{app}.*", app) for app in OPERATIONAL_APPS]
 LIVES = [(30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "1 year")]
 
 
@@ -38,6 +42,31 @@ class NewKeyForm(OperatorForm):
         Tenant.objects.all(), empty_label="Choose a tenant", help_text="The one tenant that the key reaches."
     )
     life = forms.TypedChoiceField(choices=LIVES, coerce=int, initial=90, label="Works for")
+    areas = forms.MultipleChoiceField(
+        choices=AREAS,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        label="Only for",
+        help_text="What its user may besides, the key may not. Nothing ticked or named: all that its user may.",
+    )
+    permissions = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+        label="And for",
+        help_text="Single permissions, such as jobs.cancel_job: one a line.",
+    )
+    folders = forms.ModelMultipleChoiceField(
+        Folder.objects.all(),
+        required=False,
+        help_text="It works in these and below. None chosen: in its whole tenant.",
+    )
+    networks = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2}),
+        required=False,
+        label="From networks",
+        help_text="Such as 10.0.0.0/8: one a line. Empty: from any.",
+    )
+    sections = [Section("How far it reaches", ["areas", "permissions", "folders", "networks"])]
 
     def offer(self) -> None:
         """Begin with a key of one's own, and with the tenant where there is but one."""
@@ -51,11 +80,35 @@ class NewKeyForm(OperatorForm):
         return timedelta(days=self.cleaned_data["life"])
 
 
+class RotationForm(OperatorForm):
+    """Asks how long the two texts work together."""
+
+    overlap = forms.TypedChoiceField(
+        choices=OVERLAPS,
+        coerce=int,
+        initial=10,
+        label="The old text works for",
+        help_text="Time to put the new one in place. Not at all: where the old one may be in wrong hands.",
+    )
+
+    def clean_overlap(self) -> timedelta:
+        """Return the overlap as a span of time."""
+        return timedelta(minutes=self.cleaned_data["overlap"])
+
+
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[ApiToken, Secret]:
     user = asked.pop("user")
-    key, text = services.create_api_key(user, actor=actor, **asked)
+    scopes = [*asked.pop("areas"), *asked.pop("permissions").split()]
+    folders, networks = list(asked.pop("folders")), asked.pop("networks").split()
+    key, text = services.create_api_key(
+        user, actor=actor, scopes=scopes or None, folders=folders or None, networks=networks, **asked
+    )
+    return key, _secret(key, text)
+
+
+def _secret(key: ApiToken, text: str) -> Secret:
     commands = (f'curl -H "Authorization: Bearer {text}" …/api/v1/jobs',)
-    return key, Secret("API key", text, f"Programs send it with each request, with the rights of {user}:", commands)
+    return Secret("API key", text, f"Programs send it with each request, with the rights of {key.user}:", commands)
 
 
 @display.column("Status")
@@ -85,7 +138,7 @@ class StateFilter(SimpleListFilter):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(OperatorAdmin):
-    """The keys with which programs call. Their texts are shown once, when they are made."""
+    """The keys with which programs call. Their texts are shown once, when they are made or renewed."""
 
     list_display = [
         "name",
@@ -95,6 +148,7 @@ class ApiTokenAdmin(OperatorAdmin):
         state,
         display.when("expires_at", "Until"),
         display.when("last_used_at", "Last used"),
+        display.column("Uses")(lambda key: f"{key.use_count:,}"),
     ]
     list_filter = [StateFilter, ("tenant", RelatedFilter)]
     list_select_related = ["user", "tenant"]
@@ -106,6 +160,20 @@ class ApiTokenAdmin(OperatorAdmin):
     empty_icon = "key"
     creation = Creation(title="Add an API key", permission="accounts.add_apitoken", form=NewKeyForm, make=_make)
     operations = [
+        Operation(
+            name="rotate",
+            title="New text",
+            permission="accounts.change_apitoken",
+            service=services.rotate_api_key,
+            explain="The key gets another text and works as long again as it was made for. Put the new text in place "
+            "while the old one still works.",
+            form=RotationForm,
+            icon="autorenew",
+            button="Make a new text",
+            applies=lambda key: key.is_live(timezone.now()),
+            then=lambda key, result: _secret(*result),
+            is_main=True,
+        ),
         Operation(
             name="revoke",
             title="Revoke",
@@ -137,20 +205,12 @@ class ApiTokenAdmin(OperatorAdmin):
         return True
 
     def allows(self, request: HttpRequest, permission: str, row: Any) -> bool:
-        """Everybody may revoke their own keys."""
+        """Everybody may renew and revoke their own keys."""
         return (isinstance(row, ApiToken) and row.user == request.user) or super().allows(request, permission, row)
 
     def page(self, request: HttpRequest, row: ApiToken) -> Page:
-        facts = [
-            ("Key", row.shown_as),
-            ("User", row.user),
-            ("Tenant", row.tenant),
-            ("Works until", display.moment(row.expires_at) if row.expires_at else "it is revoked"),
-            ("Last used", display.moment(row.last_used_at)),
-            ("Made", display.moment(row.created_at)),
-            ("Revoked", display.moment(row.revoked_at)),
-        ]
-        return Page(badges=[state(row)], main=[Facts("About it", facts)])
+        side = [key_pages.facts_panel(row), key_pages.reach_panel(row)]
+        return Page(badges=[state(row)], main=key_pages.usage_panels(row), side=side)
 
     def title_of(self, row: ApiToken) -> str:
         return row.name

@@ -138,6 +138,7 @@ GRANTABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "accounts.change_user": "Change and disable users, set passwords (everywhere only)",
         "accounts.view_apitoken": "See API keys of others",
         "accounts.add_apitoken": "Make API keys for others",
+        "accounts.change_apitoken": "Renew API keys of others",
         "accounts.delete_apitoken": "Revoke API keys of others",
     },
     "Roles and groups": {

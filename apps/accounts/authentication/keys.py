@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
-from django.db.models.functions import Now
-from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from apps.accounts import services
 from apps.accounts.models import ApiToken
+from apps.core import context
 from apps.core.actors import Actor
+from apps.core.edge import addresses
+from apps.core.errors import NotAllowed
 from apps.tenancy.models import TenantStatus
-
-#: ``last_used_at`` is a hint for people; it is not written more often than this.
-USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class ApiTokenAuthentication(authentication.BaseAuthentication):
@@ -33,8 +30,10 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed("This API key is unknown, expired or revoked.", code="bad_api_key")
         if key.tenant.status == TenantStatus.SUSPENDED and request.method not in ("GET", "HEAD"):
             raise exceptions.PermissionDenied("This tenant is suspended.", code="tenant_suspended")
-        _note_use(key)
-        return key.user, Actor.person(key.user, tenant_id=key.tenant_id)
+        actor = Actor.person(key.user, tenant_id=key.tenant_id, bounds=key.bounds())
+        _refuse_foreign_network(key, actor)
+        services.note_use(key, actor=actor)
+        return key.user, actor
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -47,8 +46,10 @@ def _presented(request: Request) -> str | None:
     return request.headers.get("X-Api-Key")
 
 
-def _note_use(key: ApiToken) -> None:
-    if key.last_used_at is not None and key.last_used_at > timezone.now() - USE_NOTED_EVERY:
-        return
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - USE_NOTED_EVERY)
-    ApiToken.objects.filter(stale, pk=key.pk).update(last_used_at=Now())
+def _refuse_foreign_network(key: ApiToken, actor: Actor) -> None:
+    """Refuse a key from where it does not belong, whoever has got hold of it; the refusal is audited."""
+    address = context.current().address
+    if key.networks and not addresses.is_within(addresses.parse_address(address or ""), key.networks):
+        raise NotAllowed(
+            "This API key works from other networks only.", code="foreign_network", target=key, actor=actor
+        )

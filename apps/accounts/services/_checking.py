@@ -5,4 +5,4 @@ from apps.core.actors import Actor
 
 def is_almighty(actor: Actor) -> bool:
     """Say whether nothing is kept from the actor: the system, or a superuser."""
-    return actor.is_system or bool(actor.user is not None and actor.user.is_superuser)
+    return actor.is_almighty

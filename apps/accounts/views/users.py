@@ -17,14 +17,16 @@ from apps.accounts.serializers import (
     ApiKeyOut,
     CreateApiKey,
     CreateServiceAccount,
+    KeyUsageOut,
     MeOut,
     NewApiKeyOut,
+    RotateApiKey,
     ServiceAccountOut,
     UserOut,
     operational_permissions,
     permission_name,
 )
-from apps.core.actors import Actor
+from apps.core.actors import Actor, Bounds
 from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.rows import Reason, RowViewSet
 from apps.core.api.views import ApiView
@@ -44,6 +46,7 @@ class Me(ApiView):
         user = self.actor.user
         if user is None:
             raise NotFound("Only people and service accounts have an account.")
+        bounds = self.actor.bounds or Bounds()
         tenants = list(Tenant.objects.visible_to(self.actor).order_by("name"))
         facts = {
             "user": user,
@@ -51,7 +54,7 @@ class Me(ApiView):
             "is_superuser": user.is_superuser,
             "tenants": tenants,
             "roles": rbac.held_assignments(self.actor).select_related("role"),
-            "permissions": [permission_name(permission) for permission in _held(self.actor)],
+            "permissions": [name for one in _held(self.actor) if bounds.permit(name := permission_name(one))],
         }
         return Response(MeOut(facts).data)
 
@@ -95,23 +98,43 @@ class ServiceAccountViewSet(RowViewSet):
 class ApiKeyViewSet(RowViewSet):
     """API keys: yours, and those of service accounts you look after."""
 
-    queryset = ApiToken.objects.select_related("user")
+    queryset = ApiToken.objects.select_related("user").prefetch_related("bound_folders")
     serializer_class = ApiKeyOut
     filterset_class = ApiKeyFilters
     orderings = ("created_at",)
-    input_serializers = {"create": CreateApiKey, "revoke": Reason}
+    input_serializers = {"create": CreateApiKey, "revoke": Reason, "rotate": RotateApiKey}
 
     @extend_schema(parameters=[TENANT_PARAMETER], responses={201: NewApiKeyOut})
     def create(self, request: Request) -> Response:
-        """Make a key for yourself or for a service account. The answer holds the key this once."""
+        """Make a key for yourself or for a service account. The answer holds the key this once.
+
+        `scopes`, `folders` and `networks` narrow what its user may. A key that is made with a key reaches no further
+        than that one, and ends no later.
+        """
         asked = self.asked()
-        user = asked.get("user") or self.actor.user
+        user = asked.pop("user", None) or self.actor.user
         if user is None:
             raise NotFound("Only people and service accounts have keys.")
         tenant = user.tenant or tenant_for(request, self.actor)
-        life = timedelta(days=asked["life_days"])
-        key, text = services.create_api_key(user, actor=self.actor, tenant=tenant, name=asked["name"], life=life)
+        life = timedelta(days=asked.pop("life_days"))
+        key, text = services.create_api_key(user, actor=self.actor, tenant=tenant, life=life, **asked)
         return self.created(key, key=text)
+
+    @extend_schema(responses={200: NewApiKeyOut})
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, id: Any) -> Response:
+        """Give a key a new text, which the answer holds this once. The one before works on for a while."""
+        key: Any = self.get_object()
+        overlap = timedelta(minutes=self.asked()["overlap_minutes"])
+        key, text = services.rotate_api_key(key, actor=self.actor, overlap=overlap)
+        return Response({**self.get_serializer(self.shown(key)).data, "key": text})
+
+    @extend_schema(responses=KeyUsageOut)
+    @action(detail=True, methods=["get"])
+    def usage(self, request: Request, id: Any) -> Response:
+        """Say how often a key was used in the last 90 days, by day and by network address."""
+        key: Any = self.get_object()
+        return Response(KeyUsageOut.of(services.usage_of(key)).data)
 
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, id: Any) -> Response:

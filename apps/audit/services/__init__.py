@@ -1,6 +1,7 @@
 """Writing the trail, sealing it, and proving that it is whole."""
 
 from apps.audit.rules import changed
+from apps.audit.services.addresses import MOST_ADDRESSES, forget_addresses, meet_address
 from apps.audit.services.bundling import bundle
 from apps.audit.services.dropping import NotSealedYet, drop_entries_before
 from apps.audit.services.heads import Head, heads, signed_heads
@@ -9,6 +10,7 @@ from apps.audit.services.sealing import oldest_unsealed_at, seal_entries
 from apps.audit.services.verifying import Flaw, Verdict, verify_seals
 
 __all__ = [
+    "MOST_ADDRESSES",
     "Flaw",
     "Head",
     "NotSealedYet",
@@ -16,7 +18,9 @@ __all__ = [
     "bundle",
     "changed",
     "drop_entries_before",
+    "forget_addresses",
     "heads",
+    "meet_address",
     "oldest_unsealed_at",
     "record",
     "record_each",

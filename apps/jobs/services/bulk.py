@@ -51,7 +51,7 @@ def request_bulk_change(
         reason=reason,
         expected=matching.count(),
         until=ids.uuid7(),
-        requested_by=actor.user,
+        **bulk.asked_by(actor),
     )
     asked = {"action": action, "filters": filters, "expected": change.expected, "priority": priority}
     audit.record(actor, "jobs.bulk_change_requested", change, after=asked, reason=reason)

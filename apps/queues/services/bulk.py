@@ -62,7 +62,7 @@ def request_item_change(
         reason=reason,
         expected=changeable_items(tenant.pk, actor=actor, action=action, filters=filters).count(),
         until=ids.uuid7(),
-        requested_by=actor.user,
+        **bulk.asked_by(actor),
         **told,
     )
     asked = {"action": action, "filters": filters, "expected": change.expected, **_as_told(told)}

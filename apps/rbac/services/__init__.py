@@ -1,5 +1,6 @@
 """Permission: the one question every door and service asks, and the roles that answer it."""
 
+from apps.rbac.services._levels import refuse_acting_as
 from apps.rbac.services.explaining import Answer, Grant, explain
 from apps.rbac.services.giving import (
     assign_role,
@@ -53,6 +54,7 @@ __all__ = [
     "held_assignments",
     "permissions_held",
     "reach",
+    "refuse_acting_as",
     "refuse_suspended",
     "remove_member",
     "replace_roles",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.contrib.auth.models import Permission
+from django.db.models import Q
 
 from apps.core.actors import Actor
 from apps.core.errors import Invalid, NotAllowed
@@ -24,7 +26,7 @@ def refuse_more_than_own(
     until: datetime | None = None,
 ) -> None:
     """Raise ``NotAllowed`` unless the actor holds all this in the same place, and as long as it shall hold."""
-    if actor.is_system or (actor.user is not None and actor.user.is_superuser):
+    if actor.is_almighty:
         return
     if grants_all and not holds_everything(actor, place, until):
         raise NotAllowed("Only who holds everything here, and as long, may hand out everything.", actor=actor)
@@ -47,6 +49,28 @@ def refuse_giving_all_of(group: Group, actor: Actor) -> None:
         row = model._base_manager.filter(pk=one.object_pk).first()
         if row is not None:
             refuse_sharing(row, actor, name_of(one.permission))
+
+
+def refuse_acting_as(actor: Actor, user: Any, tenant: Any, *, permitted: Iterable[str] | None = None) -> None:
+    """Raise ``NotAllowed`` unless the actor holds all that ``user`` holds in a tenant, in the same place and as long.
+
+    Asked before the actor is given a credential of that user. ``permitted`` are the permissions that the credential is
+    narrowed to; without it, every one counts.
+    """
+    counted = None if permitted is None else set(permitted)
+    held = _grants.assignments_of(user.pk).filter(Q(tenant=None) | Q(tenant=tenant))
+    for one in held.select_related("role", "tenant", "folder"):
+        every = Permission.objects.all() if one.role.grants_all else one.role.permissions.all()
+        wanted = _among(every.select_related("content_type"), counted)
+        everything = one.role.grants_all and counted is None
+        refuse_more_than_own(
+            actor, () if everything else wanted, one.folder or tenant, grants_all=everything, until=one.expires_at
+        )
+    for shared in chain(*_grants.shared_with(user.pk)):
+        row = shared.permission.content_type.model_class()._base_manager.filter(pk=shared.object_pk).first()
+        for permission in _among([shared.permission], counted) if row is not None else ():
+            if not allows(actor, name_of(permission), row):
+                raise NotAllowed(f"You do not hold {name_of(permission)} on {row} yourself.", actor=actor)
 
 
 def refuse_sharing(row: Any, actor: Actor, permission: str) -> None:
@@ -74,6 +98,10 @@ def one_holder(user: Any, group: Group | None) -> tuple[Any, str]:
 def name_of(permission: Permission) -> str:
     """Return what a permission is called everywhere: ``app.codename``."""
     return f"{permission.content_type.app_label}.{permission.codename}"
+
+
+def _among(permissions: Iterable[Permission], names: set[str] | None) -> list[Permission]:
+    return [one for one in permissions if names is None or name_of(one) in names]
 
 
 def _is_shared_with(actor: Actor, permission: str, row: Any) -> bool:

@@ -6,7 +6,7 @@ Superusers and the system may do everything; a credential bound to a tenant neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, reduce
 from operator import or_
@@ -23,7 +23,7 @@ from apps.core import statements
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from apps.rbac.models import Group, GroupMember, Role, RoleAssignment
-from apps.rbac.services import _grants, _workers
+from apps.rbac.services import _bounds, _grants, _workers
 
 QuerySetT = TypeVar("QuerySetT", bound="models.QuerySet[Any]")
 
@@ -61,8 +61,7 @@ def require(actor: Actor, permission: str, obj: Any) -> None:
     """
     if not allows(actor, permission, obj):
         raise NotAllowed(
-            f"{actor.name} may not {_in_words(permission)} here. "
-            f"It takes the permission {permission} on {obj}: ask an administrator for a role that has it.",
+            f"{actor.name} may not {_in_words(permission)} here. {_missing(actor, permission, obj)}",
             permission=permission,
             target=None if obj is EVERYWHERE else obj,
             actor=actor,
@@ -87,7 +86,7 @@ def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
     if actor.is_robot or actor.is_job:
         return _workers.allows(actor, permission, obj)
     user = actor.user
-    if user is None or not user.is_active:
+    if user is None or not user.is_active or (actor.bounds is not None and not actor.bounds.permit(permission)):
         return False
     if obj is None:
         return user.is_superuser or _somewhere(actor, permission)
@@ -97,6 +96,8 @@ def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
         )
     place = _place_of(obj)
     if actor.tenant_id is not None and place.tenant_id not in (None, actor.tenant_id):
+        return False
+    if actor.bounds is not None and not actor.bounds.hold(place.paths):
         return False
     if user.is_superuser:
         return True
@@ -118,18 +119,15 @@ def visible(queryset: QuerySetT, actor: Actor, permission: str) -> QuerySetT:
     tenant_column = "pk" if is_tenant else "tenant_id"
     if actor.tenant_id is not None:
         queryset = queryset.filter(**{tenant_column: actor.tenant_id})
+    if actor.bounds is not None and not is_tenant:
+        queryset = _bounds.within(queryset, actor.bounds, permission)
     if user.is_superuser:
         return queryset
     granting = _grants.assignments_of(user.pk) if is_tenant else _granting(actor, permission)
     seen = Q(Exists(granting.filter(tenant=None, folder=None))) | Q(
         **{f"{tenant_column}__in": granting.filter(**({} if is_tenant else {"folder": None})).values("tenant_id")}
     )
-    folder_column = _folder_column(model)
-    if folder_column == "folders":
-        through = model.folders.through.objects.filter(folder_id__in=_folders_reached(granting))
-        seen |= Q(pk__in=through.values(model.folders.field.m2m_column_name()))
-    elif folder_column:
-        seen |= Q(**{f"{folder_column}__in": _folders_reached(granting)})
+    seen |= _bounds.in_folders(model, _folders_reached(granting))
     return queryset.filter(seen | Q(pk__in=_shared_ids(actor, permission)))
 
 
@@ -158,13 +156,13 @@ def reach(actor: Actor, permission: str) -> Reach:
     """
     if not actor.is_system and (actor.user is None or not actor.user.is_active):
         return Reach()
+    if actor.bounds is not None and not actor.bounds.permit(permission):
+        return Reach()
     whole = tuple(tenants_where(actor, permission).values_list("pk", flat=True))
     if _is_almighty(actor):
         return Reach(actor.tenant_id is None, whole)
-    folders = _folders_reached(_granting(actor, permission)).exclude(tenant_id__in=whole)
-    if actor.tenant_id is not None:
-        folders = folders.filter(tenant_id=actor.tenant_id)
-    shared = _shared_ids(actor, permission)
+    folders = _folders_where(actor, permission).exclude(tenant_id__in=whole)
+    shared = _shared_within(actor, permission)
     everywhere = allows(actor, permission, EVERYWHERE)
     in_part = dict(folders.values_list("pk", "tenant_id"))
     return Reach(everywhere, whole, tuple(in_part), tuple(shared), frozenset(in_part.values()))
@@ -175,7 +173,9 @@ def tenants_where(actor: Actor, permission: str) -> models.QuerySet[Any]:
     tenants = apps.get_model("tenancy", "Tenant").objects.order_by()
     if actor.tenant_id is not None:
         tenants = tenants.filter(pk=actor.tenant_id)
-    if _is_almighty(actor):
+    if actor.bounds is not None and (actor.bounds.folders is not None or not actor.bounds.permit(permission)):
+        return tenants.none().values("pk")
+    if actor.is_system or _is_superuser(actor):
         return tenants.values("pk")
     granting = _granting(actor, permission)
     everywhere = Exists(granting.filter(tenant=None, folder=None))
@@ -230,7 +230,7 @@ def lasts(actor: Actor, permission: str, place: Any, until: datetime | None) -> 
     """
     if not allows(actor, permission, place):
         return False
-    if _is_almighty(actor):
+    if actor.is_system or _is_superuser(actor):
         return True
     return granting_at(actor, permission, place).filter(_grants.lasting(until)).exists()
 
@@ -250,14 +250,42 @@ def holds_everything(actor: Actor, place: Any, until: datetime | None) -> bool:
     """Say whether the actor holds a role that grants everything, in ``place`` or above it, as long as ``until``."""
     if _is_almighty(actor):
         return actor.tenant_id in (None, getattr(place, "tenant_id", None))
-    if actor.user is None or not allows(actor, _FOR_HOLDERS_OF_ALL, place):
+    if actor.user is None or actor.is_narrowed or not allows(actor, _FOR_HOLDERS_OF_ALL, place):
         return False
     where = Place(None) if place is EVERYWHERE else _place_of(place)
     return _held_at(held_assignments(actor).filter(_grants.lasting(until), role__grants_all=True), where).exists()
 
 
 def _is_almighty(actor: Actor) -> bool:
-    return actor.is_system or bool(actor.user is not None and actor.user.is_active and actor.user.is_superuser)
+    return actor.is_system or (_is_superuser(actor) and not actor.is_narrowed)
+
+
+def _is_superuser(actor: Actor) -> bool:
+    return bool(actor.user is not None and actor.user.is_active and actor.user.is_superuser)
+
+
+def _folders_where(actor: Actor, permission: str) -> models.QuerySet[Any]:
+    """Return the folders in which the actor holds ``permission``, other than by holding it in all of a tenant."""
+    bounds = actor.bounds.folders if actor.bounds is not None else None
+    folders = _folders_reached(_granting(actor, permission))
+    if bounds is not None:
+        within = apps.get_model("tenancy", "Folder").objects.order_by().filter(pk__in=_bounds.folders_below(bounds))
+        unbound = replace(actor, bounds=None)
+        held = Q(tenant_id__in=tenants_where(unbound, permission)) | Q(pk__in=folders)
+        folders = within.filter(held).values("pk")
+    return folders if actor.tenant_id is None else folders.filter(tenant_id=actor.tenant_id)
+
+
+def _shared_within(actor: Actor, permission: str) -> models.QuerySet[Any]:
+    """Return the ids of the single objects on which the actor holds ``permission``."""
+    shared = _shared_ids(actor, permission)
+    if not actor.is_narrowed:
+        return shared
+    assert actor.bounds is not None
+    app, _, codename = permission.partition(".")
+    rows = apps.get_model(app, codename.partition("_")[2])._base_manager.filter(pk__in=shared)
+    within: models.QuerySet[Any] = _bounds.within(rows, actor.bounds, permission).values_list("pk", flat=True)
+    return within
 
 
 def held_assignments(actor: Actor) -> models.QuerySet[RoleAssignment]:
@@ -334,7 +362,7 @@ def _place_of(obj: Any) -> Place:
     if label == "tenancy.Folder":
         return Place(obj.tenant_id, (obj.path,))
     kind: Any = type(obj)
-    column = _folder_column(kind)
+    column = _bounds.folder_column(kind)
     if column == "folder_id" and hasattr(obj, "folder"):
         return Place(obj.tenant_id, (obj.folder.path,) if obj.folder_id else ())
     if column == "folders":
@@ -342,12 +370,13 @@ def _place_of(obj: Any) -> Place:
     return Place(getattr(obj, "tenant_id", None))
 
 
-@cache
-def _folder_column(model: Any) -> str | None:
-    if model._meta.label == "tenancy.Folder":
-        return "pk"
-    names = {field.name for field in model._meta.get_fields()}
-    return "folder_id" if names & {"folder", "folder_id"} else "folders" if "folders" in names else None
+def _missing(actor: Actor, permission: str, obj: Any) -> str:
+    """Say what would have to be otherwise for the actor to be allowed."""
+    if actor.bounds is not None and not actor.bounds.permit(permission):
+        return f"The scopes of this credential leave out {permission}: use one that has it."
+    if actor.is_narrowed and allows(replace(actor, bounds=None), permission, obj):
+        return "This credential works in other folders only."
+    return f"It takes the permission {permission} on {obj}: ask an administrator for a role that has it."
 
 
 def _in_words(permission: str) -> str:
