@@ -37,6 +37,12 @@ OUTBOX = "the row of the mail is the note of what became of it"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
 CALLS_OTHERS = "it may call others over the network, for which no transaction waits; it asks first, and writes it down"
 NOT_OPERATIONS = {
+    "accounts.note_use": "part of proving who calls: whoever holds the key has used it",
+    "accounts.write_uses": "it writes what was counted while callers proved who they are",
+    "accounts.usage_of": READ,
+    "audit.meet_address": WORDS,
+    "audit.forget_addresses": BELOW,
+    "rbac.refuse_more_than_own": WORDS,
     "audit.record": WORDS,
     "audit.record_each": WORDS,
     "audit.record_refusal": WORDS,
@@ -140,6 +146,7 @@ WRITES_NOTHING_DOWN = {
     "mail.note_failed": OUTBOX,
     "mail.give_up_old": OUTBOX,
     "mail.forget_old_mail": BY_AGE,
+    "accounts.forget_uses": HOUSEKEEPING,
     "jobs.append_lines": TRAFFIC,
     "jobs.append_log": TRAFFIC,
     "jobs.record_spans": TRAFFIC,

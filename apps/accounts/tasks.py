@@ -18,4 +18,4 @@ def forget_uses() -> None:
     """Forget counts of keys that nobody is told of any more, and from where credentials were used long ago."""
     actor, now = Actor.system("upkeep of keys"), timezone.now()
     services.forget_uses((now - timedelta(days=services.KEPT_DAYS)).date(), actor=actor)
-    audit.forget_addresses(now - ADDRESSES_KEPT, actor=actor)
+    audit.forget_addresses(now - ADDRESSES_KEPT)

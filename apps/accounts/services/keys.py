@@ -46,7 +46,9 @@ def create_api_key(
     reaches further, lasts longer, or belongs to another tenant. ``scopes``, ``folders`` and ``networks`` narrow what
     the user may; without them the key may all of it, from anywhere.
     """
-    _require(actor, "accounts.add_apitoken", user, tenant)
+    if not _is_own(user, actor, "accounts.add_apitoken"):
+        rbac.require(actor, "accounts.add_apitoken", tenant)
+        _refuse_acting_as(user, actor)
     if actor.tenant_id not in (None, tenant.pk):
         raise Invalid.field("tenant", "this credential belongs to another tenant.")
     if user.tenant_id is not None and user.tenant_id != tenant.pk:
@@ -79,7 +81,9 @@ def rotate_api_key(key: ApiToken, *, actor: Actor, overlap: timedelta = DEFAULT_
     The key lasts from now as long as it was made for, but rotated with a key no longer than that one does. Raises
     ``Conflict`` for a key that works no longer.
     """
-    _require(actor, "accounts.change_apitoken", key.user, key)
+    if not _is_own(key.user, actor, "accounts.change_apitoken"):
+        rbac.require(actor, "accounts.change_apitoken", key)
+        _refuse_acting_as(key.user, actor)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid.field("overlap", f"the two work together for at most {LONGEST_OVERLAP // timedelta(hours=1)} h.")
     key = ApiToken.objects.select_for_update(of=("self",)).select_related("user", "tenant").get(pk=key.pk)
@@ -113,11 +117,7 @@ def revoke_api_key(key: ApiToken, *, actor: Actor, reason: str = "") -> ApiToken
     return key
 
 
-def _require(actor: Actor, permission: str, user: User, place: ApiToken | Tenant) -> None:
-    """Ask whether the actor may be given the text of a key of ``user``."""
-    if _is_own(user, actor, permission):
-        return
-    rbac.require(actor, permission, place)
+def _refuse_acting_as(user: User, actor: Actor) -> None:
     if not user.is_service and not is_almighty(actor):
         raise NotAllowed("A person makes their own keys. Make a service account for a program.", actor=actor)
 
