@@ -11,7 +11,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.core.edge import addresses
+from apps.core.edge import addresses, rates
 
 _CONTACT = re.compile(r"(?:mailto:[!-~]+@[!-~]+|https://[!-~]+)")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::\d{1,5})?")
@@ -96,6 +96,15 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library has no type
         if but_not_all and any(network.prefixlen == 0 for network in known):
             raise ImproperlyConfigured(f"{var} holds every address there is. Name the networks that are meant.")
         return networks
+
+    def rate_limits(self, var: str, *, default: str) -> str:
+        """Return a setting that gives kinds of calls other limits, or is ``off``. Raises ``ImproperlyConfigured``."""
+        text = str(self.str(var, default=default))
+        try:
+            rates.read_table(text)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var}: {error}.") from error
+        return text
 
 
 def _split(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
+from apps.core.edge import rates
 from orchestrator import embedded
 from orchestrator.environment import Environment
 
@@ -153,6 +154,7 @@ MIDDLEWARE = [
     "apps.console.views.page_bodies.PageBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "apps.accounts.authentication.PeopleAtSessions",
+    "apps.core.edge.limiting.LimitCalls",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
     "apps.console.views.local_time.LocalTime",
@@ -315,6 +317,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 }
 CELERY_BEAT_SCHEDULER = "orchestrator.schedule:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# Calls are counted beside the broker's messages, under names of their own.
+RATE_LIMITS = env.rate_limits("RATE_LIMITS", default="off" if TESTING else "")
+RATE_LIMIT_STORE = env.str("RATE_LIMIT_STORE", default=rates.store_beside(CELERY_BROKER_URL))
+RATE_LIMIT_PREFIX = "bv:calls"
 
 # ----------------------------------------------------------------------------------------------------- people, access
 AUTH_USER_MODEL = "accounts.User"

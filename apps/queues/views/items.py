@@ -15,6 +15,7 @@ from apps.core.api.identifiers import parse_id
 from apps.core.api.problems import problem
 from apps.core.api.strict_json import BODY_LIMIT, NODE_LIMIT
 from apps.core.api.views import ApiViewSet
+from apps.core.edge.limits import counted
 from apps.core.errors import NotFound
 from apps.queues import services
 from apps.queues.filters import ItemFilters
@@ -97,12 +98,14 @@ class ItemViewSet(BigTableViewSet):
         """Return the lean shape for lists."""
         return ItemRow if self.action == "list" else super().get_serializer_class()
 
+    @counted("items")
     def create(self, request: Request) -> Response:
         """Add an item to a queue. Where the queue keeps references unique, one that is taken is refused."""
         asked = self.asked()
         [item] = services.add_items(asked.pop("queue"), actor=self.actor, wanted=[services.Wanted(**asked)])
         return self.created(item)
 
+    @counted("items")
     @extend_schema(responses={201: CreatedItems})
     @action(detail=False, methods=["post"])
     def bulk(self, request: Request) -> Response:
@@ -155,12 +158,14 @@ class ItemLeaseViewSet(ApiViewSet):
         """How many bytes a body may have: a result as large as may be has room in it."""
         return BULK_BYTES if self.action == "finish_many" else 2 * BODY_LIMIT
 
+    @counted("items")
     @extend_schema(responses=LeaseOut)
     def renew(self, request: Request, id: Any) -> Response:
         """Hold an item for longer, by its queue's time, and say how far the work is."""
         lease, asked = self._held()
         return self.answer(services.renew_item(lease, actor=self.actor, **asked))
 
+    @counted("items")
     @extend_schema(responses=SettledOut)
     def finish(self, request: Request, id: Any) -> HttpResponseBase:
         """Say how the work on an item ended. The same report again gets the same answer.
@@ -171,6 +176,7 @@ class ItemLeaseViewSet(ApiViewSet):
         lease, asked = self._held()
         return self._settle(lease, report_of(asked))
 
+    @counted("items")
     @extend_schema(operation_id="item_leases_finish_many", responses=SettledMany)
     def finish_many(self, request: Request) -> Response:
         """Say how the work on up to 100 items ended; each report counts, or does not, as if it came alone.
@@ -183,6 +189,7 @@ class ItemLeaseViewSet(ApiViewSet):
         reports = list(zip(leases, (report for _, report in told), strict=True))
         return Response(settled_bodies(reports, services.finish_items(reports, actor=self.actor)))
 
+    @counted("items")
     @extend_schema(responses=SettledOut)
     def release(self, request: Request, id: Any) -> HttpResponseBase:
         """Give an item back untouched; that costs it no attempt."""

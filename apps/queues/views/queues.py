@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.core.api.filters import PAGE_PARAMETERS
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.rows import Reason, Restore, RowViewSet
+from apps.core.edge.limits import counted
 from apps.queues import services
 from apps.queues.filters import QueueFilters
 from apps.queues.models import Queue, QueueSchema
@@ -104,6 +105,7 @@ class QueueViewSet(RowViewSet):
         """
         return Response(StatisticsOut(statistics_of(self._queue())).data)
 
+    @counted("items")
     @extend_schema(responses=TakenItems)
     @action(detail=True, methods=["post"])
     def take(self, request: Request, id: Any) -> Response:

@@ -16,6 +16,7 @@ from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
 from apps.core.api.serializers import InputSerializer
+from apps.core.edge.limits import counted
 from apps.queues import services as queues
 from apps.queues.models import Queue
 from apps.queues.rules.outcomes import Outcome
@@ -42,6 +43,7 @@ from apps.runner.views.robots import read_outcome, reply
 BODY_LIMIT: Final = 8 * 1024 * 1024
 
 
+@counted("items")
 @api_view("POST")
 def take(request: HttpRequest, queue: str) -> HttpResponseBase:
     """Hand out up to 100 items of a queue, by its name or id: to a job for as long as its execution lasts."""
@@ -56,6 +58,7 @@ def take(request: HttpRequest, queue: str) -> HttpResponseBase:
     return answer_once(taken, request=request, actor=worker.actor, data=data)
 
 
+@counted("items")
 @api_view("POST")
 def add(request: HttpRequest, queue: str) -> HttpResponseBase:
     """Add up to 1,000 items to a queue, by its name or id: all are added, or none."""
@@ -65,6 +68,7 @@ def add(request: HttpRequest, queue: str) -> HttpResponseBase:
     return answer_once(partial(_add, worker, found, data), request=request, actor=worker.actor, data=data)
 
 
+@counted("items")
 @api_view("POST")
 def renew(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Hold an item for longer, and say how far the work is."""
@@ -74,6 +78,7 @@ def renew(request: HttpRequest, lease: str) -> HttpResponseBase:
     return reply(LeaseOut(queues.renew_item(held, actor=worker.actor, **asked)).data)
 
 
+@counted("items")
 @api_view("POST")
 def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Take a holder's word on how its work on an item ended."""
@@ -83,6 +88,7 @@ def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     return _settled(worker, held, report_of(asked))
 
 
+@counted("items")
 @api_view("POST")
 def finish_many(request: HttpRequest) -> HttpResponseBase:
     """Take a holder's word on how its work on up to 100 items ended."""
@@ -94,6 +100,7 @@ def finish_many(request: HttpRequest) -> HttpResponseBase:
     return reply(settled_bodies(reports, queues.finish_items(reports, actor=worker.actor)))
 
 
+@counted("items")
 @api_view("POST")
 def release(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Take an item back untouched."""

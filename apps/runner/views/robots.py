@@ -20,6 +20,7 @@ from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
 from apps.core.api.strict_json import parse_json_bytes, parse_json_object, require_object
 from apps.core.edge import metrics
+from apps.core.edge.limits import counted
 from apps.core.edge.middleware import quiet
 from apps.core.errors import Invalid, TooLarge
 from apps.jobs import services as jobs
@@ -62,6 +63,7 @@ def read_outcome(request: HttpRequest, *, limit: int) -> dict[str, Any]:
     return require_object(parse_json_bytes(raw, limit=limit, node_limit=REPORT_NODES, string_limit=limit))
 
 
+@counted("introduction")
 @api_view("POST")
 def register(request: HttpRequest) -> HttpResponseBase:
     """Let a robot introduce itself with a key; the same host, name and key give the same robot and token."""
@@ -118,6 +120,7 @@ def open_session(request: HttpRequest) -> HttpResponseBase:
     return reply(body, status=201)
 
 
+@counted("poll")
 @quiet
 @api_view("POST")
 def sync(request: HttpRequest) -> HttpResponseBase:
@@ -156,6 +159,7 @@ def start(request: HttpRequest, lease: str) -> HttpResponseBase:
     return reply({"answer": "started", "job_token": str(token)})
 
 
+@counted("uncounted")
 @api_view("POST")
 def release(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Take a job back from its robot; it costs no attempt."""
@@ -168,6 +172,7 @@ def release(request: HttpRequest, lease: str) -> HttpResponseBase:
     return reply({"answer": "released"})
 
 
+@counted("uncounted")
 @api_view("POST")
 def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Take a robot's report of how an execution ended."""
@@ -182,6 +187,7 @@ def finish(request: HttpRequest, lease: str) -> HttpResponseBase:
     return reply({"answer": decision.answer.value, "adopted": decision.adopted})
 
 
+@counted("log")
 @api_view("PUT")
 def log(request: HttpRequest, lease: str) -> HttpResponseBase:
     """Store a piece of a log at its byte offset."""

@@ -14,6 +14,7 @@ from apps.core.api.bodies import read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
 from apps.core.api.problems import problem
+from apps.core.edge.limits import counted
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.jobs import services as jobs
 from apps.queues import services as queues
@@ -31,6 +32,7 @@ BODY_LIMIT: Final = 2 * 1024 * 1024
 LISTED, MOST_LISTED = 50, 1000
 
 
+@counted("items")
 @api_view("GET")
 def take_next(request: HttpRequest) -> HttpResponseBase:
     """Hand out the next item of a queue; ``null`` where none waits, the queue is paused, or the job shall end."""
@@ -43,12 +45,14 @@ def take_next(request: HttpRequest) -> HttpResponseBase:
     return reply(bv_queues.taken_body(leases[0]) if leases else None)
 
 
+@counted("items")
 @api_view("POST")
 def add(request: HttpRequest) -> HttpResponseBase:
     """Add an item; the answer is its id."""
     return _added(request, lambda item: reply({"id": item.pk}))
 
 
+@counted("items")
 @api_view("GET", "POST")
 def collection(request: HttpRequest) -> HttpResponseBase:
     """List the newest items of a queue, or add one; the answer is the item."""
@@ -64,6 +68,7 @@ def collection(request: HttpRequest) -> HttpResponseBase:
     return reply([bv_queues.item_body(item) for item in narrowed.order_by("queue_id", "-id")[:limit]])
 
 
+@counted("items")
 @api_view("GET", "PUT", "DELETE")
 def one(request: HttpRequest, item: UUID) -> HttpResponseBase:
     """Read an item, by its own id or by the one it was handed out under, say how work on it ended, or take it away."""
@@ -78,6 +83,7 @@ def one(request: HttpRequest, item: UUID) -> HttpResponseBase:
     return reply({**bv_queues.item_body(found), "successor": found.successor})
 
 
+@counted("items")
 @api_view("PUT")
 def set_status(request: HttpRequest, handle: str) -> HttpResponseBase:
     """Take a holder's word on how its work ended; ``handle`` is the id under which the item was handed out."""

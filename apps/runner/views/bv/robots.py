@@ -11,6 +11,7 @@ from apps.core.actors import Actor
 from apps.core.api.bodies import read_json
 from apps.core.api.identifiers import parse_id
 from apps.core.api.plain import api_view
+from apps.core.edge.limits import counted
 from apps.core.errors import Invalid, NotFound, TooLarge
 from apps.jobs import services as jobs
 from apps.jobs.models import Execution, ExecutionStatus, JobStatus, with_status
@@ -26,6 +27,7 @@ ENROLMENT = Actor.system("enrolment")
 UPDATE_LIMIT = 4 * 1024 * 1024
 
 
+@counted("introduction")
 @api_view("POST")
 def connect_machine(request: HttpRequest) -> HttpResponseBase:
     """Let a machine's runner introduce itself; what its robots held before counts as lost."""
@@ -35,6 +37,7 @@ def connect_machine(request: HttpRequest) -> HttpResponseBase:
     return reply(bv.machine_body(machine))
 
 
+@counted("introduction")
 @api_view("GET")
 def assigned_robots(request: HttpRequest) -> HttpResponseBase:
     """List a machine's robots with their tokens. The key comes in the query, which is never logged."""
@@ -48,6 +51,7 @@ def assigned_robots(request: HttpRequest) -> HttpResponseBase:
     return reply({"machine_id": machine.pk, "robots": bodies, "heartbeat_timeout_seconds": bv.HEARTBEAT_TIMEOUT})
 
 
+@counted("poll")
 @api_view("POST")
 def heartbeat(request: HttpRequest) -> HttpResponseBase:
     """Note that a robot is there, and renew what it holds."""
@@ -56,6 +60,7 @@ def heartbeat(request: HttpRequest) -> HttpResponseBase:
     return reply({"status": "ok"})
 
 
+@counted("poll")
 @api_view("POST")
 def next_job(request: HttpRequest) -> HttpResponseBase:
     """Give a robot its next job; until it shows that it knows of it, the same one again."""
@@ -70,6 +75,7 @@ def next_job(request: HttpRequest) -> HttpResponseBase:
     return reply({"job": bv.job_body(execution, root)})
 
 
+@counted("uncounted")
 @api_view("POST")
 def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
     """Take the report of a job's end. The same again is fine, another end is refused."""
@@ -91,6 +97,7 @@ def update_job(request: HttpRequest, handle: str) -> HttpResponseBase:
     return reply({"status": "ok"})
 
 
+@counted("poll")
 @api_view("GET")
 def stop_requested(request: HttpRequest, handle: str) -> HttpResponseBase:
     """Say whether a job shall end by itself; also once its lease is gone, whatever runs under a newer one."""
@@ -99,6 +106,7 @@ def stop_requested(request: HttpRequest, handle: str) -> HttpResponseBase:
     return reply({"stop_requested": is_over or execution.job.stop_requested_at is not None})
 
 
+@counted("log")
 @api_view("POST")
 def append_log(request: HttpRequest, execution_id: str) -> HttpResponseBase:
     """Take one line of log from a job or its robot. What a full log has no room for is not stored, which is said."""
