@@ -52,6 +52,7 @@ def environment(**more: str) -> dict[str, str]:
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "FILES_DIR": str(settings.MEDIA_ROOT),
         "LOG_LEVEL": "WARNING",
+        "RATE_LIMITS": "off",  # Tests ask as fast as they can.
         "BV_NO_BOOTSTRAP": "1",
         "DJANGO_SETTINGS_MODULE": "orchestrator.settings",
     }

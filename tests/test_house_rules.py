@@ -42,7 +42,6 @@ NOT_OPERATIONS = {
     "accounts.usage_of": READ,
     "audit.meet_address": WORDS,
     "audit.forget_addresses": BELOW,
-    "rbac.refuse_more_than_own": WORDS,
     "audit.record": WORDS,
     "audit.record_each": WORDS,
     "audit.record_refusal": WORDS,

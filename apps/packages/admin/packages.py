@@ -18,6 +18,7 @@ from apps.core.admin.forms import FileInput, OperatorForm
 from apps.core.admin.operations import Creation, Operation
 from apps.core.admin.pages import OperatorAdmin
 from apps.core.admin.panels import AnyPanel, Facts, Page, Table
+from apps.core.edge.limits import spend
 from apps.core.errors import DomainError
 from apps.packages import services
 from apps.packages.admin import signatures, versions
@@ -62,6 +63,7 @@ class UploadForm(OperatorForm):
 def _upload(actor: Actor, asked: dict[str, Any]) -> tuple[PackageVersion, None]:
     file = asked["file"]
     rbac.require(actor, "packages.upload_package", asked["folder"])
+    spend("upload", actor)
     report = validation.validate(file.file)
     file.seek(0)
     return services.publish_version(asked["folder"], actor=actor, report=report, file=file), None

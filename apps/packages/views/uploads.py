@@ -16,7 +16,7 @@ from apps.core.api import bodies
 from apps.core.api.parsers import StrictMultiPartParser
 from apps.core.api.rows import address_of
 from apps.core.api.views import ApiView
-from apps.core.edge import limits
+from apps.core.edge.limits import spend
 from apps.core.errors import Invalid
 from apps.packages import services
 from apps.packages.models import PackageVersion
@@ -81,7 +81,7 @@ class Upload(ApiView):
             raise Invalid.field("file", "Send one file.", code="repeated_part")
         folder = folder_for(request, self.actor, asked.get("folder"))
         rbac.require(self.actor, "packages.upload_package", folder)
-        limits.spend("upload", self.actor)
+        spend("upload", self.actor)
         version = services.publish_version(
             folder,
             actor=self.actor,
