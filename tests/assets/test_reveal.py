@@ -59,7 +59,7 @@ def test_e9_neither_who_may_only_look_nor_a_key_is_shown_anything():
     assert [one.status_code for one in answers] == [403, 404, 403]
     assert "API key cannot" in answers[2].json()["detail"]
     assert CANARY.encode() not in b"".join(one.content for one in answers)
-    assert api.root().post(f"assets/{make.asset().pk}/reveal", body).status_code == 400
+    assert api.root().post(f"assets/{make.asset().pk}/reveal", body).status_code == 409
 
 
 def test_the_admin_shows_it_once_on_a_page_that_nothing_keeps():

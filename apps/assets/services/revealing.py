@@ -10,7 +10,7 @@ from apps.assets.services._sources import stored_secrets
 from apps.assets.services._writing import EVERYWHERE, Place
 from apps.audit import services as audit
 from apps.core.actors import Actor
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.rbac import services as rbac
 
 REASON_LENGTH = 5, 500
@@ -20,7 +20,8 @@ REASON_LENGTH = 5, 500
 def reveal_asset(asset: Asset, *, actor: Actor, reason: str, field: str = "", place: Place = EVERYWHERE) -> str:
     """Return one secret field of an asset's value in one place; of a secret its only one.
 
-    It takes a sign-in of the last minutes. Raises ``NotAllowed``, ``Invalid``, ``NotFound``, ``Unavailable``.
+    It takes a sign-in of the last minutes. Raises ``NotAllowed``, ``Invalid``, ``NotFound``, ``Conflict``,
+    ``Unavailable``.
     """
     rbac.require(actor, "assets.reveal_asset", asset)
     require_fresh_sign_in(actor)
@@ -28,7 +29,7 @@ def reveal_asset(asset: Asset, *, actor: Actor, reason: str, field: str = "", pl
     if not shortest <= len(reason.strip()) <= longest:
         raise Invalid.field("reason", f"say why, in {shortest} to {longest} characters. It stays in the audit trail.")
     if not asset.is_secret:
-        raise Invalid.field("field", "nothing in it is secret.")
+        raise Conflict(f"Nothing in the asset “{asset.name}” is secret.", code="no_secret")
     value = asset.values.filter(**place.columns).first()
     if value is None:
         raise NotFound("It has no value of its own there.", code="no_value")
