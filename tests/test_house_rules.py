@@ -246,20 +246,26 @@ def asks_first(function, path):
 
 def reached_from(function, path):
     """Every call a function makes, through the private functions of its app's services."""
-    private = {
-        name: (node, room)
-        for room in rooms("services")
-        if app_of(room) == app_of(path)
-        for node in functions_of(room)
-        for name in (node.name, f"{room.stem}.{node.name}")
-        if node.name.startswith("_") or room.name.startswith("_")
-    }
+    private = private_functions(app_of(path))
     seen, todo = set(), [function]
     while todo:
         for call in calls_in(todo.pop()) - seen:
             seen.add(call)
-            todo += [private[call][0]] if call in private else []
+            todo += [private[call]] if call in private else []
     return seen
+
+
+@cache
+def private_functions(app):
+    """The functions of an app's services that only they call, by each name they go by."""
+    return {
+        name: node
+        for room in rooms("services")
+        if app_of(room) == app
+        for node in functions_of(room)
+        for name in (node.name, f"{room.stem}.{node.name}")
+        if node.name.startswith("_") or room.name.startswith("_")
+    }
 
 
 @pytest.mark.parametrize(("path", "operation"), operations())
