@@ -428,7 +428,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_AUTOREFRESH = TESTING  # Otherwise each client of a test looks through all files first.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 if STATIC_ROOT is None:
     STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -24,3 +24,23 @@ def _settings_read_anew():
     from apps.configuration.models import forget_read  # needs Django's settings
 
     forget_read()
+
+
+@pytest.fixture(autouse=True)
+def _django_set_urlconf(request):
+    """Give a test the addresses it names, as the plugin's own of this name does, but forget no others.
+
+    Each list of addresses is worked out once; the plugin has all of them worked out anew before and after each test.
+    """
+    from django.conf import settings
+    from django.urls import set_urlconf
+
+    marker = request.node.get_closest_marker("urls")
+    if marker is None:
+        yield
+        return
+    usual, settings.ROOT_URLCONF = settings.ROOT_URLCONF, marker.args[0]
+    set_urlconf(None)
+    yield
+    settings.ROOT_URLCONF = usual
+    set_urlconf(None)

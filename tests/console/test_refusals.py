@@ -9,8 +9,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.core.api.urls")]
 
 
 @pytest.fixture
-def caller(settings):
-    settings.ROOT_URLCONF = "tests.core.api.urls"
+def caller():
     return Client(headers={"X-Test-Caller": "ann"})
 
 

@@ -33,8 +33,7 @@ PATH = "/api/test/records"
 
 
 @pytest.fixture
-def caller(settings):
-    settings.ROOT_URLCONF = "tests.core.api.urls"
+def caller():
     return Client(headers={"X-Test-Caller": "ann"})
 
 
@@ -349,8 +348,7 @@ def test_a_plain_view_answers_once_too(caller):
     assert post(b'{"a": 2}').status_code == 409
 
 
-def test_an_address_open_to_all_has_no_keys(settings):
-    settings.ROOT_URLCONF = "tests.core.api.urls"
+def test_an_address_open_to_all_has_no_keys():
     headers = {"Idempotency-Key": "k-1"}
 
     response = Client().post("/api/test/open", b"{}", content_type="application/json", headers=headers)

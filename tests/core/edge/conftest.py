@@ -3,9 +3,8 @@ from django.test import Client
 
 
 @pytest.fixture
-def caller(settings):
+def caller():
     """A client that is known as ``ann``, on the tests' own addresses."""
-    settings.ROOT_URLCONF = "tests.core.api.urls"
     return Client(headers={"X-Test-Caller": "ann"})
 
 
