@@ -10,6 +10,7 @@ from apps.assets.services._sources import stored_secrets
 from apps.assets.services._writing import EVERYWHERE, Place
 from apps.audit import services as audit
 from apps.core.actors import Actor
+from apps.core.edge.limits import spend
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.rbac import services as rbac
 
@@ -25,6 +26,7 @@ def reveal_asset(asset: Asset, *, actor: Actor, reason: str, field: str = "", pl
     """
     rbac.require(actor, "assets.reveal_asset", asset)
     require_fresh_sign_in(actor)
+    spend("reveal", actor)
     shortest, longest = REASON_LENGTH
     if not shortest <= len(reason.strip()) <= longest:
         raise Invalid.field("reason", f"say why, in {shortest} to {longest} characters. It stays in the audit trail.")

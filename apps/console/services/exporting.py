@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from apps.audit import services as audit
 from apps.audit.models import AuditEntry
 from apps.core.actors import Actor
+from apps.core.edge.limits import spend
 from apps.core.errors import NotAllowed
 from apps.rbac import services as rbac
 
@@ -42,6 +43,7 @@ def note_export(rows: QuerySet[AuditEntry], *, actor: Actor, form: str, asked: M
     if not actor.is_system and not reach.is_everywhere and not reach.tenants:
         says = f"It takes the permission {PERMISSION}: ask an administrator for a role that has it."
         raise NotAllowed(says, permission=PERMISSION, actor=actor)
+    spend("export", actor)
     places = reach.tenants if not reach.is_everywhere and not actor.is_system else (None,)
     for tenant_id in places:
         facts = {"format": form, "filters": {name: str(value) for name, value in asked.items()}}
