@@ -40,6 +40,7 @@ NOT_OPERATIONS = {
     "accounts.note_use": "part of proving who calls: whoever holds the key has used it",
     "accounts.write_uses": "it writes what was counted while callers proved who they are",
     "accounts.usage_of": READ,
+    "audit.has_met_address": READ,
     "audit.meet_address": WORDS,
     "audit.forget_addresses": BELOW,
     "audit.record": WORDS,

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from apps.accounts.authentication import ApiTokenAuthentication
+from apps.audit import services as audit
 from apps.core import statements, tokens
 from apps.core.actors import Actor
 from apps.core.edge import trace
@@ -104,6 +105,7 @@ def caller_of(request: HttpRequest) -> Caller:
     robot, facts = found
     actor = Actor.robot(robot.pk, robot.name, robot.tenant_id)
     _admit(actor, facts)
+    audit.meet_address(actor, "robot.used_from_new_address", robot)
     if facts["use_is_old"]:
         _note_use(robot, facts)
     return Caller(robot, actor, facts["expires_in"])

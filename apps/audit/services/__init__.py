@@ -1,7 +1,7 @@
 """Writing the trail, sealing it, and proving that it is whole."""
 
 from apps.audit.rules import changed
-from apps.audit.services.addresses import MOST_ADDRESSES, forget_addresses, meet_address
+from apps.audit.services.addresses import MOST_ADDRESSES, forget_addresses, has_met_address, meet_address
 from apps.audit.services.bundling import bundle
 from apps.audit.services.dropping import NotSealedYet, drop_entries_before
 from apps.audit.services.heads import Head, heads, signed_heads
@@ -19,6 +19,7 @@ __all__ = [
     "changed",
     "drop_entries_before",
     "forget_addresses",
+    "has_met_address",
     "heads",
     "meet_address",
     "oldest_unsealed_at",

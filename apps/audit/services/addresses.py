@@ -67,6 +67,12 @@ def meet_address(actor: Actor, action: str, holder: Any) -> str | None:
     return address if is_told_apart else None
 
 
+def has_met_address(holder_id: UUID) -> bool:
+    """Say whether this process has met the address of the request with a credential of that holder; for hot calls."""
+    address = context.current().address
+    return address is None or _memory.get((holder_id, address)) is not None
+
+
 def forget_addresses(before: datetime) -> int:
     """Forget addresses that were first met before a moment; from then on they are new again."""
     return KnownAddress.objects.filter(created_at__lt=before).delete()[0]

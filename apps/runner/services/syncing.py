@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.audit import services as audit
 from apps.core import statements, tokens
 from apps.core.actors import Actor
 from apps.core.errors import Conflict, NotAllowed, NotSignedIn
@@ -153,6 +154,10 @@ def sync_robot(token: str, *, presence: Presence) -> Answered:
     """
     row = _run(token, presence)
     _refuse(row, presence)
+    if not audit.has_met_address(row["robot_id"]):
+        robot = Robot(pk=row["robot_id"], name=row["name"], tenant_id=row["tenant_id"])
+        actor = Actor.robot(robot.pk, robot.name, robot.tenant_id)
+        audit.meet_address(actor, "robot.used_from_new_address", robot)
     if presence.is_sample:
         _samples.store(row["robot_id"], row["tenant_id"], presence.metrics)
     may_claim = row["is_due"] and presence.accepting and not row["draining"]
