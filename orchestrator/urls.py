@@ -21,6 +21,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.queues.urls")),
     path("", include("apps.jobs.urls")),
     path("", include("apps.triggers.urls")),
+    path("", include("apps.retention.urls")),
     path("", include(console)),
 ]
 #: What existing clients call: their dialect first, else the canonical API.

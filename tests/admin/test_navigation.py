@@ -36,7 +36,7 @@ def test_a_superuser_sees_every_place():
         "Dashboard", "Packages", "Processes", "Jobs", "Executions", "Triggers", "Calendars", "Queues", "Items",
         "File stores", "Assets", "Credential stores", "Limits", "Machines", "Enrolment keys", "Brakes", "Robots",
         "Tenants", "Folders",
-        "Users", "Groups", "Roles", "Role assignments", "API keys", "Settings", "Mail",
+        "Users", "Groups", "Roles", "Role assignments", "API keys", "Bin", "Settings", "Mail",
         "Schedule", "Audit", "Events",
     ]  # fmt: skip
 

@@ -7,18 +7,23 @@ import pytest
 from django.urls import reverse
 
 from apps.assets import services as assets
+from apps.assets.models import AssetValue
 from apps.audit.models import AuditEntry
 from apps.core.errors import Conflict
+from apps.jobs import services as jobs
 from apps.packages import services as packages
-from apps.packages.models import PackageVersion
+from apps.packages.models import Package, PackageVersion
 from apps.processes import services as processes
+from apps.processes.models import Process
 from apps.queues import services as queues
+from apps.retention.tasks import prune
 from apps.robots import services as robots
 from apps.robots.models import MachineKey, RobotToken
 from apps.tenancy import services as tenancy
 from apps.triggers import services as triggers
 from tests import api, make
 from tests.admin.visitors import superuser, text_of
+from tests.retention.aged import age, days_ago, keep
 
 pytestmark = pytest.mark.django_db
 SYSTEM = make.SYSTEM
@@ -185,6 +190,95 @@ def test_robots_and_machines_come_back_without_their_old_credentials():
     assert not MachineKey.objects.filter(machine=machine, revoked_at=None).exists()
     assert robots.rotate_token(robot, actor=SYSTEM) != token
     assert robots.replace_key(machine, actor=SYSTEM)
+
+
+def test_the_bin_lists_what_one_may_see_the_last_deleted_first():
+    folder, other = make.folder(), make.folder()
+    rows = [case.make(folder, "night") for case in CASES]
+    gone = [row for case, row in zip(CASES, rows, strict=True) if case.delete(row) is None]
+    queues.delete_queue(make.queue(other), actor=SYSTEM)
+    views = [case.permission.replace("delete_", "view_") for case in CASES]
+    viewer = api.Caller(make.user(*views, inside=folder.tenant))
+
+    first = viewer.get("bin", {"page_size": 5}).json()
+    second = viewer.client.get(first["next"]).json()
+    listed = [*first["items"], *second["items"]]
+
+    assert [one["id"] for one in listed] == [str(row.pk) for row in reversed(gone)]
+    assert [one["kind"] for one in listed] == [case.collection for case in reversed(CASES)]
+    assert (second["next"], listed[0]["deleted_by"], listed[0]["tenant"]) == (
+        None,
+        "system test",
+        str(folder.tenant_id),
+    )
+    assert listed[0]["purged_at"] > listed[0]["deleted_at"]
+    only = viewer.get("bin", {"kind": "queues", "folder": str(folder.pk)}).json()["items"]
+    assert [one["name"] for one in only] == ["night"]
+    assert api.root().get("bin", {"tenant": str(other.tenant_id)}).json()["items"][0]["kind"] == "queues"
+    assert api.Caller(make.user()).get("bin").json()["items"] == []
+    wrong = [viewer.get("bin", query).status_code for query in ({"kind": "jobs"}, {"cursor": "x"}, {"tenat": "x"})]
+    assert wrong == [400, 400, 400]
+    page = text_of(superuser().get(reverse("admin:bin")))
+    assert page.count(">Restore<") == len(CASES) + 1
+    assert "system test" in page
+
+
+def buried(row, days=31):
+    """Let a row have been deleted so many days ago."""
+    type(row)._base_manager.filter(pk=row.pk).update(deleted_at=days_ago(days))
+
+
+def rows_of(rows, noun):
+    return [row.pk for row in rows if row._meta.model_name == noun]
+
+
+def test_what_lay_there_for_long_is_purged_and_goes_once_no_history_names_it():
+    folder = make.folder()
+    rows = [case.make(folder, "night") for case in CASES]
+    for case, row in zip(CASES, rows, strict=True):
+        case.delete(row)
+    package = make.package_version(folder)
+    process = make.process(folder, package=package.package)
+    job = make.job(process)
+    jobs.cancel_job(job, actor=SYSTEM)
+    processes.delete_process(process, actor=SYSTEM)
+    packages.delete_package(package.package, actor=SYSTEM)
+    young = make.queue(folder)
+    queues.delete_queue(young, actor=SYSTEM)
+    for row in (*rows, process, package.package):
+        buried(row)
+
+    done = prune(seconds=None, batch=3)
+
+    kept = {type(row)._meta.model_name for row in rows if type(row)._base_manager.filter(pk=row.pk).exists()}
+    assert kept == {"robot", "machine"}
+    assert done["bin"] >= len(rows)
+    assert not RobotToken.objects.filter(robot__in=rows_of(rows, "robot")).exists()
+    process.refresh_from_db()
+    assert (process.purged_at is not None, process.is_in_bin) == (True, False)
+    assert Package.objects.filter(pk=package.package_id, purged_at__isnull=False).exists()
+    purged = AuditEntry.objects.filter(action__endswith=".purged")
+    assert purged.count() == len(rows) + 2
+    assert api.root().post(f"processes/{process.pk}/restore").status_code == 404
+    assert [one["name"] for one in api.root().get("bin").json()["items"]] == [young.name]
+
+    age(job, 31)
+    prune(seconds=None)
+    assert not Process.objects.filter(pk=process.pk).exists()
+    assert not PackageVersion.objects.filter(pk=package.pk).exists()
+    assert prune(seconds=None)["bin"] == 0
+
+
+def test_the_secrets_of_an_asset_are_gone_when_its_time_is_over_and_not_before():
+    asset = make.asset(type="secret", value=None, secrets={"value": "canary-in-the-bin"})
+    assets.delete_asset(asset, actor=SYSTEM)
+    buried(asset)
+    keep(asset.tenant, bin=60)
+    prune(seconds=None)
+    assert AssetValue.objects.filter(asset=asset).exists()
+    buried(asset, 61)
+    prune(seconds=None)
+    assert not AssetValue.objects.filter(asset=asset).exists()
 
 
 def test_its_page_says_since_when_it_lies_in_the_bin_and_offers_to_restore_it():

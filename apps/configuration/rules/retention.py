@@ -68,6 +68,13 @@ RETENTION: Final = Group(
             "What became of each due time. Those whose jobs are still there stay with them.",
             per_tenant=True,
         ),
+        _days(
+            "bin_retention_days",
+            "What lies in the bin",
+            30,
+            "Counted from its deletion. Until then it can be restored; then its secrets are gone at once.",
+            per_tenant=True,
+        ),
         _days("events_retention_days", "Events", 30, "Whole months go at once. Whoever follows them must read sooner."),
         _days(
             "late_results_retention_days", "Late results", 30, "Delivered, and could not count. Whole months at once."

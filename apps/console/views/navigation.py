@@ -104,6 +104,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Roles", "badge", "rbac_role_changelist", "rbac.view_role"),
             Place("Role assignments", "assignment_ind", "rbac_roleassignment_changelist", "rbac.view_roleassignment"),
             Place("API keys", "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
+            Place("Bin", "delete", "bin", "processes.view_process"),
             Place("Settings", "tune", "settings", "configuration.view_setting", beside="retention"),
             Place("Mail", "mail", "mail_mail_changelist", "mail.view_mail", _given_up_mail),
             Place("Schedule", "timer", "console_tick_changelist", "console.view_tick"),

@@ -62,11 +62,12 @@ class ConsoleSite(OperatorSite):
         from apps.accounts.admin import explaining
         from apps.configuration import admin as configuration
         from apps.mail import admin as mail
-        from apps.retention import admin as retention
+        from apps.retention.admin import bins, forecast
 
         own: dict[str, Callable[..., HttpResponse]] = {
             "settings": partial(configuration.page, beside={"email": mail.test_panel}),
-            "retention": retention.page,
+            "retention": forecast.page,
+            "bin": bins.page,
             "explain": explaining.page,
         }
         pages = [path(f"{name}/", self.admin_view(partial(page, self)), name=name) for name, page in own.items()]

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Count, Min, Model
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.core import ids, streams
@@ -102,11 +103,23 @@ def due_now(kind: Kind, values: Mapping[str, Any], *, most: int) -> Due:
 
 
 def _forecast(kind: Kind, days: int, pruning: Pruning | None) -> Forecast:
+    if kind.is_bin:
+        return _forecast_of_bin(kind, days, pruning)
     sizes = [_size_of(model) for model in kind.tables]
     rows, size = sizes[0][0], sum(bytes_ for _, bytes_ in sizes)
     oldest = _oldest(kind)
     soon_rows, soon_bytes = _soon_of_stream(kind, days) if kind.stream else _soon_of_rows(kind, days, rows, size)
     return Forecast(kind, days, rows, size, oldest, _goes_at(kind, days, oldest), soon_rows, soon_bytes, pruning)
+
+
+def _forecast_of_bin(kind: Kind, days: int, pruning: Pruning | None) -> Forecast:
+    """Return how much lies in the bin: few rows, which an index finds; their bytes are those of living ones."""
+    lying = [model._base_manager.filter(deleted_at__isnull=False, purged_at=None) for model in kind.tables]
+    counts = [rows.aggregate(count=Count("pk"), oldest=Min("deleted_at")) for rows in lying]
+    oldest = min((one["oldest"] for one in counts if one["oldest"]), default=None)
+    soon = sum(rows.filter(deleted_at__lt=Now() - timedelta(days=days - AHEAD)).count() for rows in lying)
+    goes_at = oldest and oldest + timedelta(days=days)
+    return Forecast(kind, days, sum(one["count"] for one in counts), 0, oldest, goes_at, soon, 0, pruning)
 
 
 def _oldest(kind: Kind) -> datetime | None:

@@ -18,6 +18,7 @@ from apps.jobs.models import Artefact, BulkChange, Execution, Job, JobToken, Lat
 from apps.jobs.models.forgetting import old_artefacts, old_bulk_changes, old_jobs
 from apps.queues.models import ItemBulkChange, ItemFile, ItemLease, QueueItem
 from apps.queues.models.forgetting import old_item_changes, old_items
+from apps.retention.models.bins import BIN, KEY, due_in_bin
 from apps.triggers.models import Firing
 from apps.triggers.models.forgetting import old_firings
 
@@ -42,6 +43,8 @@ class Kind:
     tables: tuple[type[Model], ...]
     stream: type[Stream] | None = None
     due: Due | None = None
+    #: Only what is deleted of its tables is meant.
+    is_bin: bool = False
 
 
 def keeping_of(values: Mapping[str, Any], key: str) -> Keeping:
@@ -114,6 +117,15 @@ _ALL: Final = (
         key="queue_items_retention_days",
         tables=(ItemBulkChange,),
         due=_by(old_item_changes, "queue_items_retention_days"),
+    ),
+    Kind(
+        name="bin",
+        title="What lies in the bin",
+        says="counted from its deletion; its name stays while history tells of it",
+        key=KEY,
+        tables=tuple(kind.model for kind in BIN.values()),
+        due=due_in_bin,
+        is_bin=True,
     ),
 )
 #: In the order in which a run takes them: what frees most at the least cost comes first.

@@ -20,6 +20,7 @@ from apps.jobs import services as jobs
 from apps.queues import services as queues
 from apps.rbac import services as rbac
 from apps.retention.models import Kind, Pruning, keeping_of
+from apps.retention.services import _purging
 from apps.triggers import services as triggers
 
 log = structlog.get_logger(__name__)
@@ -155,6 +156,7 @@ def _firings(values: Values, actor: Actor, limit: int) -> Gone:
 
 
 _FORGET: Final[dict[str, Callable[[Values, Actor, int], Gone]]] = {
+    "bin": _purging.purge,
     "jobs": _jobs,
     "artefacts": _artefacts,
     "bulk_changes": _bulk_changes,
