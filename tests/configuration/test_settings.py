@@ -37,6 +37,7 @@ def test_defaults_hold_while_nobody_has_set_anything():
         "spans_retention_days": 30,
         "queue_items_retention_days": 90,
         "firings_retention_days": 30,
+        "bin_retention_days": 30,
         "events_retention_days": 30,
         "late_results_retention_days": 30,
         "audit_logs_retention_days": 400,
