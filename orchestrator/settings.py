@@ -115,7 +115,6 @@ INSTALLED_APPS = [
     "django_filters",
     "django_celery_beat",
     "corsheaders",
-    "axes",
     "orchestrator",
     "apps.core",
     "apps.requests",
@@ -156,7 +155,6 @@ MIDDLEWARE = [
     "apps.accounts.authentication.PeopleAtSessions",
     "apps.core.edge.limiting.LimitCalls",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "axes.middleware.AxesMiddleware",
     "apps.console.views.local_time.LocalTime",
 ]
 
@@ -264,6 +262,7 @@ _TICKS: dict[str, dict[str, int]] = {
         "events.ensure_partitions": 3600,
         "requests.delete_expired": 3600,
         "accounts.forget_uses": 86_400,
+        "accounts.forget_ended_sessions": 3600,
         "packages.sweep_files": 3600,
         "jobs.sweep_artefacts": 86_400,
         "queues.forget_uploads": 3600,
@@ -325,7 +324,7 @@ RATE_LIMIT_PREFIX = "bv:calls"
 
 # ----------------------------------------------------------------------------------------------------- people, access
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "apps.rbac.authentication.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.authentication.Passwords", "apps.rbac.authentication.RoleBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -333,7 +332,9 @@ PASSWORD_HASHERS = [
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},  # of twenty thousand
+    {"NAME": "apps.accounts.rules.passwords.LongEnoughForAdministrators"},
+    {"NAME": "apps.accounts.rules.passwords.NotMadeOfTheirNames"},
 ]
 SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the proxy that ends TLS leads on to it
@@ -343,15 +344,11 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 GUARDIAN_MONKEY_PATCH_USER = False
 ANONYMOUS_USER_NAME = None
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25  # hours
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_ENABLED = not TESTING
-AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "apps.core.edge.addresses.of_request"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = 12 * 60 * 60
+# The setting `security.session_hours` ends a session sooner, and so does whoever leaves it alone for so long.
+SESSION_COOKIE_AGE = 7 * 24 * 60 * 60
+SESSION_IDLE_MINUTES = max(1, env.int("SESSION_IDLE_MINUTES", default=30))
 SESSION_COOKIE_HTTPONLY = True
 IS_HTTPS = env.bool("HTTPS", default=False)
 if IS_HTTPS and DEBUG:
@@ -439,6 +436,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 # -------------------------------------------------------------------------------------------------------------- REST
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.accounts.authentication.SessionTokenAuthentication",
         "apps.accounts.authentication.ApiTokenAuthentication",
         "apps.accounts.authentication.SessionAuthentication",
     ],
@@ -545,7 +543,6 @@ LOGGING_CONFIG = "apps.core.logs.configure_from"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
 # ------------------------------------------------------------------------------------------------------------- admin
-AXES_LOCKOUT_TEMPLATE = "operator/locked.html"
 UNFOLD = {
     "SITE_TITLE": "BV Orchestrator",
     "SITE_HEADER": "BV Orchestrator",

@@ -53,6 +53,11 @@ class Route:
         return "<str:id>" in self.path
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is about whoever asks, and asks for no permission."""
+        return self.path.partition("/")[0] in ("me", "auth")
+
+    @property
     def writes(self) -> bool:
         return self.method != "GET" and self.path not in QUESTIONS
 

@@ -31,7 +31,8 @@ CREDENTIAL = "whoever holds the machine's key may; it is checked here"
 TRAFFIC = "the traffic of robots: its history is the executions, and what they hold by then"
 BELOW = "the trail lies below the floor that knows permissions; only the system's ticks call it"
 BY_AGE = "what goes by its age is written down once for each run, by whoever runs it"
-OWN_PROOF = "everybody proves who they are themselves; what they prove it with is checked here"
+COUNTED = "a try counts, in a transaction of its own, before its password is looked at: a refusal must not undo that"
+OWN_SESSION = "it takes a session of the person it is about, which nobody else can have"
 HOUSEKEEPING = "the system's own upkeep, which changes nothing that anybody has made"
 OUTBOX = "the row of the mail is the note of what became of it"
 END_OF_A_JOB = "part of the end of a job or an execution, for which the permission was asked"
@@ -52,7 +53,12 @@ NOT_OPERATIONS = {
     "rbac.refuse_suspended": WORDS,
     "rbac.require": WORDS,
     "rbac.visible": WORDS,
+    "accounts.change_password": COUNTED,
+    "accounts.confirm_sign_in": COUNTED,
+    "accounts.prove_password": COUNTED,
     "accounts.require_fresh_sign_in": READ,
+    "accounts.require_password": COUNTED,
+    "accounts.put_password": "part of the operations that give somebody a password; it saves nothing",
     "audit.drop_entries_before": BELOW,
     "audit.seal_entries": BELOW,
     "audit.append": BELOW,
@@ -124,7 +130,8 @@ NOT_OPERATIONS = {
 }
 ASKS_NO_PERMISSION = {
     "console.note_export": "it spans tenants: it asks where the actor may, and refuses whoever may nowhere",
-    "accounts.confirm_sign_in": OWN_PROOF,
+    "accounts.sign_in": "who signs in has proved who they are, and holds nothing before",
+    "accounts.sign_out_others": OWN_SESSION,
     "robots.enrol_robot": CREDENTIAL,
     "robots.meet_machine": CREDENTIAL,
     "robots.register_robot": CREDENTIAL,
@@ -163,6 +170,7 @@ WRITES_NOTHING_DOWN = {
     "assets.ensure_own_stores": HOUSEKEEPING,
     "console.note_role_seen": HOUSEKEEPING,
     "console.install_ticks": HOUSEKEEPING,
+    "accounts.forget_ended_sessions": HOUSEKEEPING,
     "jobs.ensure_plane": HOUSEKEEPING,
     "jobs.forget_ended_tokens": HOUSEKEEPING,
     "jobs.forget_old_artefacts": BY_AGE,

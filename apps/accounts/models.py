@@ -12,12 +12,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from apps.core import tokens
 from apps.core.actors import Actor, Bounds
 from apps.core.models import InTenant, Row, SameTenant, TenantRow, tenant_key
 from apps.core.time_zones import known_time_zone
-from apps.core.tokens import Token
+from apps.core.tokens import Credential, Token
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
@@ -74,8 +75,9 @@ class User(AbstractBaseUser, PermissionsMixin, Row):
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField("may open the admin", default=False)
 
-    #: When they last proved who they are in the session that the request belongs to; no column.
-    signed_in_at: datetime | None = None
+    preferences = models.JSONField(default=dict, blank=True, help_text="What their own programs keep about them.")
+    #: The session that the request belongs to, if it is by one; no column.
+    at_session: UserSession | None = None
 
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -98,6 +100,11 @@ class User(AbstractBaseUser, PermissionsMixin, Row):
     @property
     def is_service(self) -> bool:
         return self.kind == UserKind.SERVICE
+
+    @property
+    def signed_in_at(self) -> datetime | None:
+        """When they last proved who they are, in the session that the request belongs to."""
+        return self.at_session.proved_at if self.at_session is not None else None
 
     def get_full_name(self) -> str:
         return str(self)
@@ -201,3 +208,94 @@ class ApiTokenUse(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.count} on {self.day}"
+
+
+class Door(models.TextChoices):
+    ADMIN = "admin"
+    API = "api", "API"
+
+
+class UserSessionQuerySet(models.QuerySet["UserSession"]):
+    def visible_to(self, actor: Actor) -> UserSessionQuerySet:
+        """Return the actor's own sessions: nobody looks at those of others."""
+        is_person = actor.user is not None and actor.tenant_id is None
+        return self.filter(UserSession.live(), user=actor.user) if is_person else self.none()
+
+
+class UserSession(Row, Credential):
+    """A sign-in of a person, at the admin or over the API. It ends with them, and with the password of its day."""
+
+    KIND = "p"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions", editable=False)
+    door = models.CharField(max_length=8, choices=Door, editable=False)
+    #: When the person last proved who they are.
+    proved_at = models.DateTimeField(editable=False)
+    password_state = models.CharField(max_length=64, editable=False)
+    address = models.GenericIPAddressField(null=True, editable=False)
+    agent = models.CharField(max_length=256, blank=True, editable=False)
+
+    objects = UserSessionQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = "session"
+        constraints = [models.CheckConstraint(name="usersession_door_known", condition=Q(door__in=Door.values))]
+        indexes = [models.Index(fields=["user", "-id"], name="usersession_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.get_door_display()} ({self.shown_as})"
+
+    @property
+    def seen_at(self) -> datetime:
+        """When somebody was last seen in it."""
+        return self.last_used_at or self.created_at
+
+    def is_good(self, now: datetime) -> bool:
+        """Say whether the session counts: not over, of somebody who may sign in, and of their present password."""
+        states = (self.user.get_session_auth_hash(), *self.user.get_session_auth_fallback_hash())
+        is_of_today = any(constant_time_compare(self.password_state, state) for state in states)
+        return self.is_live(now) and self.user.is_active and is_of_today
+
+
+class TryOutcome(models.TextChoices):
+    UNDER_WAY = "under_way"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+
+
+class SignInTry(Row):
+    """A try to prove by a password who one is, for as long as it says anything about the next one."""
+
+    #: Stands for the name that was typed, which is not kept.
+    account = models.CharField(max_length=64, editable=False)
+    network = models.CharField(max_length=43, editable=False)
+    outcome = models.CharField(max_length=9, choices=TryOutcome, default=TryOutcome.UNDER_WAY, editable=False)
+    is_by_stranger = models.BooleanField(editable=False)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(name="signintry_outcome_known", condition=Q(outcome__in=TryOutcome.values))
+        ]
+        indexes = [
+            models.Index(fields=["account", "network", "created_at"], name="signintry_by_account"),
+            models.Index(fields=["network", "created_at"], name="signintry_by_network"),
+            models.Index(fields=["created_at"], name="signintry_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()} from {self.network}"
+
+
+class Avatar(Row):
+    """The picture of a user. Its id is new with each picture, so that a copy of it may be kept for good."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="avatar", editable=False)
+    image = models.BinaryField(editable=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Picture of {self.user}"

@@ -19,3 +19,9 @@ def forget_uses() -> None:
     actor, now = Actor.system("upkeep of keys"), timezone.now()
     services.forget_uses((now - timedelta(days=services.KEPT_DAYS)).date(), actor=actor)
     audit.forget_addresses(now - ADDRESSES_KEPT)
+
+
+@shared_task(name="accounts.forget_ended_sessions")
+def forget_ended_sessions() -> int:
+    """Delete sessions that are over and tries to sign in that count no longer; returns how many rows there were."""
+    return services.forget_ended_sessions(actor=Actor.system("retention"))

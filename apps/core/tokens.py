@@ -104,10 +104,10 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-TokenT = TypeVar("TokenT", bound="Token")
+TokenT = TypeVar("TokenT", bound="Credential")
 
 
-class Token(TenantRow):
+class Credential(models.Model):
     """One credential of one holder. Subclasses add the holder and name their ``KIND`` letter."""
 
     KIND: ClassVar[str]
@@ -157,6 +157,13 @@ class Token(TenantRow):
     def shown_as(self) -> str:
         """What identifies the credential to a person, without its secret."""
         return f"bv{self.KIND}_{self.public}_…"
+
+
+class Token(TenantRow, Credential):
+    """A credential that belongs to one tenant."""
+
+    class Meta:
+        abstract = True
 
 
 @cache

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from apps.accounts.authentication import ApiTokenAuthentication
+from apps.accounts.authentication import ApiTokenAuthentication, SessionTokenAuthentication
 from apps.audit import services as audit
 from apps.core import statements, tokens
 from apps.core.actors import Actor
@@ -141,8 +141,9 @@ def worker_of(request: HttpRequest) -> Speaker:
 
 
 def program_of(request: HttpRequest) -> Actor:
-    """Return whose program calls with an API key. Raises ``NotSignedIn``, and as REST framework does for a bad key."""
-    found = ApiTokenAuthentication().authenticate(Request(request))
+    """Return whose program calls, with a key or from a session. Raises ``NotSignedIn``, and as REST framework does."""
+    ways = (SessionTokenAuthentication(), ApiTokenAuthentication())
+    found = next((one for one in (way.authenticate(Request(request)) for way in ways) if one is not None), None)
     if found is None:
         raise NotSignedIn("Sign the call with an API key, or with the token of a robot or a running job.")
     trace.current().actor = found[1]

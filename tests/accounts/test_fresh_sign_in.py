@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts import services
+from apps.accounts.models import User
 from apps.core.actors import Actor
 from apps.core.errors import NotAllowed
 from tests import make
@@ -45,7 +46,7 @@ def test_who_signed_in_just_now_is_fresh_for_five_minutes_and_nobody_is_behind_a
 
     assert refused(actor_of(browser)) is None
     assert refused(system) is None
-    assert refused(Actor.person(ann)) == "fresh_sign_in_needed"
+    assert refused(Actor.person(User.objects.get(pk=ann.pk))) == "fresh_sign_in_needed"
     with time_machine.travel(timezone.now() + timedelta(minutes=6), tick=False):
         assert refused(actor_of(browser)) == "fresh_sign_in_needed"
 

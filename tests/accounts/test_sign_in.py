@@ -12,7 +12,6 @@ GUESSER, OWNER = {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "198.51
 
 @pytest.fixture(autouse=True)
 def behind_a_proxy(settings):
-    settings.AXES_ENABLED = True
     settings.TRUSTED_PROXIES = ["127.0.0.0/8"]
 
 

@@ -90,7 +90,7 @@ def test_one_chooses_the_zone_that_times_are_shown_in():
     job = make.job()
     hour = job.created_at.hour
 
-    visitor.post(ME, {"form": "zone", "time_zone": "Asia/Tokyo"})
+    visitor.post(ME, {"form": "profile", "time_zone": "Asia/Tokyo"})
 
     shown = text_of(visitor.open(job))
     assert "JST" in shown or "Asia/Tokyo" in shown
@@ -98,9 +98,9 @@ def test_one_chooses_the_zone_that_times_are_shown_in():
 
 
 def test_a_zone_that_does_not_exist_is_refused():
-    response = person().post(ME, {"form": "zone", "time_zone": "Mars/Olympus"})
+    response = person().post(ME, {"form": "profile", "time_zone": "Mars/Olympus"})
 
-    assert "time_zone" in response.context["forms"]["zone"].errors
+    assert "time_zone" in response.context["forms"]["profile"].errors
 
 
 def test_a_zone_this_machine_does_not_know_any_more_is_read_as_utc():

@@ -231,8 +231,7 @@ def test_the_side_doors_of_djangos_lists_give_nothing_away(query):
     assert robot.name not in text_of(response)
 
 
-def test_who_types_the_wrong_password_too_often_waits(settings):
-    settings.AXES_ENABLED = True
+def test_who_types_the_wrong_password_too_often_waits():
     visitor = Client()
 
     answers = [visitor.post("/admin/login/", {"username": "ann", "password": "wrong"}) for _ in range(6)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from apps.accounts import services
 from apps.accounts.admin.fields import PasswordField
-from apps.accounts.authentication import mark_fresh
 from apps.core.admin import refusals
 from apps.core.admin.forms import OperatorForm
 from apps.core.admin.pages import OperatorAdmin
@@ -34,7 +32,6 @@ def page(admin: OperatorAdmin, request: HttpRequest) -> HttpResponse:
             form.refuse(refusal)
         else:
             request.session.cycle_key()
-            mark_fresh(request, timezone.now())
             return HttpResponseRedirect(_way_back(request))
     context = {"form": form, "way_back": _way_back(request), "title": "Confirm that it is you", "opts": None}
     return admin.render(request, "console/confirm.html", **context)

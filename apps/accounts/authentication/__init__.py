@@ -1,6 +1,23 @@
 """The doors through which programs and signed-in people come in."""
 
 from apps.accounts.authentication.keys import ApiTokenAuthentication
-from apps.accounts.authentication.sessions import PeopleAtSessions, SessionAuthentication, mark_fresh
+from apps.accounts.authentication.sessions import (
+    WAIT,
+    Passwords,
+    PeopleAtSessions,
+    SessionAuthentication,
+    SessionTokenAuthentication,
+    begin,
+    end,
+)
 
-__all__ = ["ApiTokenAuthentication", "PeopleAtSessions", "SessionAuthentication", "mark_fresh"]
+__all__ = [
+    "WAIT",
+    "ApiTokenAuthentication",
+    "Passwords",
+    "PeopleAtSessions",
+    "SessionAuthentication",
+    "SessionTokenAuthentication",
+    "begin",
+    "end",
+]

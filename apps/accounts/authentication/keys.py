@@ -8,6 +8,7 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from apps.accounts import services
+from apps.accounts.authentication.presented import presented
 from apps.accounts.models import ApiToken
 from apps.core import context
 from apps.core.actors import Actor
@@ -22,7 +23,7 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
     security_schemes = ("bearer", "apiKey")
 
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
-        text = _presented(request)
+        text = presented(request)
         if text is None:
             return None
         key = ApiToken.matching(text, "user", "tenant")
@@ -37,13 +38,6 @@ class ApiTokenAuthentication(authentication.BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-def _presented(request: Request) -> str | None:
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    return request.headers.get("X-Api-Key")
 
 
 def _refuse_foreign_network(key: ApiToken, actor: Actor) -> None:

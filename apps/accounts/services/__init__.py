@@ -1,4 +1,4 @@
-"""Users, service accounts, and the keys with which programs call."""
+"""Users, service accounts, how they sign in, and the keys with which programs call."""
 
 from apps.accounts.services._reach import MOST_FOLDERS, MOST_NETWORKS, MOST_SCOPES
 from apps.accounts.services.explaining import Explanation, explain_access, explained_kinds, row_named
@@ -12,13 +12,22 @@ from apps.accounts.services.keys import (
     revoke_api_key,
     rotate_api_key,
 )
+from apps.accounts.services.passwords import change_password, set_password
+from apps.accounts.services.profile import remove_avatar, set_avatar, update_profile
+from apps.accounts.services.proving import Proof, prove_password
+from apps.accounts.services.sessions import (
+    forget_ended_sessions,
+    sign_in,
+    sign_out,
+    sign_out_others,
+    unlock_user,
+)
 from apps.accounts.services.users import (
     SETTABLE,
     create_service_account,
     create_user,
     disable_user,
     enable_user,
-    set_password,
     set_time_zone,
     update_user,
 )
@@ -36,7 +45,9 @@ __all__ = [
     "MOST_SCOPES",
     "SETTABLE",
     "Explanation",
+    "Proof",
     "Usage",
+    "change_password",
     "confirm_sign_in",
     "create_api_key",
     "create_service_account",
@@ -45,14 +56,23 @@ __all__ = [
     "enable_user",
     "explain_access",
     "explained_kinds",
+    "forget_ended_sessions",
     "forget_uses",
     "note_use",
+    "prove_password",
+    "remove_avatar",
     "require_fresh_sign_in",
     "revoke_api_key",
     "rotate_api_key",
     "row_named",
+    "set_avatar",
     "set_password",
     "set_time_zone",
+    "sign_in",
+    "sign_out",
+    "sign_out_others",
+    "unlock_user",
+    "update_profile",
     "update_user",
     "usage_of",
     "write_uses",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import User
+from apps.accounts.models import User, UserSession
+from apps.accounts.services._sessions import present_session
+from apps.accounts.services.proving import prove_password
 from apps.audit import services as audit
 from apps.core.actors import FRESH_FOR, Actor
-from apps.core.errors import Invalid, NotAllowed
+from apps.core.errors import Invalid, NotAllowed, Unavailable
 
 #: The code of the refusal; the admin answers it by its page for that.
 FRESH_SIGN_IN_NEEDED = "fresh_sign_in_needed"
@@ -33,12 +35,31 @@ def require_fresh_sign_in(actor: Actor) -> None:
     )
 
 
+def confirm_sign_in(user: User, *, actor: Actor, password: str) -> UserSession:
+    """Let a signed-in person prove again who they are, which counts as a try to sign in. Raises ``Invalid``."""
+    session = present_session(user, actor)
+    require_password(user, actor=actor, field="password", password=password)
+    return _mark_proved(session, actor)
+
+
+def require_password(user: User, *, actor: Actor, field: str, password: str) -> None:
+    """Refuse whoever does not know the password of the account they are signed in to. Raises ``Invalid``."""
+    proof = prove_password(user.username, actor=actor, password=password)
+    if proof.user == user:
+        return
+    if proof.wait > timedelta(0):
+        seconds = int(proof.wait.total_seconds())
+        raise Unavailable(
+            "There were too many wrong passwords from here: wait before the next try.",
+            code="too_many_tries",
+            retry_after=1 if proof.is_busy else seconds,
+        )
+    raise Invalid.field(field, "this is not your current password.", code="wrong_password")
+
+
 @transaction.atomic
-def confirm_sign_in(user: User, *, actor: Actor, password: str) -> datetime:
-    """Let a signed-in person prove again who they are; return when they did. Raises ``Invalid``."""
-    if actor.user != user or actor.signed_in_at is None:
-        raise NotAllowed("Only who has signed in can confirm it: an API key cannot.", actor=actor)
-    if not user.check_password(password):
-        raise Invalid.field("password", "this is not your current password.", code="wrong_password")
-    audit.record(actor, "user.confirmed", user)
-    return timezone.now()
+def _mark_proved(session: UserSession, actor: Actor) -> UserSession:
+    session.proved_at = timezone.now()
+    session.save(update_fields=["proved_at"])
+    audit.record(actor, "user.confirmed", session.user)
+    return session

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import User, UserKind
-from apps.accounts.services._checking import is_almighty
+from apps.accounts.services._checking import is_almighty, refuse_above
+from apps.accounts.services._sessions import end_sessions
+from apps.accounts.services.passwords import put_password
 from apps.audit import services as audit
 from apps.configuration.models import Setting
 from apps.core.actors import Actor
 from apps.core.columns import refuse_unfit
-from apps.core.errors import Conflict, Invalid, NotAllowed, Problem
+from apps.core.errors import Conflict, Invalid, Problem
 from apps.rbac import services as rbac
 from apps.tenancy.models import Tenant
 
@@ -46,7 +46,7 @@ def create_user(
         is_staff=is_staff,
         is_superuser=is_superuser,
     )
-    _set_password(user, password)
+    put_password(user, password, field="password")
     _save_named(user)
     audit.record(actor, "user.created", user, after=_facts(user))
     return user
@@ -56,7 +56,7 @@ def create_user(
 def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
     """Change profile facts of a user, any of ``SETTABLE``. Raises ``Invalid``."""
     rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
-    _refuse_above(user, actor)
+    refuse_above(user, actor)
     if unknown := sorted(set(changes) - set(SETTABLE)):
         raise Invalid("Unknown fields.", problems=[Problem(name, "is not a field.") for name in unknown])
     before = _facts(user)
@@ -68,22 +68,6 @@ def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
     _save_named(user, update_fields=list(changes))
     audit.record(actor, "user.updated", user, before=before, after=_facts(user))
     return user
-
-
-@transaction.atomic
-def set_password(user: User, *, actor: Actor, password: str) -> None:
-    """Give a user another password. Everybody may change their own; sessions made with the old one end.
-
-    A credential that belongs to one tenant cannot: with the password it would reach beyond.
-    """
-    if actor.user != user or actor.tenant_id is not None:
-        rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
-    _refuse_above(user, actor)
-    if user.is_service:
-        raise Invalid.field("password", "a service account has keys and no password.")
-    _set_password(user, password)
-    user.save(update_fields=["password"])
-    audit.record(actor, "user.password_changed", user)
 
 
 @transaction.atomic
@@ -99,14 +83,15 @@ def set_time_zone(user: User, *, actor: Actor, time_zone: str) -> User:
 
 @transaction.atomic
 def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
-    """Stop a user from signing in and calling; keys and sessions fail from the next request on."""
+    """Stop a user from signing in and calling: sessions are over, and keys fail from the next request on."""
     rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
-    _refuse_above(user, actor)
+    refuse_above(user, actor)
     if actor.user == user:
         raise Conflict("You cannot disable yourself.")
     user.is_active = False
     _refuse_losing_last_administrator(user)
     user.save(update_fields=["is_active"])
+    end_sessions(user)
     audit.record(actor, "user.disabled", user, reason=reason)
     return user
 
@@ -115,7 +100,7 @@ def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
 def enable_user(user: User, *, actor: Actor) -> User:
     """Let a disabled user in again."""
     rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
-    _refuse_above(user, actor)
+    refuse_above(user, actor)
     user.is_active = True
     user.save(update_fields=["is_active"])
     audit.record(actor, "user.enabled", user)
@@ -135,31 +120,12 @@ def create_service_account(tenant: Tenant, *, actor: Actor, name: str) -> User:
     return user
 
 
-def _refuse_above(user: User, actor: Actor) -> None:
-    """Whoever may change a superuser could sign in as one, so only superusers may."""
-    if user.is_superuser and not is_almighty(actor):
-        raise NotAllowed("Only a superuser changes a superuser.", permission="accounts.change_user", actor=actor)
-
-
 def _refuse_losing_last_administrator(user: User) -> None:
     administrators = User.objects.filter(is_superuser=True, is_active=True)
     was_one = administrators.filter(pk=user.pk).exists()
     is_one = user.is_superuser and user.is_active
     if was_one and not is_one and not administrators.exclude(pk=user.pk).exists():
         raise Conflict("This is the last administrator. Make another one first.")
-
-
-def _set_password(user: User, password: str | None) -> None:
-    if password is None:
-        user.set_unusable_password()
-        return
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Invalid(
-            " ".join(error.messages), problems=[Problem("password", text) for text in error.messages]
-        ) from error
-    user.set_password(password)
 
 
 def _save_named(user: User, **options: Any) -> None:

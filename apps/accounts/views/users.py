@@ -1,4 +1,4 @@
-"""Who you are, who else there is, and the keys of programs."""
+"""Who there is, and the keys of programs."""
 
 from __future__ import annotations
 
@@ -18,45 +18,14 @@ from apps.accounts.serializers import (
     CreateApiKey,
     CreateServiceAccount,
     KeyUsageOut,
-    MeOut,
     NewApiKeyOut,
     RotateApiKey,
     ServiceAccountOut,
     UserOut,
-    operational_permissions,
-    permission_name,
 )
-from apps.core.actors import Actor, Bounds
-from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.rows import Reason, RowViewSet
-from apps.core.api.views import ApiView
 from apps.core.errors import NotFound
-from apps.rbac import services as rbac
-from apps.tenancy.models import Tenant
 from apps.tenancy.views.places import TENANT_PARAMETER, tenant_for
-
-
-class Me(ApiView):
-    """Who you are."""
-
-    @extend_schema(responses=MeOut, operation_id="me_retrieve")
-    def get(self, request: Request) -> Response:
-        """Say who you are: your account, your tenants, your roles, and what you may do somewhere."""
-        refuse_unknown_parameters(request)
-        user = self.actor.user
-        if user is None:
-            raise NotFound("Only people and service accounts have an account.")
-        bounds = self.actor.bounds or Bounds()
-        tenants = list(Tenant.objects.visible_to(self.actor).order_by("name"))
-        facts = {
-            "user": user,
-            "bound_to": next((tenant for tenant in tenants if tenant.pk == self.actor.tenant_id), None),
-            "is_superuser": user.is_superuser,
-            "tenants": tenants,
-            "roles": rbac.held_assignments(self.actor).select_related("role"),
-            "permissions": [name for one in _held(self.actor) if bounds.permit(name := permission_name(one))],
-        }
-        return Response(MeOut(facts).data)
 
 
 class UserViewSet(RowViewSet):
@@ -140,8 +109,3 @@ class ApiKeyViewSet(RowViewSet):
     def revoke(self, request: Request, id: Any) -> Response:
         """End a key at once. Asking again changes nothing."""
         return self.operate(services.revoke_api_key)
-
-
-def _held(actor: Actor) -> Any:
-    held: Any = operational_permissions()
-    return held if actor.user.is_superuser else held.filter(pk__in=rbac.permissions_held(actor).values("pk"))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
 FOREIGN = (
     Group,
-    AccessAttempt,
-    AccessFailureLog,
-    AccessLog,
     ClockedSchedule,
     CrontabSchedule,
     IntervalSchedule,

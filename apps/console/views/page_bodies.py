@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from apps.accounts.rules import pictures
 from apps.core.api import bodies
 from apps.packages.rules import limits
 from apps.queues.rules.tables import LARGEST_FILE
@@ -50,6 +51,7 @@ def _file_bytes(request: HttpRequest) -> int:
 
 def _takers() -> Iterator[tuple[str, str, int]]:
     """Yield lists with pages below them that take a file: how their addresses end, and how large it may be."""
+    yield "admin:accounts_user_changelist", "/me/", pictures.LARGEST_FILE
     yield "admin:queues_queue_changelist", "/upload/", LARGEST_FILE
     yield "admin:queues_queueitem_changelist", "/bring/", settings.ITEM_FILE_LIMIT_BYTES
     yield "admin:queues_filestore_changelist", "/bring/", settings.STORED_FILE_LIMIT_BYTES

@@ -9,8 +9,10 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 
 from apps.accounts import services as accounts
+from apps.accounts.authentication import WAIT
 from apps.configuration.models import Setting
 from apps.console.views import searching
 from apps.core.admin.site import OperatorSite
@@ -81,6 +83,18 @@ class ConsoleSite(OperatorSite):
 
         context = {**self.each_context(request), "title": self.index_title, **dashboard.contents(request, self)}
         return TemplateResponse(request, "console/dashboard.html", context)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Sign in; where nobody looks at a try for a while, say for how long, whether there is such a user or not."""
+        response: HttpResponse = super().login(request, extra_context)
+        wait = getattr(request, WAIT, None)
+        if not wait:
+            return response
+        seconds = max(1, int(wait.total_seconds()))
+        context = {"wait": timezone.now() + wait}
+        return TemplateResponse(
+            request, "operator/locked.html", context, status=429, headers={"Retry-After": str(seconds)}
+        )
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer the command palette by pages and rows that the person may open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final
@@ -67,6 +68,14 @@ def put_into(form: forms.BaseForm, refusal: DomainError) -> None:
         is_said = name in (field, "") or name in message
         text = message[:1].upper() + message[1:] if is_said else f"{name}: {message}"
         form.add_error(field, text)
+
+
+def renamed(refusal: DomainError, **names: str) -> DomainError:
+    """Return a refusal for a form that calls some fields otherwise than the service does."""
+    if not isinstance(refusal, Invalid):
+        return refusal
+    problems = [replace(one, field=names.get(one.field, one.field)) for one in refusal.problems]
+    return Invalid(str(refusal), problems=problems, code=refusal.code)
 
 
 def _field_for(name: str, form: forms.BaseForm) -> str | None:

@@ -13,6 +13,7 @@ from apps.core.api import strict_json
 from apps.core.errors import Invalid, TooLarge
 
 JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 #: Bytes of a file that are in memory at once.
 _PIECE: Final = 64 * 1024
 

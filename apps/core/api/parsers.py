@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from rest_framework import parsers
@@ -34,6 +35,29 @@ class StrictJsonParser(parsers.BaseParser):
         node_limit = getattr(view, "node_limit", strict_json.NODE_LIMIT)
         value = strict_json.parse_json_bytes(data, limit=limit, node_limit=node_limit)
         return value if getattr(view, "takes_lists", False) else strict_json.require_object(value)
+
+
+class StrictFormParser(parsers.BaseParser):
+    """Parses a plain form: each field once, its texts as strict as those of an upload."""
+
+    media_type = bodies.FORM
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        request, view = _of(parser_context)
+        bodies.check_kind(request.META, (self.media_type,))
+        limit = getattr(view, "body_limit", strict_json.BODY_LIMIT)
+        data = bodies.read_stream(stream, length=bodies.content_length(request.META), limit=limit)
+        try:
+            fields = QueryDict(data.decode("ascii"), encoding="utf-8")
+        except (UnicodeDecodeError, TooManyFieldsSent) as error:
+            raise Invalid("The body is no form: percent-encode it.", code="malformed") from error
+        problems = list(_bad_texts(fields))
+        problems += [Problem(name, "Send it once.", "duplicate") for name, values in fields.lists() if len(values) > 1]
+        if problems:
+            raise Invalid(f"{problems[0].field}: {problems[0].message}", problems=problems)
+        return fields.dict()
 
 
 class _Counted:

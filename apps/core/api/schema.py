@@ -13,7 +13,11 @@ from apps.core.api.serializers import InputSerializer
 _SESSION: Final = "The session of the admin; without TLS its cookie is called `bv_session`."
 #: Ways to sign in; an authenticator names those it understands in ``security_schemes``.
 SECURITY_SCHEMES: Final[dict[str, dict[str, str]]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a session token: `bvu_…`."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key `bvu_…`, or the token `bvp_…` of a session.",
+    },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "An API key: `bvu_…`."},
     "robotToken": {"type": "apiKey", "in": "header", "name": "X-Robot-Token", "description": "A robot's `bvr_…`."},
     "session": {"type": "apiKey", "in": "cookie", "name": "__Host-bv_session", "description": _SESSION},
@@ -105,7 +109,7 @@ class ApiSchema(AutoSchema):
         return f"Read one {meta.verbose_name}."
 
     def get_override_parameters(self) -> list[Any]:
-        return [_KEY] if self.method == "POST" else []
+        return [_KEY] if self.method == "POST" and getattr(self.view, "answers_once", True) else []
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
         # The address takes any text, so that it can say what an id is; what it accepts is a UUID.

@@ -53,6 +53,9 @@ class ApiView(APIView):
     content_negotiation_class = AlwaysJson
     permission_classes = [SignedIn]
     metadata_class = None
+    #: Whether a POST under an idempotency key is answered once; not where a refusal must leave its trace, which would
+    #: be undone with all else that the request did.
+    answers_once: ClassVar[bool] = True
     schema = ApiSchema()
 
     @property
@@ -76,7 +79,7 @@ class ApiView(APIView):
     def _wrapped(self, handler: Handler) -> Handler:
         def answer(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
             call = partial(handler, request, *args, **kwargs)
-            if request.method != "POST":
+            if request.method != "POST" or not self.answers_once:
                 return database.retry_once_on_deadlock(call)
             return database.retry_once_on_deadlock(lambda: _answer_once(request, call))
 

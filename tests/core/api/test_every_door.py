@@ -134,8 +134,10 @@ def test_no_door_takes_a_body_that_is_not_clean(doors, body, root):
 def test_no_door_takes_a_body_of_another_kind(doors, kind, root):
     send = partial(Door.answer, root=root, body=b'{"name": "a"}', kind=kind)
     wanted = [door for door in taking_bodies(doors) if door.path not in (LOG, FILE)]
+    # Existing clients sign in by a form.
+    takes_it = {"POST auth/login"} if kind == "application/x-www-form-urlencoded" else set()
 
-    assert unclean(wanted, send, {415}) == {}
+    assert unclean(wanted, send, {415}).keys() == takes_it
 
 
 def test_no_door_takes_a_body_beyond_its_limit(doors):
