@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError, connection
 
-from apps.configuration.models import Setting
 from apps.core import logs
 
 log = structlog.get_logger(__name__)
@@ -34,4 +33,6 @@ class LevelFollower(threading.Thread):
 
     def look(self) -> None:
         """Take over the level that is set now."""
+        from apps.configuration.models import Setting  # Worker and beat load the apps after this module.
+
         logs.follow_level(Setting.objects.in_force("logging")["level"])
