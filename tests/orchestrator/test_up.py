@@ -85,6 +85,23 @@ def role(up, name):
     return found
 
 
+def listening(up):
+    """Return the addresses on which anything of it listens."""
+    family = [psutil.Process(up.process.pid), *up.family()]
+    sockets = [found for process in family for found in process.net_connections("inet")]
+    return {tuple(found.laddr) for found in sockets if found.status == psutil.CONN_LISTEN}
+
+
+def banner_of(port, path):
+    """Return what a server calls itself."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().headers.get("Server")
+    finally:
+        connection.close()
+
+
 @pytest.fixture
 def up(data_dir, port):
     up = Up(data_dir, port)
@@ -93,9 +110,11 @@ def up(data_dir, port):
         up.end(signal.SIGINT)
 
 
-def test_the_system_comes_up_heals_serves_commands_and_goes_without_a_trace(up, data_dir, port):
+def test_f13_the_system_comes_up_listens_here_heals_serves_commands_and_goes_without_a_trace(up, data_dir, port):
     up.wait_for("Everything is running")
     assert status_of(port, "/health/live") == 200
+    assert listening(up) == {("127.0.0.1", port), ("127.0.0.1", port + 1)}
+    assert [banner_of(number, "/health/live") for number in (port, port + 1)] == ["granian", "granian"]  # no version
 
     second = manage("up", data_dir=data_dir, output=data_dir / "second")
     assert second.wait(timeout=60) == 1
