@@ -27,7 +27,19 @@ from apps.rbac.rules import OPERATIONAL_APPS
 from apps.tenancy.models import Folder, Tenant
 
 OVERLAPS = [(0, "not at all"), (10, "10 minutes"), (60, "1 hour"), (8 * 60, "8 hours"), (24 * 60, "24 hours")]
-AREAS = [("*.view", "looking, at all that its user sees")] + [(f"{app}.*", app) for app in OPERATIONAL_APPS]
+#: Areas that are called otherwise than by their name.
+_WORDS = {
+    "tenancy": "tenants and folders",
+    "accounts": "users and API keys",
+    "rbac": "roles and groups",
+    "configuration": "settings",
+    "audit": "the audit trail",
+    "retention": "how long things are kept, and the bin",
+    "encryption": "the keys of secrets",
+    "console": "the schedule",
+}
+AREAS = [("*.view", "looking, at all that its user sees")]
+AREAS += sorted(((f"{app}.*", _WORDS.get(app, app)) for app in OPERATIONAL_APPS), key=lambda area: area[1])
 LIVES = [(30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "1 year")]
 
 
