@@ -42,7 +42,7 @@ ARTIFACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "edit": ("assets.change_asset", "assets.set_asset"),
         "delete": ("assets.delete_asset",),
     },
-    "secrets": {"edit": ("assets.use_asset",)},
+    "secrets": {"view": ("assets.reveal_asset",), "edit": ("assets.use_asset",)},
     "jobs": {
         "view": ("jobs.view_job",),
         "create": ("processes.run_process",),
@@ -67,7 +67,12 @@ ARTIFACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "edit": ("queues.take_queueitem", "queues.requeue_queueitem", "queues.review_queueitem"),
         "delete": ("queues.delete_queueitem", "queues.delete_itemfile", "queues.delete_storedfile"),
     },
-    "credential_stores": {"edit": ("encryption.rotate_datakey",)},
+    "credential_stores": {
+        "view": ("assets.view_credentialstore",),
+        "create": ("assets.add_credentialstore",),
+        "edit": ("assets.change_credentialstore", "assets.use_credentialstore", "encryption.rotate_datakey"),
+        "delete": ("assets.delete_credentialstore",),
+    },
     "triggers": {
         "view": ("triggers.view_trigger", "triggers.view_calendar"),
         "create": ("triggers.add_trigger", "triggers.add_calendar"),
@@ -79,7 +84,7 @@ ARTIFACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "users": {
         "view": ("accounts.view_user", "accounts.view_apitoken"),
         "create": ("accounts.add_user", "accounts.add_apitoken"),
-        "edit": ("accounts.change_user",),
+        "edit": ("accounts.change_user", "accounts.change_apitoken"),
         "delete": ("accounts.delete_apitoken",),
     },
     "roles": {
@@ -105,11 +110,13 @@ VERBS: Final[Mapping[str, tuple[str, ...]]] = {
     "run": ("processes.run_process", "triggers.fire_trigger"),
     "cancel": ("jobs.cancel_job",),
     "approve": ("queues.review_queueitem", "jobs.retry_job"),
-    "use": ("assets.use_asset",),
+    "reveal": ("assets.reveal_asset",),
+    "use": ("assets.use_asset", "assets.use_credentialstore"),
     "claim": ("queues.take_queueitem",),
     "publish": ("packages.upload_package",),
     "rotate": (
         "robots.enrol_machine", "robots.rotate_enrolmentkey", "robots.rotate_robot", "encryption.rotate_datakey",
+        "accounts.change_apitoken",
     ),
     "export": ("packages.download_packageversion", "audit.export_entry"),
 }  # fmt: skip

@@ -19,6 +19,7 @@ UPLOADS = ("packages/upload", "me/avatar")
 #: Their answers hold a secret, which is not kept.
 SHOWN_ONCE = {
     "POST api-keys",
+    "POST api-keys/<str:id>/rotate",
     "POST credentials/<str:id>/reveal",
     "POST enrolment-keys",
     "POST enrolment-keys/<str:id>/replace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
@@ -185,6 +186,7 @@ class ItemLeaseViewSet(ApiViewSet):
         too much or too little, or names a lease that is not yours.
         """
         told = [(one.pop("lease"), report_of(one)) for one in self.asked()["reports"]]
+        self._require_taking({lease for lease, _ in told})
         leases = services.find_leases([lease for lease, _ in told], actor=self.actor)
         reports = list(zip(leases, (report for _, report in told), strict=True))
         return Response(settled_bodies(reports, services.finish_items(reports, actor=self.actor)))
@@ -208,10 +210,15 @@ class ItemLeaseViewSet(ApiViewSet):
         Who may not take items at all is told that.
         """
         lease_id = parse_id(self.kwargs["id"])
-        named = ItemLease.objects.filter(lease_id=lease_id).values("queue")
-        queue = Queue.objects.visible_to(self.actor).select_related("folder").filter(pk__in=named).first()
-        if queue is None:
+        if not self._require_taking({lease_id}):
             raise NotFound("There is no such lease.", code="unknown")
-        rbac.require(self.actor, "queues.take_queueitem", queue)
         asked = self.asked() if self.action in self.input_serializers else {}
         return services.find_lease(lease_id, actor=self.actor), asked
+
+    def _require_taking(self, leases: set[UUID]) -> list[Queue]:
+        """Return the queues of leases that the caller may see. Raises ``NotAllowed`` where it may take nothing."""
+        named = ItemLease.objects.filter(lease_id__in=leases).values("queue")
+        queues = list(Queue.objects.visible_to(self.actor).select_related("folder").filter(pk__in=named))
+        for queue in queues:
+            rbac.require(self.actor, "queues.take_queueitem", queue)
+        return queues
