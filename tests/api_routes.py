@@ -232,6 +232,7 @@ class World:
         return {
             "POST tenants": {"name": "New", "slug": f"new-{uuid.uuid4().hex[:8]}"},
             "PATCH tenants/<str:id>": {"name": "Other"},
+            "PUT tenants/<str:id>/quotas": {"robots": 100},
             "POST folders": {"name": "New"},
             "PATCH folders/<str:id>": {"name": "Other"},
             "POST brakes": {"reason": "the bank is down", "holds_dispatch": False},

@@ -114,6 +114,33 @@ class Folder(Binnable, TenantRow):
         return [UUID(part) for part in self.path.strip("/").split("/")[:-1]]
 
 
+class QuotaName(models.TextChoices):
+    """What of a tenant can be limited."""
+
+    ROBOTS = "robots"
+    JOBS_PER_HOUR = "jobs_per_hour", "Jobs per hour"
+
+
+class Quota(TenantRow):
+    """The most that a tenant may have of something; without a row there is no limit.
+
+    ``told`` is the share in percent that was last told of as reached, so that each crossing is told of once.
+    """
+
+    name = models.CharField(max_length=32, choices=QuotaName)
+    most = models.PositiveBigIntegerField()
+    set_by = models.CharField(max_length=200)
+    set_at = models.DateTimeField(db_default=Now())
+    told = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="quota_once")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.get_name_display()} of {self.tenant}"
+
+
 class BrakeQuerySet(models.QuerySet["Brake"]):
     def visible_to(self, actor: Actor) -> BrakeQuerySet:
         """Return the brakes that concern the actor: of everything, of its tenants, and of folders it sees or is below.

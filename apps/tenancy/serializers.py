@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.core.api.rows import RowField, RowRef
 from apps.core.api.serializers import InputSerializer, MomentField, NameField, OutputSerializer
-from apps.tenancy.models import Brake, Folder, Tenant
+from apps.tenancy.models import Brake, Folder, QuotaName, Tenant
 
 #: What stands for the name of a folder above that the caller may not see.
 UNSEEN = "…"
@@ -28,6 +28,30 @@ class CreateTenant(InputSerializer):
     slug = serializers.CharField(
         max_length=63, required=False, default="", help_text="Appears in addresses. Left out: made from the name."
     )
+
+
+class QuotaOut(serializers.Serializer):
+    """What a tenant has of something, and the most it may have."""
+
+    name = serializers.ChoiceField(choices=QuotaName.choices)
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(source="most", allow_null=True, help_text="Null: no limit.")
+    percent = serializers.IntegerField(help_text="How much of the limit is used; 0 where there is none.")
+    set_by = serializers.CharField()
+    set_at = serializers.DateTimeField(allow_null=True)
+
+
+class QuotasOut(serializers.Serializer):
+    """The quotas of a tenant."""
+
+    quotas = QuotaOut(many=True)
+
+
+class SetQuotas(InputSerializer):
+    """Limits; what is left out stays, null lifts one."""
+
+    robots = serializers.IntegerField(min_value=0, required=False, allow_null=True)
+    jobs_per_hour = serializers.IntegerField(min_value=0, required=False, allow_null=True)
 
 
 class RenameTenant(InputSerializer):

@@ -151,6 +151,7 @@ A_FILE = SimpleUploadedFile("a.csv", b"a;b")
 OPERATIONS: dict[tuple[type[Any], str], tuple[Callable[[], Any], dict[str, Any], str]] = {
     (Tenant, "rename"): (make.tenant, {"name": "Other"}, "tenant.renamed"),
     (Tenant, "suspend"): (make.tenant, {}, "tenant.suspended"),
+    (Tenant, "quotas"): (make.tenant, {"robots": "5"}, "tenant.quotas_set"),
     (Tenant, "resume"): (lambda: tenancy.suspend_tenant(make.tenant(), actor=SYSTEM), {}, "tenant.resumed"),
     (Folder, "rename"): (some(rows.folder), {"name": "Other"}, "folder.renamed"),
     (Folder, "delete"): (some(rows.folder), {}, "folder.deleted"),

@@ -23,6 +23,8 @@ from apps.packages.rules import parameters as parameter_rules
 from apps.processes import rules as process_rules
 from apps.processes.models import Process
 from apps.robots.models import Machine, Robot
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import QuotaName
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -1000, 1000
 MOST_ATTEMPTS = 100
@@ -114,6 +116,8 @@ def again(jobs: Sequence[Job], *, created_by: str) -> list[Job]:
             copy = make(process, wanted, job.parameters, snapshot, source="retry", created_by=created_by)
             copy.retry_of = job
             made.append(copy)
+    if made:
+        tenancy.stay_within(made[0].tenant_id, name=QuotaName.JOBS_PER_HOUR, wanted=len(made))
     Job.objects.bulk_create(made, ignore_conflicts=True)  # A live job with the same key stands for this one.
     kept = set(Job.objects.filter(pk__in=[job.pk for job in made]).values_list("pk", flat=True))
     made = [job for job in made if job.pk in kept]
@@ -222,7 +226,8 @@ def _first(*said: int | None) -> Any:
 
 
 def insert(jobs: list[Job]) -> None:
-    """Store new jobs, all or none; a single one knows its times then. Raises ``DuplicateJob``."""
+    """Store new jobs, all or none; a single one knows its times then. Raises ``DuplicateJob``, ``QuotaExceeded``."""
+    tenancy.stay_within(jobs[0].tenant_id, name=QuotaName.JOBS_PER_HOUR, wanted=len(jobs))
     if not any(job.dedupe_key for job in jobs):
         _store(jobs)
         return

@@ -20,6 +20,8 @@ from apps.jobs.services._making import ParameterCheck, Wanted
 from apps.packages.rules import parameters as parameter_rules
 from apps.processes.models import Process
 from apps.rbac import services as rbac
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import QuotaName
 
 _MADE = "(SELECT id, tenant_id, folder_id, process_id, trigger_id FROM jobs_job WHERE id = ANY (%(jobs)s::uuid[])) made"
 _TELL = insert_sql(
@@ -52,6 +54,7 @@ def create_triggered_jobs(wishes: Sequence[Triggered], *, actor: Actor) -> list[
     processes = {wish.process.pk: wish.process for wish in wishes}
     recipes = {pk: _recipe(process) for pk, process in processes.items()}
     answers = [_made(wish, recipes[wish.process.pk]) for wish in wishes]
+    answers = _within_quotas(answers)
     jobs = [answer for answer in answers if isinstance(answer, Job)]
     if jobs:
         statements.insert_all(jobs)
@@ -101,6 +104,21 @@ def _made(wish: Triggered, recipe: _Recipe) -> Job | DomainError:
     job = _making.make(wish.process, wish.wanted, values, snapshot, source="trigger", created_by=wish.created_by)
     job.trigger_id, job.firing_id = wish.trigger_id, wish.firing_id
     return job
+
+
+def _within_quotas(answers: list[Job | DomainError]) -> list[Job | DomainError]:
+    """Refuse what goes beyond the quotas of tenants; they are held in one order, so that nobody waits in a circle."""
+    wanted = Counter(answer.tenant_id for answer in answers if isinstance(answer, Job))
+    room = {pk: tenancy.room_for(pk, name=QuotaName.JOBS_PER_HOUR, wanted=wanted[pk]) for pk in sorted(wanted)}
+    over = {pk: tenancy.exceeded(pk, name=QuotaName.JOBS_PER_HOUR) for pk in wanted if room[pk] < wanted[pk]}
+    kept: list[Job | DomainError] = []
+    for answer in answers:
+        if isinstance(answer, Job):
+            room[answer.tenant_id] -= 1
+            kept.append(answer if room[answer.tenant_id] >= 0 else over[answer.tenant_id])
+        else:
+            kept.append(answer)
+    return kept
 
 
 def _reserve_items(made: Iterable[tuple[Triggered, Job | DomainError]], actor: Actor) -> None:

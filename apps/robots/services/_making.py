@@ -19,7 +19,8 @@ from apps.events import services as events
 from apps.robots.models import Machine, Robot, RobotFolder, RobotToken
 from apps.robots.rules import MOST_ROBOTS_ON_MACHINE, MOST_SLOTS
 from apps.robots.services import _checks
-from apps.tenancy.models import Folder
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import Folder, QuotaName
 
 #: How long a token that was made by hand works, where the installation says nothing else.
 TOKEN_LIFE = timedelta(days=90)
@@ -31,6 +32,7 @@ def new_robot(machine: Machine, *, name: str, folders: Iterable[Folder] = (), **
     robot = Robot(
         machine=machine, tenant_id=machine.tenant_id, name=_checks.name(name), labels=labels, slots=slots, **fields
     )
+    tenancy.stay_within(machine.tenant_id, name=QuotaName.ROBOTS)
     _checks.save_named(robot)
     set_folders(robot, folders)
     return robot

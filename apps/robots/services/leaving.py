@@ -15,6 +15,8 @@ from apps.events import services as events
 from apps.rbac import services as rbac
 from apps.robots.models import EnrolmentKey, Machine, Robot, RobotSession, RobotToken
 from apps.robots.services import _checks, _making
+from apps.tenancy import services as tenancy
+from apps.tenancy.models import QuotaName
 
 
 class RobotBusy(Conflict):
@@ -40,6 +42,7 @@ def restore_robot(robot: Robot, *, actor: Actor, name: str | None = None) -> Rob
     """
     rbac.require(actor, "robots.delete_robot", robot)
     bin.refuse_if_gone(robot.machine, "Its machine")
+    tenancy.stay_within(robot.tenant_id, name=QuotaName.ROBOTS)
     bin.take_back(robot, name=None if name is None else _checks.name(name))
     _making.next_generation(robot)
     audit.record(actor, "robot.restored", robot, after=_making.facts(robot))

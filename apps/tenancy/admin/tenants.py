@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from apps.core.actors import Actor
 from apps.core.admin import display, filters
@@ -37,6 +39,39 @@ class NewTenantForm(NameForm):
         required=False,
         help_text="Appears in addresses and cannot be changed. Empty: made from the name.",
     )
+
+
+class QuotasForm(OperatorForm):
+    """Asks for the limits of a tenant."""
+
+    robots = forms.IntegerField(
+        min_value=0, max_value=services.MOST_QUOTA, required=False, help_text="Empty: no limit."
+    )
+    jobs_per_hour = forms.IntegerField(
+        min_value=0, max_value=services.MOST_QUOTA, required=False, help_text="Empty: no limit."
+    )
+
+
+def _set_quotas(tenant: Tenant, *, actor: Actor, **asked: int | None) -> None:
+    services.set_quotas(tenant, actor=actor, quotas=asked)
+
+
+def _limits(tenant: Tenant) -> dict[str, int | None]:
+    return {use.name.value: use.most for use in services.uses_of(tenant)}
+
+
+def _quotas(tenant: Tenant) -> Table:
+    """Return what the tenant has of everything that can be limited."""
+    rows = [[use.name.label, _bar(use), use.set_by, display.moment(use.set_at)] for use in services.uses_of(tenant)]
+    return Table("Quotas", ["What", "Used", "Limit set by", "When"], rows, icon="speed")
+
+
+def _bar(use: services.Use) -> SafeString:
+    if use.most is None:
+        return format_html("{} <span class='op-faint'>no limit</span>", f"{use.used:,}")
+    text = f"{use.used:,} of {use.most:,}"
+    bar = '<meter min="0" max="100" high="80" value="{}" aria-label="{}: {}"></meter> {}'
+    return format_html(bar, use.percent, use.name.label, text, text)
 
 
 def _make(actor: Actor, asked: dict[str, Any]) -> tuple[Tenant, None]:
@@ -87,6 +122,18 @@ class TenantAdmin(OperatorAdmin):
             is_main=True,
         ),
         Operation(
+            name="quotas",
+            title="Quotas",
+            permission="tenancy.change_tenant",
+            service=_set_quotas,
+            explain="The most that it may have. Nothing that is there goes; what goes beyond is refused.",
+            form=QuotasForm,
+            initial=_limits,
+            icon="speed",
+            button="Save",
+            done="The quotas are set.",
+        ),
+        Operation(
             name="resume",
             title="Resume",
             permission="tenancy.change_tenant",
@@ -99,6 +146,12 @@ class TenantAdmin(OperatorAdmin):
         ),
     ]
 
+    def possible_operations(self, request: HttpRequest, row: Tenant) -> list[Operation]:
+        """Leave out what takes a right over the whole installation for whoever has none."""
+        possible = super().possible_operations(request, row)
+        is_ours = rbac.allows(self.actor(request), "tenancy.change_tenant", rbac.EVERYWHERE)
+        return [one for one in possible if is_ours or one.name != "quotas"]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return rbac.allows(self.actor(request), "tenancy.add_tenant", rbac.EVERYWHERE)
 
@@ -107,9 +160,13 @@ class TenantAdmin(OperatorAdmin):
         folders = Folder.objects.visible_to(actor).alive().filter(tenant=row).order_by("path")[:FOLDERS_SHOWN]
         facts = [("Slug", row.slug), ("Made", display.moment(row.created_at)), ("Id", row.pk)]
         cells = [[display.link(folder, "· " * (folder.depth - 1) + folder.name)] for folder in folders]
+        none = "There is no folder that you may see."
         more = (display.list_of(Folder, tenant__id__exact=row.pk), "All folders")
         return Page(
             badges=[display.badge(row.get_status_display(), TONES[TenantStatus(row.status)])],
-            main=[Table("Folders", ["Name"], cells, "There is no folder that you may see.", more, "folder")],
+            main=[
+                _quotas(row),
+                Table("Folders", ["Name"], cells, none, more, "folder"),
+            ],
             side=[Facts("About it", facts)],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,13 +13,13 @@ from apps.core.api.rows import Reason, RowViewSet
 from apps.tenancy import services
 from apps.tenancy.filters import TenantFilters
 from apps.tenancy.models import Tenant
-from apps.tenancy.serializers import CreateTenant, RenameTenant, TenantOut
+from apps.tenancy.serializers import CreateTenant, QuotasOut, RenameTenant, SetQuotas, TenantOut
 
 
 class TenantViewSet(RowViewSet):
     """Tenants: the boundaries nothing crosses."""
 
-    http_method_names = ["get", "head", "post", "patch", "options"]
+    http_method_names = ["get", "head", "post", "put", "patch", "options"]
     queryset = Tenant.objects.all()
     serializer_class = TenantOut
     filterset_class = TenantFilters
@@ -27,6 +28,7 @@ class TenantViewSet(RowViewSet):
         "create": CreateTenant,
         "partial_update": RenameTenant,
         "suspend": Reason,
+        "set_quotas": SetQuotas,
     }
 
     def create(self, request: Request) -> Response:
@@ -47,3 +49,21 @@ class TenantViewSet(RowViewSet):
     def resume(self, request: Request, id: Any) -> Response:
         """Let a suspended tenant work again."""
         return self.operate(services.resume_tenant)
+
+    @extend_schema(responses=QuotasOut)
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def quotas(self, request: Request, id: Any) -> Response:
+        """Tell what a tenant has of what can be limited, and the limits."""
+        tenant: Any = self.get_object()
+        return Response(QuotasOut({"quotas": services.uses_of(tenant)}).data)
+
+    @extend_schema(responses=QuotasOut, request=SetQuotas)
+    @quotas.mapping.put
+    def set_quotas(self, request: Request, id: Any) -> Response:
+        """Limit a tenant. What is left out stays, null lifts a limit, and nothing that is there goes.
+
+        It takes a right over the whole installation. Whoever goes beyond is answered 409 `quota_exceeded`, with
+        `quota`, `limit`, `used` and `frees_at`.
+        """
+        tenant: Any = self.get_object()
+        return Response(QuotasOut({"quotas": services.set_quotas(tenant, actor=self.actor, quotas=self.asked())}).data)

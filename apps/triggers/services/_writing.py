@@ -60,6 +60,10 @@ def write(outcomes: Sequence[Outcome], *, now: datetime, actor: Actor) -> None:
         _alarm(outcome, str(row["off"]), actor)
 
 
+#: What a firing that hit a quota of its tenant is called: nobody did anything wrong.
+OVER_QUOTA = "quota_exceeded"
+
+
 def make_jobs(firings: Sequence[Firing], wanted: Sequence[Triggered], *, actor: Actor) -> None:
     """Make the jobs that unsaved firings want, and note with each firing how many there are, or why there is none."""
     by_key = {firing.pk: firing for firing in firings}
@@ -70,7 +74,8 @@ def make_jobs(firings: Sequence[Firing], wanted: Sequence[Triggered], *, actor: 
         else:
             firing.jobs_made += 1
     for firing in {wish.firing_id: by_key[wish.firing_id] for wish in wanted}.values():
-        firing.status = FiringStatus.FIRED if firing.jobs_made else FiringStatus.FAILED
+        otherwise = FiringStatus.SKIPPED if firing.code == OVER_QUOTA else FiringStatus.FAILED
+        firing.status = FiringStatus.FIRED if firing.jobs_made else otherwise
 
 
 def store(firings: Sequence[Firing]) -> None:

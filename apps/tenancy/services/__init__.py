@@ -1,0 +1,55 @@
+"""Tenants, folders, brakes and quotas."""
+
+from apps.tenancy.services.places import (
+    DEFAULT_FOLDER_NAME,
+    LONGEST_REASON,
+    LONGEST_SLUG,
+    RESERVED_SLUGS,
+    NameTaken,
+    create_folder,
+    create_tenant,
+    delete_folder,
+    lift_brake,
+    rename_folder,
+    rename_tenant,
+    restore_folder,
+    resume_tenant,
+    set_brake,
+    suspend_tenant,
+)
+from apps.tenancy.services.quotas import MOST as MOST_QUOTA
+from apps.tenancy.services.quotas import (
+    QuotaExceeded,
+    Use,
+    exceeded,
+    room_for,
+    set_quotas,
+    stay_within,
+    uses_of,
+)
+
+__all__ = [
+    "DEFAULT_FOLDER_NAME",
+    "LONGEST_REASON",
+    "LONGEST_SLUG",
+    "MOST_QUOTA",
+    "RESERVED_SLUGS",
+    "NameTaken",
+    "QuotaExceeded",
+    "Use",
+    "create_folder",
+    "create_tenant",
+    "delete_folder",
+    "exceeded",
+    "lift_brake",
+    "rename_folder",
+    "rename_tenant",
+    "restore_folder",
+    "resume_tenant",
+    "room_for",
+    "set_brake",
+    "set_quotas",
+    "stay_within",
+    "suspend_tenant",
+    "uses_of",
+]
