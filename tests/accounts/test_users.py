@@ -121,7 +121,7 @@ def test_others_can_be_changed_where_there_is_no_administrator_yet(system):
 def test_everybody_may_choose_their_own_time_zone():
     user = create()
 
-    services.set_time_zone(user, actor=Actor.person(user), time_zone="Europe/Paris")
+    services.update_profile(user, actor=Actor.person(user), time_zone="Europe/Paris")
 
     user.refresh_from_db()
     assert user.time_zone == "Europe/Paris"
@@ -169,7 +169,7 @@ def test_a_service_account_lives_in_one_tenant_and_has_no_password(system):
         lambda user, actor: services.create_user("x", actor=actor, password=None),
         lambda user, actor: services.update_user(user, actor=actor, name="x"),
         lambda user, actor: services.set_password(user, actor=actor, password=PASSWORD),
-        lambda user, actor: services.set_time_zone(user, actor=actor, time_zone="UTC"),
+        lambda user, actor: services.update_profile(user, actor=actor, time_zone="UTC"),
         lambda user, actor: services.disable_user(user, actor=actor),
         lambda user, actor: services.enable_user(user, actor=actor),
         lambda user, actor: services.create_service_account(make.tenant(), actor=actor, name="x"),

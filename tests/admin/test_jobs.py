@@ -72,7 +72,7 @@ def test_why_tells_times_as_the_reader_reads_them():
     due = timezone.now() + timedelta(days=2)
     job = make.job(process, available_at=due)
     visitor = superuser()
-    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+    accounts.update_profile(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
 
     shown = text_of(visitor.open(job))
 
@@ -231,7 +231,7 @@ def test_times_of_a_log_are_those_of_the_reader():
     execution = make.running_job()
     write(execution, ("INFO", "begins"), at="2026-11-21T10:00:00.250000+00:00")
     visitor = superuser()
-    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+    accounts.update_profile(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
 
     assert "19:00:00.250" in text_of(log_of(visitor, execution))
 

@@ -555,7 +555,7 @@ def test_a_deleted_row_is_out_of_the_list_and_its_page_only_shows():
 
 def test_a_moment_is_read_in_the_time_zone_of_who_types_it():
     robot, visitor = make.robot(), superuser()
-    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+    accounts.update_profile(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
     tomorrow = (timezone.now() + timedelta(days=1)).date()
 
     shown = text_of(visitor.get(page_of(robot, "maintain")))

@@ -259,7 +259,7 @@ def preview_of(visitor, process, kind="time", **typed):
 
 def test_a_preview_says_an_expression_in_words_with_its_next_times_on_both_clocks():
     process, visitor = make.process(), superuser()
-    accounts.set_time_zone(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
+    accounts.update_profile(visitor.person, actor=visitor.actor, time_zone="Asia/Tokyo")
 
     shown = text_of(preview_of(visitor, process, **{"configuration.cron": "0 9 * * *"}))
 

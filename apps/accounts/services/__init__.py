@@ -28,7 +28,6 @@ from apps.accounts.services.users import (
     create_user,
     disable_user,
     enable_user,
-    set_time_zone,
     update_user,
 )
 from apps.accounts.services.uses import KEPT_DAYS, Usage, forget_uses, note_use, usage_of, write_uses
@@ -67,7 +66,6 @@ __all__ = [
     "row_named",
     "set_avatar",
     "set_password",
-    "set_time_zone",
     "sign_in",
     "sign_out",
     "sign_out_others",

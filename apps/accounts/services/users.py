@@ -71,17 +71,6 @@ def update_user(user: User, *, actor: Actor, **changes: Any) -> User:
 
 
 @transaction.atomic
-def set_time_zone(user: User, *, actor: Actor, time_zone: str) -> User:
-    """Show times to a user in another zone, such as Europe/Paris. Everybody may choose their own."""
-    if actor.user != user:
-        rbac.require(actor, "accounts.change_user", rbac.EVERYWHERE)
-    before, user.time_zone = user.time_zone, time_zone
-    _save_named(user, update_fields=["time_zone"])
-    audit.record(actor, "user.updated", user, before={"time_zone": before}, after={"time_zone": time_zone})
-    return user
-
-
-@transaction.atomic
 def disable_user(user: User, *, actor: Actor, reason: str = "") -> User:
     """Stop a user from signing in and calling: sessions are over, and keys fail from the next request on."""
     rbac.require(actor, "accounts.change_user", user.tenant or rbac.EVERYWHERE)
