@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
-from apps.retention.models.bins import BIN
+from apps.core.api.pagination import Cursor, bad_cursor
+from apps.retention.models.bins import BIN, Binned
+
+_ORDER: Final = "-deleted_at"
+_LONGEST_CURSOR: Final = 500
 
 
 class BinnedOut(serializers.Serializer):
@@ -26,3 +35,23 @@ class BinPage(serializers.Serializer):
     items = BinnedOut(many=True)
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True, help_text="Always empty: begin anew without a cursor.")
+
+
+def cursor_after(row: Binned) -> str:
+    """Return where the bin goes on behind a row."""
+    return Cursor(_ORDER, False, [row.deleted_at.isoformat(), str(row.id)]).encode()
+
+
+def after_of(text: str) -> tuple[datetime, UUID]:
+    """Return the place that a cursor names. Raises ``Invalid`` for anything that is not ours."""
+    if len(text) > _LONGEST_CURSOR:
+        raise bad_cursor()
+    cursor = Cursor.decode(text)
+    try:
+        moment, row = cursor.key
+        at, identity = parse_datetime(moment), UUID(row)
+    except ValueError as error:
+        raise bad_cursor() from error
+    if at is None or at.tzinfo is None or cursor.ordering != _ORDER:
+        raise bad_cursor()
+    return at, identity

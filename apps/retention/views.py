@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -15,16 +12,14 @@ from rest_framework.utils.urls import replace_query_param
 
 from apps.core.api.filters import refuse_unknown_parameters
 from apps.core.api.identifiers import parse_id
-from apps.core.api.pagination import Cursor, bad_cursor, page_size_of
+from apps.core.api.pagination import page_size_of
 from apps.core.api.strict_json import shown
 from apps.core.api.views import ApiView
 from apps.core.errors import Invalid
-from apps.retention.models.bins import BIN, Binned, binned
-from apps.retention.serializers import BinnedOut, BinPage
+from apps.retention.models.bins import BIN, binned
+from apps.retention.serializers import BinnedOut, BinPage, after_of, cursor_after
 
-_ORDER: Final = "-deleted_at"
 _PARAMETERS: Final = frozenset({"kind", "tenant", "folder", "cursor", "page_size"})
-_LONGEST_CURSOR: Final = 500
 
 
 class BinView(ApiView):
@@ -57,26 +52,6 @@ class BinView(ApiView):
         address = request.build_absolute_uri()
         more = replace_query_param(address, "cursor", cursor_after(rows[size - 1])) if len(rows) > size else None
         return Response({"items": BinnedOut(rows[:size], many=True).data, "next": more, "previous": None})
-
-
-def cursor_after(row: Binned) -> str:
-    """Return where the bin goes on behind a row."""
-    return Cursor(_ORDER, False, [row.deleted_at.isoformat(), str(row.id)]).encode()
-
-
-def after_of(text: str) -> tuple[datetime, UUID]:
-    """Return the place that a cursor names. Raises ``Invalid`` for anything that is not ours."""
-    if len(text) > _LONGEST_CURSOR:
-        raise bad_cursor()
-    cursor = Cursor.decode(text)
-    try:
-        moment, row = cursor.key
-        at, identity = parse_datetime(moment), UUID(row)
-    except ValueError as error:
-        raise bad_cursor() from error
-    if at is None or at.tzinfo is None or cursor.ordering != _ORDER:
-        raise bad_cursor()
-    return at, identity
 
 
 def _kind(text: str) -> str:

@@ -18,7 +18,7 @@ from apps.core.admin.site import OperatorSite
 from apps.core.api.callers import actor_of
 from apps.core.errors import Invalid
 from apps.retention.models.bins import BIN, BinKind, Binned, binned
-from apps.retention.views import after_of, cursor_after
+from apps.retention.serializers import after_of, cursor_after
 
 MOST_SHOWN: Final = 50
 _HEADINGS: Final = ["What", "Name", "Tenant", "Folder", "Deleted", "By", "Purged", ""]
