@@ -60,7 +60,7 @@ def _row(request: HttpRequest, one: Binned) -> list[Any]:
     kind = BIN[one.kind]
     return [
         kind.title,
-        format_html('<a class="op-link" href="{}">{}</a>', _address(one, "change"), one.name),
+        format_html('<a class="op-link op-nowrap" href="{}">{}</a>', _address(one, "change"), one.name),
         one.tenant,
         one.folder or display.NOTHING,
         display.moment(one.deleted_at),
