@@ -15,6 +15,7 @@ from celery.utils.nodenames import host_format
 
 from orchestrator import lanes
 from orchestrator.celery import app
+from orchestrator.levels import LevelFollower
 from orchestrator.time_limits import TimeLimits
 
 # Django's checks, which are for whoever develops: they would have each lane load all of the admin and the API.
@@ -48,8 +49,6 @@ def run_worker(*, queues: Sequence[str], threads: int, ready_file: Path | None) 
 
 def _work(threads: int, queue: str, tell_ready: Callable[[], None]) -> None:
     """Take the tasks of one queue. Threads: tasks wait for the database, and one process is enough."""
-    from orchestrator.levels import LevelFollower  # It needs the models, which are not loaded with this module.
-
     TimeLimits().start()
     LevelFollower().start()
     signals.worker_ready.connect(lambda **_: tell_ready(), weak=False)

@@ -14,6 +14,8 @@ from tests import make
 
 pytestmark = pytest.mark.django_db
 
+#: A name and a password are sent along, and a token comes back: a browser that is signed in adds nothing to it.
+SIGN_IN = ("api/v1/auth/login", "api/auth/login")
 #: What answers anybody, by the beginning of its address. All else asks who it is, or does not show itself.
 OPEN = (
     "health",
@@ -23,8 +25,7 @@ OPEN = (
     "admin/jsi18n/",
     "csp-reports",
     ".well-known/security.txt",
-    "api/v1/auth/login",
-    "api/auth/login",
+    *SIGN_IN,
 )
 #: Who calls here stands in the body, by a machine's key or an enrolment key, and never in a cookie.
 BY_BODY = tuple(
@@ -73,7 +74,7 @@ def test_f3_no_page_of_others_acts_in_the_name_of_who_is_signed_in(kind, methods
     acted = unlike(browser, methods, kind, TURNED_AWAY)
 
     places = {name.partition(" ")[2] for name in acted}
-    assert places - {"csp-reports", *BY_BODY} == set()
+    assert places - {"csp-reports", *BY_BODY, *SIGN_IN} == set()
 
 
 def test_f3_a_form_of_others_is_refused_also_over_tls():

@@ -40,10 +40,12 @@ def test_browsers_are_told_to_keep_to_tls_where_our_proxy_ended_it(settings):
     assert told == ["max-age=31536000; includeSubDomains", None]
 
 
-@pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/v1/jobs", "/api/v1/docs", "/nothing"])
 @pytest.mark.parametrize("host", ["evil.example", "testserver.evil.example", "testserver@evil.example"])
-def test_f1_a_host_that_is_not_ours_is_refused_everywhere(path, host):
-    assert Client(headers={"Host": host}).get(path).status_code == 400
+def test_f1_a_host_that_is_not_ours_is_refused_everywhere(host):
+    visitor = Client(headers={"Host": host})
+    paths = ("/", "/admin/login/", "/api/v1/jobs", "/api/v1/docs", "/nothing")
+
+    assert {path: visitor.get(path).status_code for path in paths} == dict.fromkeys(paths, 400)
 
 
 def test_f1_a_host_named_beside_the_real_one_changes_no_link():
@@ -51,9 +53,8 @@ def test_f1_a_host_named_beside_the_real_one_changes_no_link():
 
     answers = [visitor.get(path) for path in ("/", "/admin/", "/admin/login/?next=/admin/")]
 
-    assert [b"evil" in answer.content or "evil" in answer.headers.get("Location", "") for answer in answers] == [
-        False
-    ] * 3
+    told = [answer.headers.get("Location", "") + answer.content.decode() for answer in answers]
+    assert ["evil" in text for text in told] == [False, False, False]
 
 
 ELSEWHERE = (
