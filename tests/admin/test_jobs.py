@@ -320,8 +320,8 @@ def test_lists_of_jobs_are_never_counted(django_assert_num_queries):
     make.job()
     visitor = superuser()
 
-    # One asks for brakes, four for the numbers beside the navigation, as on every page.
-    with django_assert_num_queries(11) as captured:
+    # One asks for brakes, one for settings that are kept for a while, five for the numbers beside the navigation.
+    with django_assert_num_queries(13) as captured:
         visitor.get(list_of(Job))
 
     counted = [query["sql"] for query in captured.captured_queries if "COUNT(*)" in query["sql"]]
