@@ -125,6 +125,8 @@ def problems_of(
     if type_ is AssetType.SECRET:
         if value is not None:
             return [Problem("value", "a secret shows nothing.")]
+        if set(secrets or {}) - {"value"}:
+            return [Problem("secrets", "a secret has one field, “value”.")]
         return _text_problems("value", (secrets or {}).get("value"), smallest=1)
     return _plain_problems(type_, value)
 

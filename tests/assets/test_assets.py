@@ -86,6 +86,8 @@ class TestASecret:
     def test_shows_nothing(self):
         with pytest.raises(Invalid, match="a secret shows nothing"):
             make.asset(type="secret", value="x", secrets={"value": "y"})
+        with pytest.raises(Invalid, match="one field"):
+            make.asset(type="secret", value=None, secrets={"value": "y", "other": "z"})
 
 
 class TestACredential:

@@ -31,7 +31,9 @@ def test_a_new_database_gets_its_plane_and_roles():
     after_migrate()
 
     assert Plane.objects.count() == 1
-    assert set(Role.objects.values_list("name", flat=True)) == {"Administrator", "Developer", "Operator", "Viewer"}
+    assert set(Role.objects.values_list("name", flat=True)) == {
+        "Administrator", "Developer", "Operator", "Robot owner", "Viewer",
+    }  # fmt: skip
 
 
 def test_every_stream_has_room_for_the_time_to_come():
