@@ -278,7 +278,7 @@ class TestAPage:
             services.finish_item(lease, actor=SYSTEM, report=services.Report("released"))
         visitor = Visitor(make.user("queues.view_queueitem", "queues.view_queue", inside=queue.tenant))
 
-        with django_assert_max_num_queries(24):
+        with django_assert_max_num_queries(26):
             visitor.open(item)
 
     def test_markup_in_a_payload_stays_text(self):
