@@ -91,7 +91,9 @@ def test_of_firings():
     pages, through = run(firings._OLD_FIRINGS, **{f"job_{name}": value for name, value in none.items()})
 
     assert pages < MOST_PAGES
-    assert "firing_newest_of_trigger" in through
+    # With one trigger alone the planner may take either index.
+    assert {*through} & {"firing_newest_of_trigger", "triggers_firing_pkey"}
+    assert "triggers_firing" not in through
 
 
 def test_of_files():
