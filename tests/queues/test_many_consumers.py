@@ -142,10 +142,9 @@ def test_who_ends_the_same_ones_in_another_order_waits_and_gets_the_same_answer(
 
 
 def waiting_for_locks():
+    """How many wait for a row or a transaction of others. Not the table of activity: a transaction sees it once."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
         return cursor.fetchone()[0]
 
 
