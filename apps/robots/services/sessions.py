@@ -58,7 +58,7 @@ def start_session(robot: Robot, *, actor: Actor, newcomer: Newcomer) -> tuple[Ro
     it runs and gets nothing new until an operator has looked.
     """
     rbac.require(actor, "robots.report_robot", robot)
-    Robot.objects.select_for_update().get(pk=robot.pk)
+    Robot.objects.select_for_update(no_key=True).get(pk=robot.pk)
     current = _current_session(robot)
     if current is not None and current.instance_id == newcomer.instance_id:
         return _repeat(current, newcomer)
