@@ -7,8 +7,14 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 application = get_wsgi_application()
 
-from orchestrator.levels import LevelFollower  # noqa: E402  # needs the settings
-from orchestrator.ticking import Ticker  # noqa: E402
 
-Ticker().start()
-LevelFollower().start()
+def _start_beside() -> None:
+    """Start what runs beside the requests; it needs the settings, which are there by now."""
+    from orchestrator.levels import LevelFollower
+    from orchestrator.ticking import Ticker
+
+    Ticker().start()
+    LevelFollower().start()
+
+
+_start_beside()

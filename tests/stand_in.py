@@ -42,7 +42,7 @@ class StandIn:
                 if answer is not None:
                     server.reply(self, *answer)
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_GET  # noqa: N815 - the name that the library calls
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,4 +9,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to Django, which tells when somebody signs in."""
-        from apps.accounts import receivers  # noqa: F401 - importing it is what connects it
+        import_module("apps.accounts.receivers")

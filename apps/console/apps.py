@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
 
@@ -16,4 +18,4 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to Celery, which tells when beat sends its tick."""
-        from apps.console import receivers  # noqa: F401 - importing it is what connects it
+        import_module("apps.console.receivers")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 from apps.configuration import services as configuration
 from tests import make
@@ -101,9 +102,9 @@ class _Talk(socketserver.StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def running(**behaviour: object) -> Iterator[Sink]:
+def running(**behaviour: Any) -> Iterator[Sink]:
     """Run a server, and have the installation's mail leave by it."""
-    with Sink(Behaviour(**behaviour)) as sink:  # type: ignore[arg-type]
+    with Sink(Behaviour(**behaviour)) as sink:
         thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
