@@ -6,14 +6,15 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
 from apps.core.edge import rates
-from orchestrator import embedded
+from orchestrator import embedded, places
+from orchestrator.description import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from orchestrator.environment import Environment
+from orchestrator.look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -240,80 +241,15 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # What one worker has taken, and not begu
 CELERY_TIMEZONE = "UTC"
 CELERY_RESULT_EXPIRES = None  # There are no results, so none to tidy up.
 SWEEP_EVERY = max(1, env.int("SWEEP_EVERY", default=5))
-# The place of every task: its queue, which has processes of its own so that what is stuck holds up no other kind, and
-# its tick in whole seconds. Each task finds its work in the rows, so a lost or doubled tick changes nothing but delay.
-# Administrators may change or switch off each tick; here stands what holds otherwise.
-_TICKS: dict[str, dict[str, int]] = {
-    "sweeps": {
-        "jobs.sweep_leases": SWEEP_EVERY,
-        "jobs.sweep_start_deadlines": 5,
-        "queues.sweep_leases": SWEEP_EVERY,
-    },
-    "triggers": {
-        "triggers.fire_due": 2,
-        "triggers.follow_zone_rules": 3600,
-    },
-    "deliveries": {},
-    "notifications": {
-        "mail.send_due": 10,
-    },
-    "maintenance": {
-        "audit.seal_entries": 30,
-        "events.ensure_partitions": 3600,
-        "requests.delete_expired": 3600,
-        "accounts.forget_uses": 86_400,
-        "accounts.forget_ended_sessions": 3600,
-        "packages.sweep_files": 3600,
-        "jobs.sweep_artefacts": 86_400,
-        "queues.forget_uploads": 3600,
-        "queues.sweep_files": 86_400,
-        "jobs.sweep_ephemeral_robots": 3600,
-        "robots.forget_old_sessions": 3600,
-        "jobs.forget_ended_tokens": 86_400,
-        "robots.drop_old_samples": 3600,
-        "retention.prune": 300,
-        "encryption.reencrypt": 3600,
-        "assets.tell_of_expiry": 900,
-        "rbac.end_expired_assignments": 3600,
-        "mail.forget_old": 3600,
-    },
-    "default": {
-        "jobs.work_off_bulk_changes": 5,
-        "queues.work_off_bulk_changes": 5,
-    },
-}
-# Seconds that one task may take; then its process ends and is started again.
-_TIME_LIMITS = {
-    "sweeps": 300,
-    "triggers": 300,
-    "deliveries": 300,
-    "notifications": 300,
-    "maintenance": 3000,
-    "default": 1800,
-}
+_TICKS = places.ticks(sweep_every=SWEEP_EVERY)
 QUEUES = tuple(_TICKS)
-_TICK = "console.tick"  # It goes to every queue, and shows that somebody works for it.
-_PLACES = {task: queue for queue, tasks in _TICKS.items() for task in tasks} | {_TICK: "default"}
+_PLACES = {task: queue for queue, tasks in _TICKS.items() for task in tasks} | {places.TICK: "default"}
 CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {task: {"queue": queue} for task, queue in _PLACES.items()}
-CELERY_TASK_ANNOTATIONS = {task: {"time_limit": _TIME_LIMITS[queue]} for task, queue in _PLACES.items()}
-
-
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    task: {"task": task, "schedule": every, "options": {"expire_seconds": max(every * 2, 10)}}
-    for tasks in _TICKS.values()
-    for task, every in tasks.items()
-} | {
-    f"{_TICK}.{name}": {
-        "task": _TICK,
-        "schedule": 15,
-        "kwargs": {"queue": name},
-        "options": {"queue": name, "expire_seconds": 30},
-    }
-    for name in QUEUES
-}
+CELERY_TASK_ANNOTATIONS = {task: {"time_limit": places.TIME_LIMITS[queue]} for task, queue in _PLACES.items()}
+CELERY_BEAT_SCHEDULE = places.schedule(_TICKS)
 CELERY_BEAT_SCHEDULER = "orchestrator.schedule:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
@@ -450,42 +386,6 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "BV Orchestrator",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["apps.core.api.schema.canonical_only"],
-    "ENUM_NAME_OVERRIDES": {
-        "AutomationKindEnum": "apps.packages.models.AutomationKind",
-        "CredentialKindEnum": "apps.assets.serializers.KINDS",
-        "AssetTypeEnum": "apps.assets.serializers.TYPES",
-        "StoreTypeEnum": "apps.assets.models.StoreType",
-        "AssetExpiryEnum": "apps.assets.models.Expiry",
-        "UserKindEnum": "apps.accounts.models.UserKind",
-        "TenantStatusEnum": "apps.tenancy.models.TenantStatus",
-        "JobStatusEnum": "apps.jobs.models.JobStatus",
-        "EnrolmentKeyStatusEnum": "apps.robots.models.EnrolmentKeyStatus",
-        "RobotStatusEnum": "apps.jobs.models.RobotStatus",
-        "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
-        "BulkStatusEnum": "apps.jobs.models.BulkStatus",
-        "BulkActionEnum": "apps.jobs.models.BulkAction",
-        "ItemBulkActionEnum": "apps.queues.models.ItemBulkAction",
-        "ItemStatusEnum": "apps.queues.models.ItemStatus",
-        "ReviewStatusEnum": "apps.queues.models.ReviewStatus",
-        "ItemErrorEnum": "apps.queues.models.ErrorType",
-        "ReportedItemStatusEnum": "apps.queues.serializers.items.REPORTED_STATUSES",
-        "ReportedItemErrorEnum": "apps.queues.serializers.items.REPORTED_ERRORS",
-        "TriggerKindEnum": "apps.triggers.models.TriggerKind",
-        "FiringStatusEnum": "apps.triggers.models.FiringStatus",
-        "CalendarRuleKindEnum": "apps.triggers.models.RuleKind",
-    },
-}
 
 # ------------------------------------------------------------------------------------------------- the edge of the API
 # Who keeps the answers given under idempotency keys: core may not know the app that does.
@@ -541,34 +441,3 @@ LOG_LEVEL = env.choice("LOG_LEVEL", among=("DEBUG", "INFO", "WARNING", "ERROR", 
 LOG_FORMAT = env.choice("LOG_FORMAT", among=("json", "console"), default="console" if sys.stderr.isatty() else "json")
 LOGGING_CONFIG = "apps.core.logs.configure_from"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
-
-# ------------------------------------------------------------------------------------------------------------- admin
-UNFOLD = {
-    "SITE_TITLE": "BV Orchestrator",
-    "SITE_HEADER": "BV Orchestrator",
-    "SITE_SYMBOL": "precision_manufacturing",
-    "SITE_URL": None,
-    "SHOW_HISTORY": False,  # the audit trail is the one history
-    "SHOW_VIEW_ON_SITE": False,
-    "BORDER_RADIUS": "6px",
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .014 254.604)",
-            "100": "oklch(93.2% .032 255.585)",
-            "200": "oklch(88.2% .059 254.128)",
-            "300": "oklch(80.9% .105 251.813)",
-            "400": "oklch(70.7% .165 254.624)",
-            "500": "oklch(62.3% .214 259.815)",
-            "600": "oklch(54.6% .245 262.881)",
-            "700": "oklch(48.8% .243 264.376)",
-            "800": "oklch(42.4% .199 265.638)",
-            "900": "oklch(37.9% .146 265.522)",
-            "950": "oklch(28.2% .091 267.935)",
-        }
-    },
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "apps.console.views.assets.icon"}],
-    "STYLES": ["apps.console.views.assets.stylesheet"],
-    "SCRIPTS": ["apps.console.views.assets.script"],
-    "ACCOUNT": {"navigation": "apps.console.views.assets.account_links"},
-    "SIDEBAR": {"navigation": "apps.console.views.navigation.sidebar"},
-}

@@ -1,0 +1,40 @@
+"""How the API is described: its title, its addresses, and what its enumerations are called."""
+
+from typing import Any, Final
+
+SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
+    "TITLE": "BV Orchestrator",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["apps.core.api.schema.canonical_only"],
+    "ENUM_NAME_OVERRIDES": {
+        "AutomationKindEnum": "apps.packages.models.AutomationKind",
+        "CredentialKindEnum": "apps.assets.serializers.KINDS",
+        "AssetTypeEnum": "apps.assets.serializers.TYPES",
+        "StoreTypeEnum": "apps.assets.models.StoreType",
+        "AssetExpiryEnum": "apps.assets.models.Expiry",
+        "UserKindEnum": "apps.accounts.models.UserKind",
+        "TenantStatusEnum": "apps.tenancy.models.TenantStatus",
+        "JobStatusEnum": "apps.jobs.models.JobStatus",
+        "EnrolmentKeyStatusEnum": "apps.robots.models.EnrolmentKeyStatus",
+        "RobotStatusEnum": "apps.jobs.models.RobotStatus",
+        "ExecutionStatusEnum": "apps.jobs.models.ExecutionStatus",
+        "BulkStatusEnum": "apps.jobs.models.BulkStatus",
+        "BulkActionEnum": "apps.jobs.models.BulkAction",
+        "ItemBulkActionEnum": "apps.queues.models.ItemBulkAction",
+        "ItemStatusEnum": "apps.queues.models.ItemStatus",
+        "ReviewStatusEnum": "apps.queues.models.ReviewStatus",
+        "ItemErrorEnum": "apps.queues.models.ErrorType",
+        "ReportedItemStatusEnum": "apps.queues.serializers.items.REPORTED_STATUSES",
+        "ReportedItemErrorEnum": "apps.queues.serializers.items.REPORTED_ERRORS",
+        "TriggerKindEnum": "apps.triggers.models.TriggerKind",
+        "FiringStatusEnum": "apps.triggers.models.FiringStatus",
+        "CalendarRuleKindEnum": "apps.triggers.models.RuleKind",
+    },
+}
